@@ -1,0 +1,88 @@
+"""tfgradkit: from a Keras model to its exact derivatives, anywhere they are needed.
+
+Names load when they are first used, so that ``import tfgradkit.native`` and the command line's
+help never import TensorFlow.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import errors
+
+if TYPE_CHECKING:
+    from .derivatives.derivative import Derivative
+    from .derivatives.operators import (
+        gradient,
+        hessian,
+        hvp,
+        jacobian,
+        jvp,
+        value_and_gradient,
+        value_and_hvp,
+        value_and_jacobian,
+        value_and_jvp,
+        value_and_vjp,
+        value_gradient_and_hessian,
+        vjp,
+    )
+    from .export.native import export_native
+    from .export.saved_model import export_saved_model
+    from .native import NativeLibrary, load_native
+    from .sources.load import load
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Derivative": "derivatives.derivative",
+    "NativeLibrary": "native",
+    "export_native": "export.native",
+    "export_saved_model": "export.saved_model",
+    "gradient": "derivatives.operators",
+    "hessian": "derivatives.operators",
+    "hvp": "derivatives.operators",
+    "jacobian": "derivatives.operators",
+    "jvp": "derivatives.operators",
+    "load": "sources.load",
+    "load_native": "native",
+    "value_and_gradient": "derivatives.operators",
+    "value_and_hvp": "derivatives.operators",
+    "value_and_jacobian": "derivatives.operators",
+    "value_and_jvp": "derivatives.operators",
+    "value_and_vjp": "derivatives.operators",
+    "value_gradient_and_hessian": "derivatives.operators",
+    "vjp": "derivatives.operators",
+}
+
+__all__ = [
+    "Derivative",
+    "NativeLibrary",
+    "errors",
+    "export_native",
+    "export_saved_model",
+    "gradient",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "load",
+    "load_native",
+    "value_and_gradient",
+    "value_and_hvp",
+    "value_and_jacobian",
+    "value_and_jvp",
+    "value_and_vjp",
+    "value_gradient_and_hessian",
+    "vjp",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

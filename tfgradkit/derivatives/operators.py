@@ -1,0 +1,122 @@
+"""The operators' front: ``jacobian(fn)`` and its siblings, each returning a ``Derivative``.
+
+They all take the same keywords:
+
+Args:
+    fn: a Keras model or layer, a ``tf.function``, a callable, or another ``Derivative``; of one
+        input and one output.
+    batched: whether the first axis counts independent samples. None: True for Keras models and
+        layers, inherited from a ``Derivative``, False for other functions.
+    mode: "forward" (one pass an input), "reverse" (one an output), "auto" the cheaper.
+    strategy: "vectorize" (all passes at once), "loop" (one after another), "auto" vectorizes
+        where every op can be. A strategy changes the cost, never the value.
+    unconnected: "zero", "none" or "raise" where the output does not depend on the input.
+    jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+    training: what Keras layers are told.
+
+Raises (from the operator, or from the call):
+    SourceError: ``fn`` can't be differentiated.
+    SignatureError: an argument of the wrong shape or dtype.
+    GradientError: the derivative does not exist for this function.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict, Unpack
+
+from ..sources.resolve import resolve
+from .derivative import Derivative, Options
+from .strategy import Mode, Strategy, Unconnected
+
+
+class Keywords(TypedDict, total=False):
+    """What every operator takes beside the function."""
+
+    batched: bool | None
+    mode: Mode
+    strategy: Strategy
+    unconnected: Unconnected
+    jit_compile: bool | Literal["auto"]
+    training: bool
+
+
+def _build(
+    operator: str,
+    parts: tuple[str, ...],
+    fn: Any,
+    *,
+    batched: bool | None = None,
+    mode: Mode = "auto",
+    strategy: Strategy = "auto",
+    unconnected: Unconnected = "zero",
+    jit_compile: bool | Literal["auto"] = "auto",
+    training: bool = False,
+) -> Derivative:
+    source = resolve(fn, batched=batched, training=training)
+    return Derivative(source, operator, parts, Options(mode, strategy, unconnected, jit_compile))
+
+
+def gradient(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
+    """∇f of a scalar-valued function: ``(x) -> x``, batched ``[B] + x``.
+
+    A batched result ``[B, 1]`` counts as scalar-valued.
+    """
+    return _build("gradient", ("gradient",), fn, **keywords)
+
+
+def jacobian(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
+    """∂y/∂x: ``(x) -> y + x``, batched ``[B] + y + x``."""
+    return _build("jacobian", ("jacobian",), fn, **keywords)
+
+
+def vjp(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
+    """uᵀ ∂y/∂x: ``(x, output_gradients=u) -> x``, batched ``[B] + x``. u is shaped like y."""
+    return _build("vjp", ("vjp",), fn, **keywords)
+
+
+def jvp(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
+    """(∂y/∂x) v: ``(x, tangents=v) -> y``, batched ``[B] + y``. v is shaped like x."""
+    return _build("jvp", ("jvp",), fn, **keywords)
+
+
+def hessian(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
+    """∂²y/∂x²: ``(x) -> y + x + x``, batched ``[B] + y + x + x``.
+
+    For a scalar-valued function (``[B, 1]`` counts) there is no axis for y.
+    """
+    return _build("hessian", ("hessian",), fn, **keywords)
+
+
+def hvp(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
+    """(∇²f) v of a scalar-valued function: ``(x, tangents=v) -> x``, batched ``[B] + x``."""
+    return _build("hvp", ("hvp",), fn, **keywords)
+
+
+def value_and_gradient(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
+    """``(y, ∇f)`` from one pass; y without the 1 of ``[B, 1]``."""
+    return _build("gradient", ("value", "gradient"), fn, **keywords)
+
+
+def value_and_jacobian(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
+    """``(y, ∂y/∂x)`` from one pass."""
+    return _build("jacobian", ("value", "jacobian"), fn, **keywords)
+
+
+def value_and_vjp(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
+    """``(y, uᵀ ∂y/∂x)`` from one pass."""
+    return _build("vjp", ("value", "vjp"), fn, **keywords)
+
+
+def value_and_jvp(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
+    """``(y, (∂y/∂x) v)`` from one pass."""
+    return _build("jvp", ("value", "jvp"), fn, **keywords)
+
+
+def value_and_hvp(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
+    """``(y, (∇²f) v)`` from one pass."""
+    return _build("hvp", ("value", "hvp"), fn, **keywords)
+
+
+def value_gradient_and_hessian(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
+    """``(y, ∂y/∂x, ∂²y/∂x²)`` from one pass, for any function; ∇f where it is scalar-valued."""
+    return _build("hessian", ("value", "gradient", "hessian"), fn, **keywords)

@@ -1,0 +1,141 @@
+"""The exceptions of tfgradkit, one tree.
+
+TfGradKitError
+├── SourceError               what was given can't be read or used as a function
+│   ├── ModelFileError        a model file is missing, truncated, foreign or not readable
+│   └── UnknownLayerError     a model file names a layer or function that isn't known here
+├── SignatureError            an argument has the wrong number, name, shape or dtype
+├── GradientError             the derivative asked for does not exist
+├── ExportError               an export failed; nothing was left behind
+│   ├── UnsupportedModelError a layer or op can't be exported; said before compiling
+│   ├── CompilerError         the graph compiler failed
+│   ├── ToolchainError        no C compiler, or it failed
+│   └── OutputFolderError     the output folder can't be used
+├── LibraryError              a compiled library can't be loaded or called
+│   └── ChecksumError         a file of the library was changed, or is missing
+└── VersionError              a dependency has a version that is not supported
+
+Every message says what failed, on which thing, what was expected, what came, and what to
+try. The same facts are attributes of the exception: ``subject``, ``expected``, ``got``, ``hint``.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ChecksumError",
+    "CompilerError",
+    "ExportError",
+    "GradientError",
+    "LibraryError",
+    "ModelFileError",
+    "OutputFolderError",
+    "SignatureError",
+    "SourceError",
+    "TfGradKitError",
+    "ToolchainError",
+    "UnknownLayerError",
+    "UnsupportedModelError",
+    "VersionError",
+]
+
+
+class TfGradKitError(Exception):
+    """Base of all exceptions that tfgradkit raises on purpose.
+
+    Args:
+        what: what failed, one sentence without a full stop.
+        subject: the thing it failed on (a file, a layer, an argument).
+        expected: what was expected.
+        got: what came instead.
+        hint: what to try.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        subject: object = None,
+        expected: object = None,
+        got: object = None,
+        hint: str | None = None,
+    ) -> None:
+        self.what = what
+        self.subject = subject
+        self.expected = expected
+        self.got = got
+        self.hint = hint
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        facts = (("expected", self.expected), ("got", self.got), ("try", self.hint))
+        head = self.what if self.subject is None else f"{self.what}: {self.subject}"
+        return "\n".join([head, *(f"  {name}: {fact}" for name, fact in facts if fact is not None)])
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions cross process borders (the compiler runs in its own); keywords must survive.
+        return _rebuild, (type(self), self.what, {k: v for k, v in vars(self).items() if k != "what"})
+
+
+def _rebuild(cls: type[TfGradKitError], what: str, facts: dict[str, object]) -> TfGradKitError:
+    error = cls.__new__(cls)
+    vars(error).update(facts, what=what)
+    Exception.__init__(error, error._message())
+    return error
+
+
+class SourceError(TfGradKitError):
+    """What was given can't be read or used as a function."""
+
+
+class ModelFileError(SourceError):
+    """A model file is missing, truncated, foreign or not readable."""
+
+
+class UnknownLayerError(SourceError):
+    """A model file names a layer or function that isn't known here."""
+
+
+class SignatureError(TfGradKitError, ValueError):
+    """An argument has the wrong number, name, shape or dtype."""
+
+
+class GradientError(TfGradKitError):
+    """The derivative asked for does not exist."""
+
+
+class ExportError(TfGradKitError):
+    """An export failed; nothing was left behind."""
+
+
+class UnsupportedModelError(ExportError):
+    """A layer or an op can't be exported; said before anything is compiled.
+
+    ``layers`` and ``ops`` hold the names, pairwise.
+    """
+
+    layers: tuple[str, ...] = ()
+    ops: tuple[str, ...] = ()
+
+
+class CompilerError(ExportError):
+    """The graph compiler failed."""
+
+
+class ToolchainError(ExportError):
+    """There is no C compiler, or it failed."""
+
+
+class OutputFolderError(ExportError):
+    """The output folder exists, isn't empty, or can't be written."""
+
+
+class LibraryError(TfGradKitError):
+    """A compiled library can't be loaded or called."""
+
+
+class ChecksumError(LibraryError):
+    """A file of a compiled library was changed, or is missing."""
+
+
+class VersionError(TfGradKitError):
+    """A dependency has a version that is not supported."""

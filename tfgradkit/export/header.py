@@ -1,0 +1,122 @@
+"""Reading the compiler's C++ header: the list of steps and the table of buffers in it.
+
+The header spells out, as C++ for the stock run time, what has to be called in which order. Each
+step begins with a comment that names its kind. What is not understood is an error, never skipped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from ..errors import CompilerError
+from .program import Buffer, Copy, Dot, KernelCall, Program, Slice, Sort, Step
+
+_KINDS = {0: "constant", 1: "temporary", 2: "port"}
+_POINTER = r"reinterpret_cast<std::byte\*>\(buffer_table\[(\d+)\]\) \+ (\d+)"
+_BYTES = {"float": 4, "double": 8}
+
+
+def read_header(text: str, name: str) -> Program:
+    """The program that a header describes, without the contents of its constants.
+
+    Raises:
+        CompilerError: the header has a form, or the program a step, that isn't known.
+    """
+    results = _indices(text, "kResultIndexToBufferIndex")
+    arguments = _indices(text, "kArgIndexToBufferIndex")
+    return Program(
+        name=name,
+        buffers=_buffers(text),
+        steps=tuple(_steps(text)),
+        arguments=dict(zip(_names(text, "StaticArgNames"), arguments, strict=True)),
+        results=dict(zip(_names(text, "StaticResultNames"), results, strict=True)),
+    )
+
+
+def _find(pattern: str, text: str, what: str) -> re.Match[str]:
+    match = re.search(pattern, text, re.DOTALL)
+    if match is None:
+        raise CompilerError(
+            "the compiler's header has a form that isn't known",
+            subject=what,
+            hint="tfgradkit reads the headers of TensorFlow 2.21: check the installed version",
+        )
+    return match
+
+
+def _indices(text: str, table: str) -> list[int]:
+    body = _find(rf"{table}\[\w+\] = \{{(.*?)\}};", text, table).group(1)
+    return [int(number) for number in re.findall(r"\d+", body)]
+
+
+def _names(text: str, function: str) -> list[str]:
+    body = _find(rf"{function}\(\) \{{.*?= \{{(.*?)nullptr\}};", text, function).group(1)
+    return re.findall(r'"([^"]*)"', body)
+
+
+def _buffers(text: str) -> tuple[Buffer, ...]:
+    infos = re.findall(r"EncodedBufferAllocationInfo\{(\d+)ULL, ~?\d+U, ~?\d+U\}", text)
+    kinds = [int(info) & 3 for info in infos]
+    if not infos or any(kind not in _KINDS for kind in kinds):
+        raise CompilerError("the compiler's table of buffers has a form that isn't known", got=infos[:8])
+    return tuple(Buffer(_KINDS[kind], int(info) >> 2) for kind, info in zip(kinds, infos, strict=True))
+
+
+def _steps(text: str) -> list[Step]:
+    body = _find(r"ThunkRunImplFunction\(\) \{(.*?)\n      return true;", text, "ThunkRunImplFunction").group(1)
+    parts = re.split(r"// (\w[\w ]*) Thunk\n", body)[1:]
+    return [_step(kind, part) for kind, part in zip(parts[::2], parts[1::2], strict=True)]
+
+
+def _step(kind: str, text: str) -> Step:
+    if kind not in _READERS:
+        raise CompilerError(
+            "the compiled model needs a step that the C library doesn't have",
+            subject=kind,
+            expected=", ".join(_READERS),
+            hint="export the part of the model around it, or export_saved_model",
+        )
+    return _READERS[kind](text)
+
+
+def _kernel(text: str) -> KernelCall:
+    slices = re.findall(rf"XLA_CPU_KernelArg\{{{_POINTER}, (\d+)\}}", text)
+    groups = _find(r"kernel_thread_dims = \{\s*(\d+),\s*(\d+),\s*(\d+),?\s*\}", text, "work groups")
+    symbol = _find(r"error = \(\*(\w+)\)\(&call_frame\)", text, "kernel call").group(1)
+    x, y, z = (int(n) for n in groups.groups())
+    return KernelCall(symbol, (x, y, z), tuple(Slice(*map(int, s)) for s in slices))
+
+
+def _copy(text: str) -> Copy:
+    size = int(_find(r", (\d+)\);", text, "copy").group(1))
+    destination, source = re.findall(_POINTER, text)
+    return Copy(Slice(*map(int, destination), size), Slice(*map(int, source), size))
+
+
+def _dot(text: str) -> Dot:
+    dtype = _find(r"TypedMatMul<(\w+),", text, "matrix product").group(1)
+    if dtype not in _BYTES:
+        raise CompilerError("a matrix product has a dtype that isn't supported", expected=", ".join(_BYTES), got=dtype)
+    pointers = re.findall(_POINTER, text)
+    batch = int(_find(r"i < (\d+);", text, "matrix product").group(1))
+    numbers = _find(r"(\d+), (\d+), (\d+), (true|false), (true|false),", text, "matrix product").groups()
+    m, n, k = (int(number) for number in numbers[:3])
+    sizes = [batch * count * _BYTES[dtype] for count in (m * n, m * k, k * n)]
+    out, lhs, rhs = (Slice(int(b), int(o), s) for (b, o), s in zip(pointers, sizes, strict=True))
+    return Dot(dtype, out, lhs, rhs, batch, m, n, k, numbers[3] == "true", numbers[4] == "true")
+
+
+def _sort(text: str) -> Sort:
+    values = re.findall(_POINTER, text)
+    if len(values) != 1:
+        raise CompilerError("a sort of several arrays together is not supported", got=f"{len(values)} arrays")
+    size = int(_find(r"primitive_sizes = \{\s*(\d+)\s*\}", text, "sort").group(1))
+    shape = _find(r"SortInplace\(\s*\{\s*(\d+),\s*(\d+),\s*(\d+)\s*\}", text, "sort").groups()
+    comparator = _find(r"reinterpret_cast<Comparator\*>\(\s*(\w+)\)", text, "sort").group(1)
+    outer, middle, inner = (int(n) for n in shape)
+    data = Slice(*map(int, values[0]), outer * middle * inner * size)
+    return Sort(data, size, (outer, middle, inner), comparator)
+
+
+_READERS: dict[str, Callable[[str], Step]] = {"Kernel": _kernel, "Copy": _copy, "Dot": _dot, "Sort": _sort}

@@ -1,0 +1,58 @@
+"""Reading the constants that the compiler wrote, from its ELF object file.
+
+Every program of a library carries its own copy of the weights; read back as bytes, equal ones are
+stored once. Layout: the ELF-64 specification, chapters "Sections" and "Symbol Table".
+"""
+
+from __future__ import annotations
+
+import struct
+
+from ..errors import CompilerError
+
+_SECTION = struct.Struct("<IIQQQQIIQQ")
+_SYMBOL = struct.Struct("<IBBHQQ")
+_SYMTAB = 2
+# A constant is a uint64 with its size, then, aligned, its bytes.
+_DATA_AT = 64
+
+
+def read_constants(data: bytes, prefix: str) -> list[bytes]:
+    """Contents of the constants ``<prefix>_Constant_<i>…`` in order of i.
+
+    Raises:
+        CompilerError: not a little-endian ELF-64 object.
+    """
+    if not data:
+        return []
+    if data[:6] != b"\x7fELF\x02\x01":
+        raise CompilerError("the compiler's constants are not a little-endian ELF-64 object", got=data[:6])
+    sections = _sections(data)
+    found = {}
+    for symbol, section, value in _symbols(data, sections):
+        head, _, tail = symbol.partition("_Constant_")
+        if head.endswith(prefix) and tail:
+            start = sections[section][4] + value
+            (size,) = struct.unpack_from("<Q", data, start)
+            found[int(tail.split("_")[0])] = data[start + _DATA_AT : start + _DATA_AT + size]
+    return [found[index] for index in sorted(found)]
+
+
+def _sections(data: bytes) -> list[tuple[int, ...]]:
+    (offset,) = struct.unpack_from("<Q", data, 0x28)
+    entry, count = struct.unpack_from("<HH", data, 0x3A)
+    return [_SECTION.unpack_from(data, offset + i * entry) for i in range(count)]
+
+
+def _symbols(data: bytes, sections: list[tuple[int, ...]]) -> list[tuple[str, int, int]]:
+    """Name, section and offset of each defined symbol."""
+    symbols = []
+    for _, kind, _, _, offset, size, link, *_ in sections:
+        if kind != _SYMTAB:
+            continue
+        names = sections[link][4]
+        for at in range(offset, offset + size, _SYMBOL.size):
+            name, _, _, section, value, _ = _SYMBOL.unpack_from(data, at)
+            end = data.index(b"\0", names + name)
+            symbols.append((data[names + name : end].decode(), section, value))
+    return [s for s in symbols if 0 < s[1] < len(sections)]

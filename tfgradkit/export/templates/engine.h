@@ -1,0 +1,314 @@
+/* The engine of a library that tfgradkit exported: runs a compiled program over n points.
+ *
+ * A program is a table: the steps that the graph compiler listed (kernels and a few library
+ * calls), and the slices of numbered buffers they work on. The kernels are plain C functions
+ * with the calling convention of XLA's CPU backend, laid out below as in
+ * xla/backends/cpu/runtime/kernel_c_api.h of the TensorFlow that compiled them; both are in
+ * this library, so no later TensorFlow can disagree.
+ *
+ * No allocation, no I/O, no global mutable state, no change of the floating-point environment:
+ * all functions are reentrant, with one workspace a thread.
+ */
+#ifndef TFGRADKIT_ENGINE_H
+#define TFGRADKIT_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define ENGINE_ALIGNMENT 64
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#define ENGINE_ALIGNED __declspec(align(64))
+#else
+#define ENGINE_ALIGNED __attribute__((aligned(64)))
+#endif
+
+/* What the kernels are called with. */
+typedef struct { uint64_t x, y, z; } engine_dim3;
+typedef struct { void *data; size_t size; } engine_argument;
+typedef struct {
+  const engine_dim3 *num_workgroups;
+  const engine_dim3 *workgroup_id;
+  size_t num_args;
+  const engine_argument *args;
+} engine_frame;
+typedef void *engine_kernel(const engine_frame *frame); /* NULL is success */
+typedef void engine_comparator(char *result, const void *run_options, const void **params,
+                               const void *buffers, const void *status, const void *counters);
+
+/* Steps and what they work on. */
+typedef struct { uint32_t buffer; uint64_t offset, size; } engine_slice;
+
+enum { ENGINE_KERNEL, ENGINE_COPY, ENGINE_DOT_F32, ENGINE_DOT_F64, ENGINE_SORT };
+
+typedef struct {
+  int op;
+  engine_kernel *kernel;
+  engine_comparator *comparator;
+  uint32_t first_slice, num_slices;
+  int64_t numbers[8]; /* kernel: workgroups x y z; dot: batch m n k transpose_lhs transpose_rhs; sort: outer size inner bytes */
+} engine_step;
+
+enum { ENGINE_CONSTANT, ENGINE_TEMPORARY, ENGINE_INPUT, ENGINE_OUTPUT };
+
+typedef struct {
+  int kind;
+  const void *constant;   /* of a constant */
+  uint64_t place;         /* of the others: offset in the workspace; inputs and outputs are staged there */
+  uint32_t port;          /* of inputs and outputs: position among the caller's pointers */
+  uint64_t point_bytes;   /* of inputs and outputs: bytes of one point */
+} engine_buffer;
+
+typedef struct {
+  int64_t points; /* evaluated by one run */
+  const engine_step *steps;
+  uint32_t num_steps;
+  const engine_slice *slices;
+  const engine_buffer *buffers;
+  uint32_t num_buffers;
+} engine_program;
+
+typedef struct {
+  int is_double;
+  uint64_t elements;       /* of one point */
+  const double *low, *high; /* NULL where no range was given */
+} engine_port;
+
+typedef struct {
+  const engine_program *one;  /* a program for one point */
+  const engine_program *tile; /* a program for many */
+  int64_t tail;               /* from this many remaining points on, a padded tile is cheaper than single points */
+  const engine_port *inputs;
+  uint32_t num_inputs;
+  const engine_port *outputs;
+  uint32_t num_outputs;
+} engine_entry;
+
+enum {
+  ENGINE_OK = 0,
+  ENGINE_NOT_FINITE = 1,
+  ENGINE_OUT_OF_RANGE = 2,
+  ENGINE_NULL_OR_MISALIGNED = -1,
+  ENGINE_NEGATIVE_COUNT = -2,
+  ENGINE_KERNEL_FAILED = -3
+};
+
+/* C = op(A) op(B) in column-major order: C is m x n, op(A) m x k, op(B) k x n. Only what the
+ * compiler did not make a kernel of comes here. */
+#define ENGINE_DEFINE_DOT(NAME, T)                                                                     \
+  static void NAME(T *c, const T *a, const T *b, const int64_t *size) {                                \
+    const int64_t m = size[1], n = size[2], k = size[3];                                               \
+    int64_t i, j, p, batch;                                                                            \
+    for (batch = 0; batch < size[0]; ++batch, c += m * n, a += m * k, b += k * n)                      \
+      for (j = 0; j < n; ++j) {                                                                        \
+        for (i = 0; i < m; ++i) c[j * m + i] = 0;                                                      \
+        for (p = 0; p < k; ++p) {                                                                      \
+          const T right = size[5] ? b[p * n + j] : b[j * k + p];                                       \
+          if (size[4])                                                                                 \
+            for (i = 0; i < m; ++i) c[j * m + i] += a[i * k + p] * right;                              \
+          else                                                                                         \
+            for (i = 0; i < m; ++i) c[j * m + i] += a[p * m + i] * right;                              \
+        }                                                                                              \
+      }                                                                                                \
+  }
+
+ENGINE_DEFINE_DOT(engine_dot_f32, float)
+ENGINE_DEFINE_DOT(engine_dot_f64, double)
+
+/* Stable insertion sort of one array along the middle of [outer, size, inner]. */
+static void engine_sort(unsigned char *data, engine_comparator *less, const int64_t *shape) {
+  const int64_t outer = shape[0], size = shape[1], inner = shape[2], bytes = shape[3];
+  int64_t o, s, i, t;
+  for (o = 0; o < outer; ++o)
+    for (i = 0; i < inner; ++i)
+      for (s = 1; s < size; ++s)
+        for (t = s; t > 0; --t) {
+          unsigned char *upper = data + ((o * size + t) * inner + i) * bytes;
+          unsigned char *lower = upper - inner * bytes;
+          unsigned char kept[16];
+          const void *pair[2];
+          char swap = 0;
+          pair[0] = upper;
+          pair[1] = lower;
+          less(&swap, NULL, pair, NULL, NULL, NULL);
+          if (!swap) break;
+          memcpy(kept, upper, (size_t)bytes);
+          memcpy(upper, lower, (size_t)bytes);
+          memcpy(lower, kept, (size_t)bytes);
+        }
+}
+
+static void *engine_at(const engine_slice *slice, unsigned char *const *buffers) {
+  return buffers[slice->buffer] + slice->offset;
+}
+
+static int engine_call(const engine_step *step, const engine_argument *arguments) {
+  engine_dim3 groups, id;
+  engine_frame frame;
+  groups.x = (uint64_t)step->numbers[0];
+  groups.y = (uint64_t)step->numbers[1];
+  groups.z = (uint64_t)step->numbers[2];
+  frame.num_workgroups = &groups;
+  frame.workgroup_id = &id;
+  frame.num_args = step->num_slices;
+  frame.args = arguments;
+  for (id.z = 0; id.z < groups.z; ++id.z)
+    for (id.y = 0; id.y < groups.y; ++id.y)
+      for (id.x = 0; id.x < groups.x; ++id.x)
+        if (step->kernel(&frame) != NULL) return ENGINE_KERNEL_FAILED;
+  return ENGINE_OK;
+}
+
+static int engine_run(const engine_program *program, unsigned char *const *buffers) {
+  uint32_t s, a;
+  for (s = 0; s < program->num_steps; ++s) {
+    const engine_step *step = &program->steps[s];
+    const engine_slice *slices = &program->slices[step->first_slice];
+    engine_argument arguments[ENGINE_MAX_ARGUMENTS];
+    for (a = 0; a < step->num_slices; ++a) {
+      arguments[a].data = engine_at(&slices[a], buffers);
+      arguments[a].size = (size_t)slices[a].size;
+    }
+    switch (step->op) {
+      case ENGINE_KERNEL:
+        if (engine_call(step, arguments) != ENGINE_OK) return ENGINE_KERNEL_FAILED;
+        break;
+      case ENGINE_COPY:
+        memcpy(arguments[0].data, arguments[1].data, arguments[0].size);
+        break;
+      case ENGINE_DOT_F32:
+        engine_dot_f32(arguments[0].data, arguments[1].data, arguments[2].data, step->numbers);
+        break;
+      case ENGINE_DOT_F64:
+        engine_dot_f64(arguments[0].data, arguments[1].data, arguments[2].data, step->numbers);
+        break;
+      default:
+        engine_sort(arguments[0].data, step->comparator, step->numbers);
+    }
+  }
+  return ENGINE_OK;
+}
+
+/* One run over `count` points (fewer than the program's are padded with the last one). Data
+ * that is aligned and complete is used where it lies; the rest goes through the workspace. */
+static int engine_block(const engine_program *program, unsigned char *workspace, int64_t first, int64_t count,
+                        const void *const *inputs, void *const *outputs) {
+  unsigned char *buffers[ENGINE_MAX_BUFFERS];
+  uint32_t b;
+  int64_t i;
+  int status;
+  for (b = 0; b < program->num_buffers; ++b) {
+    const engine_buffer *buffer = &program->buffers[b];
+    const size_t bytes = (size_t)buffer->point_bytes;
+    unsigned char *staged = workspace + buffer->place;
+    unsigned char *data = NULL;
+    /* The kernels only read constants and inputs; the cast drops a qualifier, nothing more. */
+    if (buffer->kind == ENGINE_CONSTANT) {
+      buffers[b] = (unsigned char *)(uintptr_t)buffer->constant;
+      continue;
+    }
+    if (buffer->kind == ENGINE_INPUT) data = (unsigned char *)(uintptr_t)inputs[buffer->port];
+    if (buffer->kind == ENGINE_OUTPUT) data = (unsigned char *)outputs[buffer->port];
+    if (data != NULL) data += (size_t)first * bytes;
+    if (data != NULL && count == program->points && (uintptr_t)data % ENGINE_ALIGNMENT == 0) {
+      buffers[b] = data;
+      continue;
+    }
+    buffers[b] = staged;
+    if (buffer->kind == ENGINE_INPUT) {
+      memcpy(staged, data, (size_t)count * bytes);
+      for (i = count; i < program->points; ++i) memcpy(staged + (size_t)i * bytes, data + (size_t)(count - 1) * bytes, bytes);
+    }
+  }
+  status = engine_run(program, buffers);
+  if (status != ENGINE_OK) return status;
+  for (b = 0; b < program->num_buffers; ++b) {
+    const engine_buffer *buffer = &program->buffers[b];
+    const size_t bytes = (size_t)buffer->point_bytes;
+    unsigned char *data;
+    if (buffer->kind != ENGINE_OUTPUT || outputs[buffer->port] == NULL) continue;
+    data = (unsigned char *)outputs[buffer->port] + (size_t)first * bytes;
+    if (data != buffers[b]) memcpy(data, buffers[b], (size_t)count * bytes);
+  }
+  return ENGINE_OK;
+}
+
+/* Whether a value is infinite or NaN, by its exponent: works whatever the compiler assumes. */
+static int engine_has_not_finite(const engine_port *port, const void *data, int64_t first, int64_t count) {
+  const uint64_t elements = port->elements * (uint64_t)count, start = port->elements * (uint64_t)first;
+  uint64_t i;
+  uint32_t found = 0;
+  if (port->is_double) {
+    const unsigned char *values = (const unsigned char *)data + start * 8;
+    for (i = 0; i < elements; ++i) {
+      uint64_t bits;
+      memcpy(&bits, values + i * 8, 8);
+      found |= (bits & UINT64_C(0x7ff0000000000000)) == UINT64_C(0x7ff0000000000000);
+    }
+  } else {
+    const unsigned char *values = (const unsigned char *)data + start * 4;
+    for (i = 0; i < elements; ++i) {
+      uint32_t bits;
+      memcpy(&bits, values + i * 4, 4);
+      found |= (bits & UINT32_C(0x7f800000)) == UINT32_C(0x7f800000);
+    }
+  }
+  return (int)found;
+}
+
+/* Whether an input lies outside its range; NaN does. */
+static int engine_is_outside(const engine_port *port, const void *data, int64_t first, int64_t count) {
+  int64_t point;
+  uint64_t e;
+  if (port->low == NULL) return 0;
+  for (point = first; point < first + count; ++point)
+    for (e = 0; e < port->elements; ++e) {
+      const uint64_t index = (uint64_t)point * port->elements + e;
+      double value;
+      if (port->is_double) {
+        memcpy(&value, (const unsigned char *)data + index * 8, 8);
+      } else {
+        float narrow;
+        memcpy(&narrow, (const unsigned char *)data + index * 4, 4);
+        value = (double)narrow;
+      }
+      if (!(value >= port->low[e] && value <= port->high[e])) return 1;
+    }
+  return 0;
+}
+
+static int engine_check(const engine_entry *entry, int64_t first, int64_t count, const void *const *inputs,
+                        void *const *outputs) {
+  int status = 0;
+  uint32_t p;
+  for (p = 0; p < entry->num_outputs; ++p)
+    if (outputs[p] != NULL && engine_has_not_finite(&entry->outputs[p], outputs[p], first, count)) status |= ENGINE_NOT_FINITE;
+  for (p = 0; p < entry->num_inputs; ++p)
+    if (engine_is_outside(&entry->inputs[p], inputs[p], first, count)) status |= ENGINE_OUT_OF_RANGE;
+  return status;
+}
+
+static int engine_evaluate(const engine_entry *entry, void *workspace, int64_t n, const void *const *inputs,
+                           void *const *outputs) {
+  int64_t first = 0;
+  int status = ENGINE_OK;
+  uint32_t p;
+  if (n < 0) return ENGINE_NEGATIVE_COUNT;
+  if (n == 0) return ENGINE_OK;
+  if (workspace == NULL || (uintptr_t)workspace % ENGINE_ALIGNMENT != 0) return ENGINE_NULL_OR_MISALIGNED;
+  for (p = 0; p < entry->num_inputs; ++p)
+    if (inputs[p] == NULL) return ENGINE_NULL_OR_MISALIGNED;
+  while (first < n) {
+    const int64_t left = n - first;
+    const engine_program *program = left >= entry->tail ? entry->tile : entry->one;
+    const int64_t count = left < program->points ? left : program->points;
+    const int failed = engine_block(program, workspace, first, count, inputs, outputs);
+    if (failed) return failed;
+    status |= engine_check(entry, first, count, inputs, outputs);
+    first += count;
+  }
+  return status;
+}
+
+#endif

@@ -1,0 +1,1 @@
+"""Whatever the user has → :class:`~tfgradkit.differentiable.Differentiable`."""

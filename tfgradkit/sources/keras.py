@@ -1,0 +1,76 @@
+"""Keras 3 models and layers, and ``tf_keras`` ones, told apart by name so that neither is imported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from ..differentiable import Differentiable
+from ..errors import SignatureError
+from .function import single_tensor
+
+
+def is_keras(fn: Any) -> bool:
+    """Whether ``fn`` is a layer (a model is one) of Keras 3 or ``tf_keras``."""
+    return any(
+        cls.__name__ == "Layer" and cls.__module__.split(".")[0] in ("keras", "tf_keras")
+        for cls in type(fn).__mro__
+    )
+
+
+def from_keras(model: Any, *, batched: bool | None, training: bool) -> Differentiable:
+    """A model or layer of one input and one output, batched unless told otherwise."""
+    spec = _input_spec(model)
+    wants_batch = True if batched is None else batched
+
+    def call(x: tf.Tensor) -> tf.Tensor:
+        return single_tensor(model(x, training=training), model.name)
+
+    return Differentiable(
+        call=call,
+        name=model.name,
+        batched=wants_batch,
+        input_spec=spec,
+        variables=tuple(_tf_variable(v) for v in model.variables),
+        layer_names=tuple(layer.name for layer in _flat_layers(model)),
+    )
+
+
+def _input_spec(model: Any) -> tf.TensorSpec | None:
+    inputs = getattr(model, "inputs", None)
+    if not inputs:
+        return None if not getattr(model, "built", False) else _layer_spec(model)
+    if len(inputs) != 1:
+        raise SignatureError(
+            "the model must have one input",
+            subject=model.name,
+            expected="one input",
+            got=f"{len(inputs)}: {[i.name for i in inputs]}",
+            hint="concatenate the inputs inside the model, or fix the others in a function of one input",
+        )
+    return tf.TensorSpec(inputs[0].shape, inputs[0].dtype)
+
+
+def _layer_spec(layer: Any) -> tf.TensorSpec | None:
+    """What a built layer says of its input: its rank, and the size of its last axis."""
+    spec = getattr(layer, "input_spec", None)
+    if spec is None or isinstance(spec, (list, tuple, dict)):
+        return None
+    if spec.shape is not None:
+        return tf.TensorSpec(spec.shape, layer.compute_dtype)
+    rank = spec.ndim
+    shape = [None] * rank if rank else None
+    for axis, size in (spec.axes or {}).items() if shape else ():
+        shape[axis] = size
+    return tf.TensorSpec(shape, layer.compute_dtype)
+
+
+def _flat_layers(model: Any) -> list[Any]:
+    flatten = getattr(model, "_flatten_layers", None)
+    return list(flatten(include_self=False)) if flatten else []
+
+
+def _tf_variable(variable: Any) -> Any:
+    """The ``tf.Variable`` in a Keras 3 variable: only that is found by TensorFlow's loaders."""
+    return variable.value if not isinstance(variable, tf.Variable) else variable
