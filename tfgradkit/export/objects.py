@@ -31,7 +31,7 @@ def read_constants(data: bytes, prefix: str) -> list[bytes]:
     found = {}
     for symbol, section, value in _symbols(data, sections):
         head, _, tail = symbol.partition("_Constant_")
-        if head.endswith(prefix) and tail:
+        if 0 < section < len(sections) and head.endswith(prefix) and tail:
             start = sections[section][4] + value
             (size,) = struct.unpack_from("<Q", data, start)
             found[int(tail.split("_")[0])] = data[start + _DATA_AT : start + _DATA_AT + size]
@@ -45,7 +45,7 @@ def _sections(data: bytes) -> list[tuple[int, ...]]:
 
 
 def _symbols(data: bytes, sections: list[tuple[int, ...]]) -> list[tuple[str, int, int]]:
-    """Name, section and offset of each defined symbol."""
+    """Name, section (0: undefined) and offset of each symbol."""
     symbols = []
     for _, kind, _, _, offset, size, link, *_ in sections:
         if kind != _SYMTAB:
@@ -55,4 +55,9 @@ def _symbols(data: bytes, sections: list[tuple[int, ...]]) -> list[tuple[str, in
             name, _, _, section, value, _ = _SYMBOL.unpack_from(data, at)
             end = data.index(b"\0", names + name)
             symbols.append((data[names + name : end].decode(), section, value))
-    return [s for s in symbols if 0 < s[1] < len(sections)]
+    return symbols
+
+
+def undefined_symbols(data: bytes) -> set[str]:
+    """What an object file expects from elsewhere."""
+    return {name for name, section, _ in _symbols(data, _sections(data)) if section == 0 and name}

@@ -1,0 +1,69 @@
+"""What in a frozen graph can't become a C library, told before anything is compiled.
+
+The one file that touches ``tensorflow.python.util.pywrap_xla_ops``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..errors import UnsupportedModelError
+from .versions import require_tensorflow
+
+# Compiled by XLA, but to calls of a run-time library or to control flow that the C library
+# doesn't have yet.
+_NEEDS_RUNTIME = {
+    **dict.fromkeys(["While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase"], "control flow"),
+    **dict.fromkeys(["Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv"], "a convolution"),
+    **dict.fromkeys(["Conv2DBackpropInput", "Conv3DBackpropInputV2", "DepthwiseConv2dNativeBackpropInput"], "a convolution"),
+    **dict.fromkeys(["Conv2DBackpropFilter", "Conv3DBackpropFilterV2"], "a convolution"),
+    **dict.fromkeys(["FFT", "IFFT", "FFT2D", "IFFT2D", "FFT3D", "IFFT3D", "RFFT", "IRFFT", "RFFT2D", "IRFFT2D"], "an FFT"),
+    **dict.fromkeys(["RandomUniform", "RandomStandardNormal", "TruncatedNormal", "Multinomial", "RandomShuffle"], "random numbers"),
+}
+_STRUCTURE = {"Placeholder", "PlaceholderWithDefault", "NoOp", "Const", "Identity", "IdentityN"}
+
+
+def audit_native(graph: Any, layer_names: Iterable[str], model: str) -> None:
+    """Raises :class:`UnsupportedModelError`, naming layers and ops, where ``graph`` can't be compiled."""
+    require_tensorflow()
+    from tensorflow.python.util import pywrap_xla_ops
+
+    compilable = set(pywrap_xla_ops.get_cpu_kernel_names()) | _STRUCTURE
+    found = {}
+    for node in _nodes(graph):
+        if node.op in _NEEDS_RUNTIME:
+            found.setdefault((layer_of(node.name, layer_names), node.op), f"{_NEEDS_RUNTIME[node.op]} is not in the C library")
+        elif node.op not in compilable:
+            found.setdefault((layer_of(node.name, layer_names), node.op), "XLA has no CPU kernel for it")
+    if found:
+        error = UnsupportedModelError(
+            "the model can't become a C library",
+            subject=model,
+            expected="layers that compile to kernels: dense, element-wise, normalisation, merges, reshapes",
+            got="; ".join(f"layer {layer!r}, op {op}: {why}" for (layer, op), why in found.items()),
+            hint="export_saved_model takes it as it is; or export the part of the model without these layers",
+        )
+        error.layers, error.ops = tuple(layer for layer, _ in found), tuple(op for _, op in found)
+        raise error
+
+
+def layer_of(node_name: str, layer_names: Iterable[str]) -> str:
+    """The innermost layer whose scope a node's name lies in; the node itself if there is none."""
+    names = set(layer_names)
+    inside = [part for part in node_name.split("/") if part in names or _without_count(part) in names]
+    if not inside:
+        return node_name
+    return inside[-1] if inside[-1] in names else _without_count(inside[-1])
+
+
+def _without_count(scope: str) -> str:
+    """TensorFlow numbers a scope it meets again: ``dense_1_2`` is layer ``dense_1``."""
+    head, _, count = scope.rpartition("_")
+    return head if count.isdigit() else scope
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    yield from graph.node
+    for function in graph.library.function:
+        yield from function.node_def

@@ -1,0 +1,257 @@
+"""From compiled programs to the C sources of a library: tables for the engine, and the functions."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from .interface import Entry, Port
+from .program import Buffer, Copy, Dot, KernelCall, Program, Slice, Sort, Step
+
+ABI_VERSION = 1
+_ALIGNMENT = 64
+# From this share of a tile on, padding it is cheaper than its points one by one.
+_TAIL_SHARE = 0.75
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """One function of the library, compiled for one point and for a tile of points."""
+
+    entry: Entry
+    one: Program
+    tile: Program
+    tile_points: int
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Everything that the C sources are made from.
+
+    Attributes:
+        name: prefix of all symbols.
+        functions: what to export.
+        objects: file names of the compiled kernels.
+        vectors: recorded points and answers, by port name, the point first.
+        tolerance: what ``selftest`` accepts.
+        ranges: low and high, by port name.
+        metadata: JSON.
+    """
+
+    name: str
+    version: str
+    summary: str
+    functions: tuple[Compiled, ...]
+    objects: tuple[str, ...]
+    vectors: dict[str, np.ndarray]
+    tolerance: float
+    ranges: dict[str, tuple[np.ndarray, np.ndarray]]
+    metadata: str
+    needs_libm: bool
+
+
+def write_sources(sources: Sources) -> dict[str, str]:
+    """The text of each source file, by its path in the library's folder."""
+    context = _context(sources)
+    name = sources.name
+    return {
+        f"include/{name}.h": _render("header.h.j2", context),
+        f"src/{name}.c": _render("library.c.j2", context),
+        "src/constants.c": _render("constants.c.j2", context),
+        "src/constants.h": _render("constants.h.j2", context),
+        "src/engine.h": _template("engine.h"),
+    }
+
+
+@cache
+def _template(name: str) -> str:
+    return resources.files("tfgradkit.export").joinpath("templates", name).read_text()
+
+
+def _render(template: str, context: dict[str, Any]) -> str:
+    environment = jinja2.Environment(
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined, autoescape=False
+    )
+    return environment.from_string(_template(template)).render(context)
+
+
+def _context(sources: Sources) -> dict[str, Any]:
+    pool = _Pool(sources.name)
+    programs = [
+        _program(program, points, f.entry, pool)
+        for f in sources.functions
+        for program, points in ((f.one, 1), (f.tile, f.tile_points))
+    ]
+    compiled = [p for f in sources.functions for p in (f.one, f.tile)]
+    return {
+        "name": sources.name,
+        "guard": f"{sources.name.upper()}_H",
+        "version": sources.version,
+        "summary": sources.summary,
+        "objects": sources.objects,
+        "needs_libm": sources.needs_libm,
+        "abi_version": ABI_VERSION,
+        "kernels": sorted({symbol for program in compiled for symbol in program.kernels}),
+        "comparators": sorted({symbol for program in compiled for symbol in program.comparators}),
+        "programs": [p["table"] for p in programs],
+        "workspace_size": max(p["workspace"] for p in programs),
+        "max_arguments": max(len(_slices(step)) for program in compiled for step in program.steps),
+        "max_buffers": max(len(program.buffers) for program in compiled),
+        "entries": [_function(f, sources) for f in sources.functions],
+        "ports": _declarations(sources.functions),
+        "ranges": [{"name": port, "low": _doubles(low), "high": _doubles(high)} for port, (low, high) in sources.ranges.items()],
+        "constants": pool.constants,
+        "vectors": [_vector(name, array) for name, array in sources.vectors.items()],
+        "metadata": list(sources.metadata.encode()),
+        "selftest": _selftest(sources),
+    }
+
+
+class _Pool:
+    """Constants as 64-bit words, equal ones stored once."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.constants: list[list[str]] = []
+        self._index: dict[bytes, int] = {}
+
+    def reference(self, data: bytes) -> str:
+        if data not in self._index:
+            self._index[data] = len(self.constants)
+            padded = data + b"\0" * (-len(data) % 8 or (8 if not data else 0))
+            self.constants.append([f"{word:#x}u" for (word,) in struct.iter_unpack("<Q", padded)])
+        return f"{self.name}_constant_{self._index[data]}"
+
+
+def _program(program: Program, points: int, entry: Entry, pool: _Pool) -> dict[str, Any]:
+    slices: list[Slice] = []
+    steps = []
+    for step in program.steps:
+        steps.append({**_step(step), "first": len(slices), "count": len(_slices(step))})
+        slices.extend(_slices(step))
+    place = 0
+    buffers = []
+    ports = {program.arguments[p.name]: ("ENGINE_INPUT", i, p) for i, p in enumerate(entry.inputs)}
+    ports |= {program.results[p.name]: ("ENGINE_OUTPUT", i, p) for i, p in enumerate(entry.outputs)}
+    for number, buffer in enumerate(program.buffers):
+        buffers.append(_buffer(number, buffer, program, ports.get(number), place, pool))
+        if buffer.kind != "constant":
+            place += -(-buffer.size // _ALIGNMENT) * _ALIGNMENT
+    table = {"name": program.name, "points": points, "slices": slices, "steps": steps, "buffers": buffers}
+    return {"table": table, "workspace": place}
+
+
+def _buffer(
+    number: int, buffer: Buffer, program: Program, port: tuple[str, int, Port] | None, place: int, pool: _Pool
+) -> dict[str, Any]:
+    if buffer.kind == "constant":
+        constant = pool.reference(program.constants[number])
+        return {"kind": "ENGINE_CONSTANT", "constant": constant, "place": 0, "port": 0, "point_bytes": 0}
+    kind, index, point_bytes = ("ENGINE_TEMPORARY", 0, 0)
+    if port is not None:
+        kind, index, point_bytes = port[0], port[1], port[2].elements * port[2].item_bytes
+    return {"kind": kind, "constant": "NULL", "place": place, "port": index, "point_bytes": point_bytes}
+
+
+def _slices(step: Step) -> tuple[Slice, ...]:
+    match step:
+        case KernelCall():
+            return step.arguments
+        case Copy():
+            return step.destination, step.source
+        case Dot():
+            return step.out, step.lhs, step.rhs
+        case Sort():
+            return (step.values,)
+
+
+def _step(step: Step) -> dict[str, Any]:
+    none = {"kernel": "NULL", "comparator": "NULL"}
+    match step:
+        case KernelCall():
+            return {**none, "op": "ENGINE_KERNEL", "kernel": step.symbol, "numbers": _eight(step.workgroups)}
+        case Copy():
+            return {**none, "op": "ENGINE_COPY", "numbers": _eight(())}
+        case Dot():
+            op = "ENGINE_DOT_F32" if step.dtype == "float" else "ENGINE_DOT_F64"
+            sizes = (step.batch, step.m, step.n, step.k, step.transpose_lhs, step.transpose_rhs)
+            return {**none, "op": op, "numbers": _eight(map(int, sizes))}
+        case Sort():
+            numbers = _eight((*step.shape, step.element_bytes))
+            return {**none, "op": "ENGINE_SORT", "comparator": step.comparator, "numbers": numbers}
+
+
+def _eight(numbers: Iterable[int]) -> list[int]:
+    return [*numbers, 0, 0, 0, 0, 0, 0, 0, 0][:8]
+
+
+def _function(function: Compiled, sources: Sources) -> dict[str, Any]:
+    entry = function.entry
+    arrays = [f"const {p.c_type} *{p.name}" for p in entry.inputs] + [f"{p.c_type} *{p.name}" for p in entry.outputs]
+    return {
+        "kind": entry.kind,
+        "comment": _COMMENTS[entry.kind],
+        "parameters": ", ".join(["void *workspace", "int64_t n", *arrays]),
+        "inputs": [_port(p, sources) for p in entry.inputs],
+        "outputs": [_port(p, sources) for p in entry.outputs],
+        "one": function.one.name,
+        "tile": function.tile.name,
+        "tail": max(2, int(_TAIL_SHARE * function.tile_points)),
+    }
+
+
+_COMMENTS = {
+    "value": "The model itself.",
+    "jacobian": "The model, and its derivative by its input, from one pass.",
+    "vjp": "The model, and output_gradients times its Jacobian, from one pass.",
+}
+
+
+def _port(port: Port, sources: Sources) -> dict[str, Any]:
+    ranged = port.name in sources.ranges
+    return {
+        "name": port.name,
+        "is_double": int(port.dtype == "float64"),
+        "elements": port.elements,
+        "low": f"range_{port.name}_low" if ranged else "NULL",
+        "high": f"range_{port.name}_high" if ranged else "NULL",
+    }
+
+
+def _declarations(functions: tuple[Compiled, ...]) -> list[dict[str, str]]:
+    ports = {p.name: p for f in functions for p in (*f.entry.inputs, *f.entry.outputs)}
+    return [{"declaration": f"{p.c_type} {p.name}[n]{''.join(f'[{s}]' for s in p.shape)}"} for p in ports.values()]
+
+
+def _doubles(values: np.ndarray) -> list[str]:
+    return [float(v).hex() for v in np.ravel(values)]
+
+
+def _vector(name: str, array: np.ndarray) -> dict[str, Any]:
+    single = array.dtype == np.float32
+    numbers = [float(v).hex() + ("f" if single else "") for v in np.ravel(array)]
+    return {"name": name, "type": "float" if single else "double", "numbers": numbers}
+
+
+def _selftest(sources: Sources) -> dict[str, Any]:
+    calls, most = [], 0
+    for function in sources.functions:
+        entry, offset, checks, outputs = function.entry, 0, [], []
+        for port in entry.outputs:
+            count = sources.vectors[port.name].size
+            checks.append({"offset": offset, "count": count, "expected": f"{sources.name}_test_{port.name}"})
+            outputs.append(f"results + {offset}")
+            offset += count
+        inputs = [f"{sources.name}_test_{p.name}" for p in entry.inputs]
+        calls.append({"kind": entry.kind, "arguments": ", ".join(inputs + outputs), "checks": checks})
+        most = max(most, offset)
+    port = sources.functions[0].entry.outputs[0]
+    points = len(sources.vectors[port.name])
+    return {"type": port.c_type, "result_elements": most, "calls": calls, "points": points, "tolerance": repr(sources.tolerance)}

@@ -1,0 +1,185 @@
+"""The folder of a C library: sources, binaries, metadata, test points, checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from importlib import metadata as packages
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..checksums import write_checksums
+from ..errors import CompilerError
+from ..native import NativeLibrary
+from .driver import ABI_VERSION, Compiled, Sources, write_sources
+from .host import host_target
+from .interface import Port
+from .objects import undefined_symbols
+from .toolchain import Toolchain, archive, compile_c, describe, link_shared
+from .versions import tensorflow_version
+
+MARKER = "share/*/metadata.json"
+# The largest error, relative to the largest magnitude of a result, at which a library counts as
+# the same function as TensorFlow's: rounding, and XLA's own approximations of tanh, exp and log.
+TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
+_LIBC = {"memset", "memcpy", "memmove"}
+_LIBM = {f + suffix for f in ("exp", "log", "log1p", "expm1", "pow", "sin", "cos", "tan", "atan2", "tanh", "erf", "fmod", "cbrt") for suffix in ("", "f")}
+_SELFTEST_BYTES = 1 << 15
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a library is made of.
+
+    Attributes:
+        work: the folder of the compiler's output.
+        vectors: recorded points and answers.
+    """
+
+    name: str
+    model: str
+    functions: tuple[Compiled, ...]
+    vectors: dict[str, np.ndarray]
+    ranges: dict[str, tuple[np.ndarray, np.ndarray]]
+    work: Path
+    tools: Toolchain
+
+
+def write_library(folder: Path, parts: Parts) -> None:
+    """Fills ``folder``; compares the library with the recorded answers before it is done.
+
+    Raises:
+        LibraryError: it computes something else than TensorFlow.
+        CompilerError: its kernels need something else than libc and libm.
+    """
+    share = folder / "share" / parts.name
+    share.mkdir(parents=True)
+    np.savez(share / "testvectors.npz", **parts.vectors)
+    _copy_kernels(folder, parts)
+    _copy_licenses(folder)
+    # Built twice: the metadata inside the library states the errors that the library reached.
+    metadata = _metadata(parts)
+    _build(folder, parts, metadata)
+    metadata["achieved_error"] = NativeLibrary(folder).verify()
+    _build(folder, parts, metadata)
+
+
+def _build(folder: Path, parts: Parts, metadata: dict[str, Any]) -> None:
+    text = json.dumps(metadata, indent=2)
+    (folder / "share" / parts.name / "metadata.json").write_text(text + "\n")
+    for path, source in write_sources(_sources(parts, text)).items():
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_text(source)
+    objects = []
+    for stem in (parts.name, "constants"):
+        objects.append(parts.work / f"{stem}.driver.o")
+        compile_c(parts.tools, folder / "src" / f"{stem}.c", folder / "include", objects[-1])
+    objects += [folder / "src" / name for name in _object_names(parts)]
+    (folder / "lib").mkdir(exist_ok=True)
+    link_shared(parts.tools, objects, folder / "lib" / f"lib{parts.name}.so", parts.name, libm=_needs_libm(parts))
+    archive(parts.tools, objects, folder / "lib" / f"lib{parts.name}.a", parts.name)
+    write_checksums(folder)
+
+
+def _sources(parts: Parts, metadata: str) -> Sources:
+    derivatives = [f.entry.kind for f in parts.functions if f.entry.kind != "value"]
+    return Sources(
+        name=parts.name,
+        version=__version__,
+        summary=f"the model {parts.model}" + (f" and its {', '.join(derivatives)}" if derivatives else ""),
+        functions=parts.functions,
+        objects=_object_names(parts),
+        vectors=_selftest_points(parts.vectors, parts.functions[0].tile_points),
+        tolerance=_tolerance(parts),
+        ranges=parts.ranges,
+        metadata=metadata,
+        needs_libm=_needs_libm(parts),
+    )
+
+
+def _metadata(parts: Parts) -> dict[str, Any]:
+    ports = {p.name: p for f in parts.functions for p in (*f.entry.inputs, *f.entry.outputs)}
+    x, y = parts.functions[0].entry.inputs[0], parts.functions[0].entry.outputs[0]
+    target = host_target()
+    return {
+        "schema": 1,
+        "abi_version": ABI_VERSION,
+        "name": parts.name,
+        "model": parts.model,
+        "dtype": y.dtype,
+        "inputs": [_port(x)],
+        "outputs": [_port(y)],
+        "arrays": [_port(p) for p in ports.values()],
+        "functions": [
+            {"kind": f.entry.kind, "inputs": [p.name for p in f.entry.inputs], "outputs": [p.name for p in f.entry.outputs]}
+            for f in parts.functions
+        ],
+        "ranges": {name: [low.tolist(), high.tolist()] for name, (low, high) in parts.ranges.items()},
+        "tile_points": parts.functions[0].tile_points,
+        "target": {"triple": target.triple, "cpu": target.cpu or "baseline", "features": target.features},
+        "weights_sha256": _weights_hash(parts),
+        "tolerance": _tolerance(parts),
+        "versions": {
+            "tfgradkit": __version__,
+            "tensorflow": tensorflow_version(),
+            "keras": packages.version("keras"),
+            "c_compiler": describe(parts.tools),
+        },
+        "files": {
+            "header": f"include/{parts.name}.h",
+            "shared": f"lib/lib{parts.name}.so",
+            "static": f"lib/lib{parts.name}.a",
+            "vectors": f"share/{parts.name}/testvectors.npz",
+        },
+    }
+
+
+def _port(port: Port) -> dict[str, Any]:
+    return {"name": port.name, "shape": list(port.shape), "dtype": port.dtype}
+
+
+def _tolerance(parts: Parts) -> float:
+    return TOLERANCE[parts.functions[0].entry.outputs[0].dtype]
+
+
+def _weights_hash(parts: Parts) -> str:
+    contents = {data for f in parts.functions for data in f.one.constants.values()}
+    return hashlib.sha256(b"".join(sorted(contents))).hexdigest()
+
+
+def _programs(parts: Parts) -> list[str]:
+    return [program.name for f in parts.functions for program in (f.one, f.tile)]
+
+
+def _object_names(parts: Parts) -> tuple[str, ...]:
+    return tuple(f"{program}.o" for program in _programs(parts))
+
+
+def _copy_kernels(folder: Path, parts: Parts) -> None:
+    (folder / "src").mkdir()
+    for name in _object_names(parts):
+        foreign = undefined_symbols((parts.work / name).read_bytes()) - _LIBC - _LIBM
+        if foreign:
+            raise CompilerError("the kernels need functions that the C library doesn't have", subject=name, got=", ".join(sorted(foreign)))
+        shutil.copyfile(parts.work / name, folder / "src" / name)
+
+
+def _needs_libm(parts: Parts) -> bool:
+    return any(undefined_symbols((parts.work / name).read_bytes()) & _LIBM for name in _object_names(parts))
+
+
+def _copy_licenses(folder: Path) -> None:
+    (folder / "LICENSES").mkdir()
+    shutil.copyfile(Path(__file__).parent / "templates" / "Apache-2.0.txt", folder / "LICENSES" / "Apache-2.0.txt")
+
+
+def _selftest_points(vectors: dict[str, np.ndarray], tile: int) -> dict[str, np.ndarray]:
+    """As many points as fit some kilobytes; where possible enough for a tile and a point beside it."""
+    bytes_a_point = sum(array[0].nbytes for array in vectors.values())
+    count = max(1, min(tile + 1, _SELFTEST_BYTES // bytes_a_point))
+    return {name: array[:count] for name, array in vectors.items()}

@@ -1,0 +1,165 @@
+"""``export_native``: from a model to a C library. Each step hands plain records to the next."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from ..differentiable import Differentiable
+from ..errors import ExportError, UnsupportedModelError
+from ..native import NativeLibrary, load_native
+from ..sources.resolve import resolve
+from .audit import audit_native
+from .canonical import canonicalize
+from .driver import Compiled
+from .folder import output_folder
+from .freeze import FrozenGraph, freeze
+from .functions import argument_specs, exported, with_specs
+from .header import read_header
+from .host import host_target
+from .interface import Entry, Port, check_kinds, check_name, entry
+from .library import MARKER, Parts, write_library
+from .objects import read_constants
+from .points import check_ranges, record
+from .program import Program
+from .tfcompile import compile_jobs, prepare
+from .toolchain import find_toolchain
+from .versions import require_tensorflow
+
+Progress = Callable[[str], None]
+# Points of a tile: enough for full vectors in every product, few enough to stay in the cache.
+_TILE = 32
+_TILE_BYTES = 1 << 19
+
+
+def export_native(
+    fn: Any,
+    path: str | os.PathLike[str],
+    name: str,
+    derivatives: Sequence[str] = ("jacobian",),
+    *,
+    targets: Sequence[str] = ("host",),
+    input_specs: Any = None,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+    ranges: Mapping[str, Any] | None = None,
+    variables: Sequence[Any] = (),
+    overwrite: bool = False,
+    progress: Progress = lambda step: None,
+) -> NativeLibrary:
+    """Writes a C library of the model and its derivatives that needs no TensorFlow.
+
+    Args:
+        fn: a Keras model or layer, or a function with ``input_specs``; one input, one output.
+        path: the folder to write; must not exist or be empty.
+        name: prefix of the C functions and of the files.
+        derivatives: "jacobian", "vjp"; "value" is always there.
+        targets: ("host",): code for this machine.
+        input_specs: ``tf.TensorSpec`` of the input where the function has none of its own.
+        input_names, output_names: one name each, in place of "x" and "y".
+        ranges: ``{"x": (low, high)}``; the library reports inputs outside, and is tested inside.
+        variables: weights to keep changeable; none yet.
+        overwrite: replace an earlier export in ``path``.
+        progress: is told each step's name.
+
+    Returns:
+        The library, loaded.
+
+    Raises:
+        UnsupportedModelError: a layer or op that can't be compiled, before anything is.
+        OutputFolderError, ToolchainError, CompilerError, SignatureError, VersionError: see there.
+    """
+    require_tensorflow()
+    _check_options(targets, variables)
+    kinds = check_kinds(tuple(derivatives) if not isinstance(derivatives, str) else (derivatives,))
+    check_name(name)
+    tools = find_toolchain()
+    with output_folder(path, overwrite=overwrite, marker=MARKER) as folder, tempfile.TemporaryDirectory() as work:
+        progress("tracing")
+        source = with_specs(resolve(fn), input_specs)
+        entries = describe(source, kinds, input_names, output_names)
+        bounds = check_ranges(ranges, entries[0].inputs[0])
+        functions = _compile(source, entries, name, Path(work), progress)
+        progress("recording test points")
+        vectors = record(source, entries, bounds, 2 * functions[0].tile_points + 3)
+        progress("building the library")
+        write_library(folder, Parts(name, source.name, functions, vectors, bounds, Path(work), tools))
+    return load_native(path)
+
+
+def describe(
+    source: Differentiable, kinds: Sequence[str], input_names: Sequence[str] | None, output_names: Sequence[str] | None
+) -> tuple[Entry, ...]:
+    """The C interface: traces the model once for the shape and dtype of its output.
+
+    Raises:
+        UnsupportedModelError: dtypes that C libraries don't have.
+    """
+    x_name, y_name = _single(input_names, "x", "input_names"), _single(output_names, "y", "output_names")
+    spec = source.input_spec
+    assert spec is not None
+    y = tf.function(source.call, autograph=False).get_concrete_function(tf.TensorSpec([1, *spec.shape[1:]], spec.dtype)).structured_outputs
+    if y.shape.rank in (None, 0) or not y.shape.is_fully_defined():
+        raise ExportError("the output must have a fixed shape behind the batch axis", subject=source.name, got=y.shape)
+    if {spec.dtype, y.dtype} not in ({tf.float32}, {tf.float64}):
+        raise UnsupportedModelError(
+            "the model's dtypes can't be exported to C", subject=source.name, expected="float32 or float64, the same for input and output",
+            got=f"input {spec.dtype.name}, output {y.dtype.name}",
+        )  # fmt: skip
+    x_port = Port(x_name, tuple(spec.shape[1:]), spec.dtype.name)
+    y_port = Port(y_name, tuple(y.shape[1:]), y.dtype.name)
+    return tuple(entry(kind, x_port, y_port) for kind in kinds)
+
+
+def _compile(source: Differentiable, entries: tuple[Entry, ...], name: str, work: Path, progress: Progress) -> tuple[Compiled, ...]:
+    tile = _tile_points(entries)
+    target = host_target()
+    plans = [(e, points, f"{name}_{e.kind}_{points}") for e in entries for points in (1, tile)]
+    jobs = [prepare(work, label, _graph(source, e, points), target) for e, points, label in plans]
+    compile_jobs(work, jobs, lambda label: progress(f"compiling {label}"))
+    programs = {label: _program(work, label) for _, _, label in plans}
+    return tuple(Compiled(e, programs[f"{name}_{e.kind}_1"], programs[f"{name}_{e.kind}_{tile}"], tile) for e in entries)
+
+
+def _graph(source: Differentiable, entry: Entry, points: int) -> FrozenGraph:
+    frozen = freeze(exported(source, entry), argument_specs(entry, points))
+    audit_native(frozen.graph, source.layer_names, source.name)
+    return replace(frozen, graph=canonicalize(frozen.graph))
+
+
+def _program(work: Path, label: str) -> Program:
+    program = read_header((work / f"{label}.h").read_text(), label)
+    numbers = [i for i, buffer in enumerate(program.buffers) if buffer.kind == "constant"]
+    constants = work / f"{label}_constants.o"
+    contents = read_constants(constants.read_bytes() if constants.exists() else b"", label)
+    return replace(program, constants=dict(zip(numbers, contents, strict=True)))
+
+
+def _tile_points(entries: tuple[Entry, ...]) -> int:
+    """A power of two whose largest array fits the cache; at least 2."""
+    largest = max(p.elements * p.item_bytes for e in entries for p in (*e.inputs, *e.outputs))
+    tile = _TILE
+    while tile > 2 and tile * largest > _TILE_BYTES:
+        tile //= 2
+    return tile
+
+
+def _single(names: Sequence[str] | None, default: str, role: str) -> str:
+    if names is None:
+        return default
+    if isinstance(names, str) or len(names) != 1:
+        raise ExportError(f"{role} must hold one name", expected=f'("{default}",)', got=names)
+    return check_name(names[0], role)
+
+
+def _check_options(targets: Sequence[str], variables: Sequence[Any]) -> None:
+    if tuple(targets) != ("host",):
+        raise ExportError("no such target", expected='("host",)', got=targets, hint="run the export on the machine it is for")
+    if tuple(variables):
+        raise ExportError("weights can't be kept changeable yet", subject="variables", expected="()", hint="export again after training")

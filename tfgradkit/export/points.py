@@ -1,0 +1,74 @@
+"""The points a library is tested at, and TensorFlow's answers there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..derivatives.derivative import SEED_NAMES, Derivative, Options
+from ..differentiable import Differentiable
+from ..errors import ExportError, SignatureError
+from .interface import Entry, Port
+
+Range = tuple[np.ndarray, np.ndarray]
+
+
+def check_ranges(ranges: Mapping[str, Any] | None, x: Port) -> dict[str, Range]:
+    """``{name: (low, high)}`` with both broadcast to one point of the input.
+
+    Raises:
+        SignatureError: an unknown input, a wrong shape, or low above high.
+    """
+    checked = {}
+    for name, bounds in (ranges or {}).items():
+        try:
+            low, high = (np.broadcast_to(np.asarray(bound, np.float64), x.shape) for bound in bounds)
+        except (TypeError, ValueError) as error:
+            raise SignatureError("a range has the wrong shape", subject=name, expected=f"(low, high), each {list(x.shape)} or a number", got=bounds) from error
+        if name != x.name:
+            raise SignatureError("a range is given for an unknown input", expected=x.name, got=name)
+        if not np.all(low <= high):
+            raise SignatureError("a range has low above high, or NaN", subject=name, got=bounds)
+        checked[name] = (low, high)
+    return checked
+
+
+def record(source: Differentiable, entries: tuple[Entry, ...], ranges: dict[str, Range], count: int) -> dict[str, np.ndarray]:
+    """``count`` points and the answers of every entry there, by port name, the point first.
+
+    Points are uniform in the range of x where it has one, else standard normal. Points where an
+    answer is not finite are left out.
+
+    Raises:
+        ExportError: no point has finite answers.
+    """
+    generator = np.random.default_rng(0)
+    x = entries[0].inputs[0]
+    shape = (count, *x.shape)
+    low, high = ranges.get(x.name, (None, None))
+    drawn = generator.standard_normal(shape) if low is None else generator.uniform(low, high, shape)
+    vectors: dict[str, np.ndarray] = {x.name: drawn.astype(x.dtype)}
+    for entry in entries:
+        for seed in entry.inputs[1:]:
+            vectors[seed.name] = generator.standard_normal((count, *seed.shape)).astype(seed.dtype)
+        vectors.update(_answers(source, entry, vectors))
+    finite = np.all([np.isfinite(v).reshape(count, -1).all(axis=1) for v in vectors.values()], axis=0)
+    if not finite.any():
+        raise ExportError(
+            "the model has no finite value and derivatives at the points tried",
+            subject=source.name,
+            hint='give the range of its input: ranges={"x": (low, high)}',
+        )
+    return {name: array[finite] for name, array in vectors.items()}
+
+
+def _answers(source: Differentiable, entry: Entry, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    parts = ("value",) if entry.kind == "value" else ("value", entry.kind)
+    derivative = Derivative(source, entry.kind, parts, Options())
+    arguments = [vectors[port.name] for port in entry.inputs]
+    seed = {SEED_NAMES[entry.kind]: arguments[1]} if len(arguments) > 1 else {}
+    results = derivative(arguments[0], **seed)
+    results = (results,) if len(parts) == 1 else results
+    return {port.name: result.numpy() for port, result in zip(entry.outputs, results, strict=True)}

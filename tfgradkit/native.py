@@ -1,0 +1,222 @@
+"""A compiled library back in Python, with NumPy alone: ``load_native``. Imports no TensorFlow."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import math
+import os
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .checksums import verify_checksums
+from .errors import LibraryError, SignatureError
+
+ABI_VERSION = 1
+_ALIGNMENT = 64
+
+
+def load_native(path: str | os.PathLike[str]) -> NativeLibrary:
+    """The library in the folder ``path``, as ``export_native`` wrote it.
+
+    Raises:
+        LibraryError: no library there, or not one for this machine.
+        ChecksumError: a file was changed, or is missing.
+    """
+    return NativeLibrary(path)
+
+
+class NativeLibrary:
+    """A compiled model and its derivatives; a method for each kind in it.
+
+    ``value``, ``jacobian``, ``vjp`` and the ``value_and_`` twins take points of any leading shape:
+    an ``x`` of the sample's own shape is one point, ``[n] + x`` are n, and so on. Arrays of
+    another floating dtype are converted to the library's. Safe to call from several threads.
+
+    Attributes:
+        path: the folder.
+        metadata: ``share/<name>/metadata.json``.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.metadata = _read_metadata(self.path)
+        self.name: str = self.metadata["name"]
+        verify_checksums(self.path)
+        self._library = _open(self.path / self.metadata["files"]["shared"], self.name)
+        self._dtype = np.dtype(self.metadata["dtype"])
+        self._functions = {entry["kind"]: self._function(entry) for entry in self.metadata["functions"]}
+        self._workspace_size = self._call_size("workspace_size")
+        self._local = threading.local()
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of derivative in the library, ``value`` first."""
+        return tuple(self._functions)
+
+    def value(self, x: Any) -> np.ndarray:
+        """y, shaped ``[...] + y``."""
+        return self._run("value", x)[0]
+
+    def jacobian(self, x: Any) -> np.ndarray:
+        """∂y/∂x, shaped ``[...] + y + x``."""
+        return self._run("jacobian", x, skip=True)[1]
+
+    def value_and_jacobian(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
+        """``(y, ∂y/∂x)`` from one pass."""
+        return self._run("jacobian", x)
+
+    def vjp(self, x: Any, output_gradients: Any) -> np.ndarray:
+        """uᵀ ∂y/∂x for u shaped like y; shaped like x."""
+        return self._run("vjp", x, output_gradients, skip=True)[1]
+
+    def value_and_vjp(self, x: Any, output_gradients: Any) -> tuple[np.ndarray, np.ndarray]:
+        """``(y, uᵀ ∂y/∂x)`` from one pass."""
+        return self._run("vjp", x, output_gradients)
+
+    def verify(self) -> dict[str, float]:
+        """Runs the recorded points; the largest error of each result, relative to its magnitude.
+
+        Raises:
+            LibraryError: an error is above the tolerance in the metadata.
+        """
+        vectors = np.load(self.path / self.metadata["files"]["vectors"])
+        errors = {}
+        for entry in self.metadata["functions"]:
+            results = self._run(entry["kind"], *(vectors[name] for name in entry["inputs"]))
+            for name, result in zip(entry["outputs"], results, strict=True):
+                errors[f"{entry['kind']}.{name}"] = relative_error(result, vectors[name])
+        worst = max(errors, key=lambda key: errors[key])
+        if not errors[worst] <= self.metadata["tolerance"]:
+            raise LibraryError(
+                "the library disagrees with its recorded answers",
+                subject=f"{self.path}, {worst}",
+                expected=f"a relative error of at most {self.metadata['tolerance']:g}",
+                got=f"{errors[worst]:.3g}",
+                hint="the machine may lack instructions it was compiled for: export it again here",
+            )
+        return errors
+
+    def __repr__(self) -> str:
+        return f"NativeLibrary({self.name!r}, {', '.join(self.kinds)}, {self._dtype})"
+
+    def _run(self, kind: str, *arrays: Any, skip: bool = False) -> Any:
+        function = self._functions.get(kind)
+        if function is None:
+            raise LibraryError("this library has no such function", subject=kind, expected=" | ".join(self._functions), hint=f"export it with derivatives=({kind!r},)")
+        inputs = [self._to_input(array, name, shape) for array, (name, shape) in zip(arrays, function.inputs, strict=True)]
+        lead = inputs[0].shape[: inputs[0].ndim - len(function.inputs[0][1])]
+        for array, (name, shape) in zip(inputs[1:], function.inputs[1:], strict=True):
+            if array.shape != lead + shape:
+                raise SignatureError(f"{name} has the wrong shape", subject=self.name, expected=lead + shape, got=array.shape)
+        outputs = [np.empty(lead + shape, self._dtype) for shape in function.outputs]
+        pointers = [_address(array) for array in inputs] + [_address(array) for array in outputs]
+        if skip:
+            pointers[len(inputs)] = None
+        status = function.call(self._workspace(), math.prod(lead), *pointers)
+        if status:
+            self._report(status)
+        return tuple(outputs)
+
+    def _to_input(self, array: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        if type(array) is not np.ndarray:
+            array = np.asarray(array)
+        if array.dtype != self._dtype:
+            if array.dtype.kind != "f":
+                raise SignatureError(
+                    f"{name} is not floating", subject=self.name, expected=str(self._dtype), got=str(array.dtype), hint=f"{name}.astype(float)"
+                )
+            array = array.astype(self._dtype)
+        if not array.flags.c_contiguous:
+            array = np.ascontiguousarray(array)
+        rank = len(shape)
+        if array.ndim < rank or array.shape[array.ndim - rank :] != shape:
+            raise SignatureError(f"{name} has the wrong shape", subject=self.name, expected=f"[...] + {list(shape)}", got=list(array.shape))
+        return array
+
+    def _workspace(self) -> int:
+        try:
+            return self._local.address
+        except AttributeError:
+            self._local.memory = ctypes.create_string_buffer(self._workspace_size + _ALIGNMENT)
+            address = ctypes.addressof(self._local.memory)
+            self._local.address = address + -address % _ALIGNMENT
+            return self._local.address
+
+    def _report(self, status: int) -> None:
+        text = self._status_text(status)
+        if status < 0:
+            raise LibraryError("the library refused the call", subject=self.name, got=f"status {status}: {text}")
+        warnings.warn(f"{self.name}: {text} (status {status})", RuntimeWarning, stacklevel=4)
+
+    def _status_text(self, status: int) -> str:
+        function = self._library[f"{self.name}_status_text"]
+        function.restype = ctypes.c_char_p
+        return function(status).decode()
+
+    def _call_size(self, function: str) -> int:
+        symbol = self._library[f"{self.name}_{function}"]
+        symbol.restype = ctypes.c_size_t
+        return symbol()
+
+    def _function(self, entry: dict[str, Any]) -> _Function:
+        call = self._library[f"{self.name}_{entry['kind']}"]
+        call.restype = ctypes.c_int
+        call.argtypes = [ctypes.c_void_p, ctypes.c_int64, *[ctypes.c_void_p] * (len(entry["inputs"]) + len(entry["outputs"]))]
+        shapes = {port["name"]: tuple(port["shape"]) for port in self.metadata["arrays"]}
+        return _Function(call, [(n, shapes[n]) for n in entry["inputs"]], [shapes[n] for n in entry["outputs"]])
+
+
+class _Function:
+    """A C function with what its arguments look like."""
+
+    __slots__ = ("call", "inputs", "outputs")
+
+    def __init__(self, call: Any, inputs: list[tuple[str, tuple[int, ...]]], outputs: list[tuple[int, ...]]) -> None:
+        self.call = call
+        self.inputs = inputs
+        self.outputs = outputs
+
+
+def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference, relative to the largest magnitude expected; infinite where NaN differs."""
+    if got.size == 0:
+        return 0.0
+    difference = np.max(np.abs(got.astype(np.float64) - expected))
+    magnitude = np.max(np.abs(expected))
+    return float("inf") if np.isnan(difference) else float(difference / (magnitude or 1.0))
+
+
+def _address(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]
+
+
+def _read_metadata(folder: Path) -> dict[str, Any]:
+    found = sorted(folder.glob("share/*/metadata.json")) if folder.is_dir() else []
+    if len(found) != 1:
+        raise LibraryError(
+            "there is no compiled library here",
+            subject=folder,
+            expected="a folder that export_native or `tfgradkit compile` wrote, with share/<name>/metadata.json",
+            got="no such folder" if not folder.is_dir() else f"{len(found)} such files",
+        )
+    try:
+        metadata = json.loads(found[0].read_text())
+        version = metadata["abi_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise LibraryError("the library's metadata can't be read", subject=found[0], got=str(error)) from error
+    if version != ABI_VERSION:
+        raise LibraryError("the library has another interface version", subject=folder, expected=ABI_VERSION, got=version, hint="export it again")
+    return metadata
+
+
+def _open(file: Path, name: str) -> ctypes.CDLL:
+    try:
+        # A path of its own: the loader would take a bare name from elsewhere.
+        return ctypes.CDLL(os.path.abspath(file))
+    except OSError as error:
+        raise LibraryError("the library can't be loaded on this machine", subject=file, got=str(error), hint="export it for this machine") from error
