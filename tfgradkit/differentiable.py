@@ -33,6 +33,10 @@ class Differentiable:
     variables: tuple[Any, ...] = field(default=(), compare=False)
     layer_names: tuple[str, ...] = ()
 
+    def __call__(self, x: Any) -> tf.Tensor:
+        """The function's value at ``x``."""
+        return self.call(self.to_input(x))
+
     def to_input(self, x: Any, role: str = "x") -> tf.Tensor:
         """``x`` as a floating tensor that fits ``input_spec``.
 

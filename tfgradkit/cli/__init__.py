@@ -1,0 +1,1 @@
+"""The command line: parse, one library call, render. The library is imported when a command runs."""

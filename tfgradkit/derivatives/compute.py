@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import tensorflow as tf
 
-from ..differentiable import TensorFunction
-from ..errors import GradientError
+from ..differentiable import TensorFunction, shape_text
+from ..errors import GradientError, SignatureError
 from .primitives import Product, pullback, transposed
 from .shapes import dims, scalar_valued, size, split
 from .strategy import Mode, Strategy, Unconnected, map_seeds, pick_mode
@@ -32,6 +32,7 @@ class Point:
     mode: Mode = "auto"
     strategy: Strategy = "auto"
     unconnected: Unconnected = "zero"
+    inlined: bool = False
 
     def scalar(self, operator: str) -> Point:
         return replace(self, f=scalar_valued(self.f, self.x, self.batched, operator, self.name))
@@ -56,8 +57,10 @@ def value(point: Point) -> Parts:
 
 def vjp(point: Point) -> Parts:
     """uᵀJ, shaped like x."""
-    y, product = pullback(point.f, point.x)
-    return {"value": y, "vjp": point.filled(product(point.seed), point.x)}
+    y, pull = pullback(point.f, point.x)
+    seed = tf.cast(point.seed, y.dtype)
+    fit(seed, y, "output_gradients", point.name)
+    return {"value": y, "vjp": point.filled(pull(seed), point.x)}
 
 
 def jvp(point: Point) -> Parts:
@@ -100,6 +103,17 @@ OPERATORS: dict[str, Callable[[Point], Parts]] = {
 }
 
 
+def fit(seed: tf.Tensor, like: tf.Tensor, role: str, name: str) -> None:
+    """Raises :class:`SignatureError` where a seed has another shape than what it belongs to."""
+    if not like.shape.is_compatible_with(seed.shape):
+        raise SignatureError(
+            f"{role} has the wrong shape",
+            subject=name,
+            expected=f"{shape_text(like.shape)}, like the {'argument' if role == 'tangents' else 'result'}",
+            got=shape_text(seed.shape),
+        )
+
+
 def _keeping(rule: Callable[[Point], Parts], key: str, point: Point, kept: Parts) -> TensorFunction:
     """``rule``'s part ``key`` as a function of x; the other parts go into ``kept``."""
 
@@ -127,7 +141,7 @@ def _jacobian_of(y: tf.Tensor, pull: Product, point: Point) -> tf.Tensor | None:
         return point.filled(None, tf.zeros(shape, y.dtype))
     forward = pick_mode(point.mode, size(inputs), size(outputs)) == "forward"
     product, along = (transposed(pull, y), point.x) if forward else (pull, y)
-    stacked = map_seeds(lambda seed: _or_zeros(product(tf.broadcast_to(seed, dims(along))), y if forward else point.x), _units(along, point), point.strategy)
+    stacked = map_seeds(lambda seed: _or_zeros(product(tf.broadcast_to(seed, dims(along))), y if forward else point.x), _units(along, point), point.strategy, inlined=point.inlined)
     return tf.reshape(_seeds_to_last(stacked, point) if forward else _seeds_to_front(stacked, point), shape)
 
 

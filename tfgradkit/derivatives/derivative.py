@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from ..differentiable import Differentiable, as_floating, shape_text
+from ..differentiable import Differentiable, as_floating
 from ..errors import SignatureError
-from .compute import OPERATORS, Parts, Point
+from .compute import OPERATORS, Parts, Point, fit
 from .shapes import dims
 from .strategy import Mode, Strategy, Unconnected, check_choice
 
@@ -38,8 +38,8 @@ class Derivative:
     """A derivative as a function. Make it once, call it often.
 
     The first call with a new shape or dtype traces; later calls with the same run the trace,
-    whatever their batch size. Calls work eagerly, inside ``tf.function``, and under an outer
-    ``tf.GradientTape``, with respect to the argument and to the variables of the function.
+    whatever their batch size. Inside ``tf.function`` a call becomes part of that function. Calls
+    work under an outer ``tf.GradientTape``, with respect to the argument and to the variables of the function.
     """
 
     def __init__(self, source: Differentiable, operator: str, parts: tuple[str, ...], options: Options) -> None:
@@ -65,7 +65,11 @@ class Derivative:
         arguments = [self.source.to_input(x)]
         if seed is not None:
             arguments.append(self._checked_seed(seed, arguments[0]))
-        results = self.trace(*(self._spec(a) for a in arguments))(*arguments)
+        if tf.executing_eagerly():
+            results = self.trace(*(self.source.trace_spec(a) for a in arguments))(*arguments)
+        else:
+            # Part of somebody's graph, whose tensors the function may close over.
+            results = self._present(*arguments, inlined=True)
         values = [results.get(part) for part in self.parts]
         return values[0] if len(values) == 1 else tuple(values)
 
@@ -82,11 +86,14 @@ class Derivative:
         """How many signatures have been traced so far."""
         return len(self._traces)
 
-    def compute(self, x: tf.Tensor, seed: tf.Tensor | None = None) -> Parts:
-        """The parts as tensors of the surrounding graph: for traces and for other operators."""
+    def compute(self, x: tf.Tensor, seed: tf.Tensor | None = None, *, inlined: bool = False) -> Parts:
+        """The parts as tensors of the surrounding graph: for traces and for other operators.
+
+        ``inlined`` says that the graph is somebody's own, who may differentiate or compile it.
+        """
         o = self.options
         source = self.source
-        point = Point(source.call, x, source.name, source.batched, seed, o.mode, o.strategy, o.unconnected)
+        point = Point(source.call, x, source.name, source.batched, seed, o.mode, o.strategy, o.unconnected, inlined)
         computed = OPERATORS[self.operator](point)
         return {part: computed[part] for part in self.parts}
 
@@ -116,16 +123,13 @@ class Derivative:
     def __repr__(self) -> str:
         return f"{'_and_'.join(self.parts)}({self.source.name})"
 
-    def _present(self, *arguments: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _present(self, *arguments: tf.Tensor, inlined: bool = False) -> dict[str, tf.Tensor]:
         if not self.source.batched or arguments[0].shape[0] is not None:
-            return _without_none(self.compute(*arguments))
+            return _without_none(self.compute(*arguments, inlined=inlined))
         # Vectorized loops divide by the batch size: an empty batch runs as one row, dropped again.
         count = tf.shape(arguments[0])[0]
         filled = [_at_least_one_row(argument, count) for argument in arguments]
-        return {part: tensor[:count] for part, tensor in _without_none(self.compute(*filled)).items()}
-
-    def _spec(self, tensor: tf.Tensor) -> tf.TensorSpec:
-        return self.source.trace_spec(tensor)
+        return {part: tensor[:count] for part, tensor in _without_none(self.compute(*filled, inlined=inlined)).items()}
 
     def _seed(self, given: dict[str, Any]) -> Any:
         wanted = SEED_NAMES.get(self.operator)
@@ -138,31 +142,16 @@ class Derivative:
         return given[wanted] if wanted else None
 
     def _checked_seed(self, seed: Any, x: tf.Tensor) -> tf.Tensor:
+        """A seed that fits x; whether it fits y is seen when y is there (``compute.fit``)."""
         role = SEED_NAMES[self.operator]
-        if role == "tangents":
-            expected, dtype = x.shape, x.dtype
-        else:
-            y = self._output_spec(x)
-            expected, dtype = y.shape, y.dtype
-        tensor = as_floating(seed, role, dtype)
-        if not expected.is_compatible_with(tensor.shape):
-            raise SignatureError(
-                f"{role} has the wrong shape",
-                subject=str(self),
-                expected=f"{shape_text(expected)}, like the {'argument' if role == 'tangents' else 'result'}",
-                got=shape_text(tensor.shape),
-            )
+        like_x = role == "tangents"
+        tensor = as_floating(seed, role, x.dtype if like_x else None)
+        if like_x:
+            fit(tensor, x, role, str(self))
+        elif self.source.batched and tensor.shape.rank:
+            if not tensor.shape[:1].is_compatible_with(x.shape[:1]):
+                raise SignatureError(f"{role} and x have different batch sizes", subject=str(self), expected=x.shape[0], got=tensor.shape[0])
         return tensor
-
-    def _output_spec(self, x: tf.Tensor) -> tf.TensorSpec:
-        """Shape and dtype of the function's own result at ``x``."""
-        value = Derivative(self.source, "value", ("value",), Options()) if self._value is None else self._value
-        self._value = value
-        y = value.trace(self._spec(x)).structured_outputs["value"]
-        shape = tf.TensorShape([x.shape[0], *y.shape[1:]]) if self.source.batched and y.shape.rank else y.shape
-        return tf.TensorSpec(shape, y.dtype)
-
-    _value: Derivative | None = None
 
 
 def _without_none(parts: Parts) -> dict[str, tf.Tensor]:

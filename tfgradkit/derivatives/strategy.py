@@ -34,12 +34,19 @@ def pick_mode(mode: Mode, inputs: Any, outputs: Any) -> Mode:
     return "forward" if known and inputs <= outputs else "reverse"
 
 
-def map_seeds(product: Callable[[tf.Tensor], tf.Tensor], seeds: tf.Tensor, strategy: Strategy) -> tf.Tensor:
+# Inside a graph that its owner may compile, so few seeds are written out one by one: the weight
+# gradient of TensorFlow's vectorized loop makes XLA compile again whenever a weight changes.
+_FEW = 16
+
+
+def map_seeds(product: Callable[[tf.Tensor], tf.Tensor], seeds: tf.Tensor, strategy: Strategy, *, inlined: bool) -> tf.Tensor:
     """``product`` of each of ``seeds``, stacked along a new first axis.
 
-    "auto" vectorizes, and loops where an op on the way has no vectorized form.
+    "auto" vectorizes; it loops where an op on the way has no vectorized form, and over few seeds
+    in a graph that is somebody's own (``inlined``).
     """
-    if strategy == "loop":
+    few = inlined and seeds.shape[0] is not None and seeds.shape[0] <= _FEW
+    if strategy == "loop" or (strategy == "auto" and few):
         return _loop(product, seeds)
     try:
         return tf.vectorized_map(product, seeds, fallback_to_while_loop=False)

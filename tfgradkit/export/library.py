@@ -82,7 +82,7 @@ def _build(folder: Path, parts: Parts, metadata: dict[str, Any]) -> None:
     objects += [folder / "src" / name for name in _object_names(parts)]
     (folder / "lib").mkdir(exist_ok=True)
     link_shared(parts.tools, objects, folder / "lib" / f"lib{parts.name}.so", parts.name, libm=_needs_libm(parts))
-    archive(parts.tools, objects, folder / "lib" / f"lib{parts.name}.a", parts.name)
+    archive(parts.tools, objects, folder / "lib" / f"lib{parts.name}.a", _public(parts))
     write_checksums(folder)
 
 
@@ -158,6 +158,11 @@ def _programs(parts: Parts) -> list[str]:
 
 def _object_names(parts: Parts) -> tuple[str, ...]:
     return tuple(f"{program}.o" for program in _programs(parts))
+
+
+def _public(parts: Parts) -> list[str]:
+    kinds = [f.entry.kind for f in parts.functions]
+    return [f"{parts.name}_{f}" for f in (*kinds, "workspace_size", "status_text", "metadata", "abi_version", "selftest")]
 
 
 def _copy_kernels(folder: Path, parts: Parts) -> None:

@@ -61,13 +61,13 @@ def link_shared(tools: Toolchain, objects: list[Path], output: Path, name: str, 
     script.unlink()
 
 
-def archive(tools: Toolchain, objects: list[Path], output: Path, name: str) -> None:
-    """The static library: one object whose only global names are ``<name>_*``."""
+def archive(tools: Toolchain, objects: list[Path], output: Path, public: list[str]) -> None:
+    """The static library: one object whose only global names are ``public``, where objcopy is there."""
     members = objects
     if tools.objcopy is not None:
         merged = output.with_suffix(".o")
         _run([*tools.cc, "-r", "-nostdlib", "-o", str(merged), *map(str, objects)], output.name)
-        _run([*tools.objcopy, "--wildcard", f"--keep-global-symbol={name}_*", "--strip-unneeded", str(merged)], output.name)
+        _run([*tools.objcopy, *(f"--keep-global-symbol={symbol}" for symbol in public), "--strip-unneeded", str(merged)], output.name)
         members = [merged]
     _run([*tools.ar, "rcsD", str(output), *map(str, members)], output.name)
     for member in set(members) - set(objects):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ..differentiable import Differentiable
@@ -22,6 +23,8 @@ def resolve(fn: Any, *, batched: bool | None = None, training: bool = False) -> 
     Raises:
         SourceError: ``fn`` is none of these.
     """
+    if isinstance(fn, Differentiable):
+        return fn if batched is None else replace(fn, batched=batched)
     if hasattr(fn, "as_differentiable"):
         return fn.as_differentiable(batched)
     if is_keras(fn):

@@ -1,0 +1,40 @@
+"""``tfgradkit`` and ``python -m tfgradkit``: the command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from .cli.commands import compile_command, export_command, show_command, verify_command
+from .errors import TfGradKitError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tfgradkit")
+def cli() -> None:
+    """Exact input gradients of Keras models: in Python, in SavedModels, in C libraries without TensorFlow.
+
+    MODEL is a .keras or .h5 file, a SavedModel folder, or package.module:attribute.
+    """
+    # TensorFlow reads these when it is imported; what it says about GPUs is no news to a command.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+
+for command in (show_command, export_command, compile_command, verify_command):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Runs a command; exit code 0, 1 for a failed job, 2 for a wrong call."""
+    try:
+        cli.main(prog_name="tfgradkit")
+    except TfGradKitError as error:
+        click.echo(f"tfgradkit: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

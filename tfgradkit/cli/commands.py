@@ -1,0 +1,103 @@
+"""The commands. Each imports the library inside, so that ``--help`` answers without TensorFlow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .render import fields, progress, success, table
+
+KINDS = ("value", "jacobian", "vjp")
+_derivatives = click.option(
+    "--derivative", "derivatives", multiple=True, type=click.Choice(KINDS), default=("jacobian",), show_default=True,
+    help="A kind of derivative; repeat it for several. The value is always there.",
+)  # fmt: skip
+_overwrite = click.option("--overwrite", is_flag=True, help="Replace an earlier export in the output folder.")
+
+
+@click.command("show")
+@click.argument("model")
+def show_command(model: str) -> None:
+    """What MODEL takes and returns, and what it can be exported to."""
+    with progress() as step:
+        step("loading")
+        from ..export.summary import summarize
+        from ..sources.load import load
+
+        fn = load(model)
+        step("tracing")
+        summary = summarize(fn)
+    fields(
+        {
+            "model": summary.name,
+            "input": summary.input,
+            "output": summary.output,
+            "parameters": f"{summary.parameters:,}",
+            "ops": ", ".join(f"{count} {op}" for op, count in summary.ops),
+        }
+    )
+    table(("derivative", "SavedModel", "C library"), [(kind, *answers) for kind, answers in summary.exports.items()])
+
+
+@click.command("export")
+@click.argument("model")
+@click.option("--output", required=True, type=click.Path(), help="The SavedModel folder to write.")
+@_derivatives
+@click.option("--batch", type=click.IntRange(min=1), help="A fixed batch size; any, if left out.")
+@_overwrite
+def export_command(model: str, output: str, derivatives: tuple[str, ...], batch: int | None, overwrite: bool) -> None:
+    """Write MODEL and its derivatives as a SavedModel, a signature each."""
+    with progress() as step:
+        step("loading")
+        from ..export.saved_model import export_saved_model
+        from ..sources.load import load
+
+        export_saved_model(load(model), output, derivatives, batch=batch, overwrite=overwrite, progress=step)
+    success(f"wrote {output}")
+
+
+@click.command("compile")
+@click.argument("model")
+@click.option("--output", required=True, type=click.Path(), help="The folder to write.")
+@click.option("--name", required=True, help="Prefix of the C functions and files.")
+@_derivatives
+@click.option("--low", callback=lambda *a: _numbers(*a), help="Lowest input, comma-separated; with --high, the range the model is made for.")
+@click.option("--high", callback=lambda *a: _numbers(*a), help="Highest input, comma-separated.")
+@_overwrite
+def compile_command(
+    model: str, output: str, name: str, derivatives: tuple[str, ...], low: list[float] | None, high: list[float] | None, overwrite: bool
+) -> None:
+    """Write MODEL and its derivatives as a C library that needs no TensorFlow."""
+    if (low is None) != (high is None):
+        raise click.UsageError("--low and --high go together")
+    with progress() as step:
+        step("loading")
+        from ..export.native import export_native
+        from ..sources.load import load
+
+        ranges = None if low is None else {"x": (low, high)}
+        library = export_native(load(model), output, name, derivatives, ranges=ranges, overwrite=overwrite, progress=step)
+    worst = max(library.metadata["achieved_error"].values())
+    success(f"wrote {output}: {', '.join(library.kinds)}; largest relative error against TensorFlow {worst:.1e}")
+
+
+@click.command("verify")
+@click.argument("folder", type=click.Path())
+def verify_command(folder: str) -> None:
+    """Run a compiled library at its recorded points and compare with the recorded answers."""
+    from ..native import load_native
+
+    library = load_native(folder)
+    errors = library.verify()
+    table(("result", "largest relative error"), [(name, f"{error:.1e}") for name, error in errors.items()])
+    success(f"{library.name}: within {library.metadata['tolerance']:g}")
+
+
+def _numbers(context: click.Context, parameter: click.Parameter, text: Any) -> list[float] | None:
+    try:
+        return None if text is None else [float(number) for number in text.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not a list of numbers such as 660,1") from error
+
+

@@ -1,0 +1,38 @@
+"""What a person sees: results on standard output, progress on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.table import Table
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A spinner with the current step; on a terminal only."""
+    console = Console(stderr=True)
+    with console.status("starting") as status:
+        yield status.update
+
+
+def fields(facts: Mapping[str, str]) -> None:
+    """Names and values, aligned."""
+    grid = Table.grid(padding=(0, 2))
+    for name, value in facts.items():
+        grid.add_row(f"[bold]{name}[/bold]", value)
+    Console().print(grid)
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """A table with a line under its head."""
+    drawn = Table(*columns, box=None, header_style="bold", padding=(0, 2))
+    for row in rows:
+        drawn.add_row(*row)
+    Console().print(drawn)
+
+
+def success(text: str) -> None:
+    """The last line of a command that did its job."""
+    Console(soft_wrap=True, highlight=False).print(text, markup=False)

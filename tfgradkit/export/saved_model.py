@@ -1,0 +1,72 @@
+"""``export_saved_model``: one signature a kind, for any TensorFlow client."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from ..differentiable import Differentiable
+from ..sources.resolve import resolve
+from .folder import output_folder
+from .functions import argument_specs, exported, with_specs
+from .interface import check_kinds
+from .native import describe
+
+MARKER = "saved_model.pb"
+
+
+def export_saved_model(
+    fn: Any,
+    path: str | os.PathLike[str],
+    derivatives: Sequence[str] = ("jacobian",),
+    *,
+    batch: int | None = None,
+    input_specs: Any = None,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+    overwrite: bool = False,
+    progress: Callable[[str], None] = lambda step: None,
+) -> None:
+    """Writes a SavedModel with a signature for the value and for each derivative.
+
+    ``serving_default`` is ``value``. A signature's inputs are the model's plus
+    ``output_gradients`` or ``tangents``; its outputs are the value by its name and the derivative by its kind.
+    TensorFlow Serving, ``saved_model_cli run`` and TensorFlow's C API load it.
+
+    Args:
+        fn: a Keras model or layer, or a function with ``input_specs``; one input, one output.
+        path: the folder to write; must not exist or be empty.
+        derivatives: "jacobian", "vjp"; "value" is always there.
+        batch: a fixed batch size; None for any.
+        input_specs: ``tf.TensorSpec`` of the input where the function has none of its own.
+        input_names, output_names: one name each, in place of "x" and "y".
+        overwrite: replace an earlier export in ``path``.
+        progress: is told each step's name.
+
+    Raises:
+        OutputFolderError, SignatureError: see there; nothing is left behind.
+    """
+    kinds = check_kinds(tuple(derivatives) if not isinstance(derivatives, str) else (derivatives,))
+    with output_folder(path, overwrite=overwrite, marker=MARKER) as folder:
+        progress("tracing")
+        source = with_specs(resolve(fn), input_specs)
+        signatures = {
+            entry.kind: tf.function(exported(source, entry), autograph=False).get_concrete_function(**argument_specs(entry, batch))
+            for entry in describe(source, kinds, input_names, output_names)
+        }
+        progress("saving")
+        tf.saved_model.save(_carrier(source), str(folder), {**signatures, "serving_default": signatures["value"]})
+
+
+def _carrier(source: Differentiable) -> tf.Module:
+    """A module that tracks the TensorFlow variables themselves.
+
+    Loaders outside Python restore variables by what the module tracks; a Keras 3 variable wraps
+    its TensorFlow variable where they don't look ("Could not find variable ...").
+    """
+    module = tf.Module(name=source.name)
+    module.weights = list(source.variables)
+    return module

@@ -1,0 +1,88 @@
+"""What a model takes and returns, what it is made of, and what it can be exported to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from ..differentiable import Differentiable, shape_text
+from ..errors import TfGradKitError
+from ..sources.resolve import resolve
+from .audit import audit_native
+from .freeze import freeze
+from .functions import argument_specs, exported, with_specs
+from .interface import KINDS, Entry
+from .native import describe
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What ``tfgradkit show`` prints.
+
+    Attributes:
+        input, output: dtype and shape.
+        ops: op types of the model's graph with their counts, most frequent first.
+        exports: for each kind of derivative, "yes" or why not: as a SavedModel, as a C library.
+    """
+
+    name: str
+    input: str
+    output: str
+    parameters: int
+    ops: tuple[tuple[str, int], ...]
+    exports: dict[str, tuple[str, str]]
+
+
+def summarize(fn: Any, *, input_specs: Any = None) -> Summary:
+    """The summary of a model.
+
+    Raises:
+        SourceError, SignatureError: it can't be used as a function of one tensor.
+    """
+    source = with_specs(resolve(fn), input_specs)
+    spec = source.input_spec
+    assert spec is not None
+    function = tf.function(source.call, autograph=False).get_concrete_function(spec)
+    y = function.structured_outputs
+    exports = {kind: (_answer(lambda k=kind: _trace(source, k)), _answer(lambda k=kind: _audit(source, k))) for kind in KINDS}
+    return Summary(
+        name=source.name,
+        input=f"{spec.dtype.name} {shape_text(spec.shape)}",
+        output=f"{y.dtype.name} {shape_text(y.shape)}",
+        parameters=sum(int(tf.size(v)) for v in source.variables),
+        ops=tuple(Counter(_ops(function.graph)).most_common()),
+        exports=exports,
+    )
+
+
+def _ops(graph: Any) -> list[str]:
+    plumbing = {"Placeholder", "Const", "Identity", "ReadVariableOp", "NoOp"}
+    return [op.type for op in graph.get_operations() if op.type not in plumbing]
+
+
+def _entry(source: Differentiable, kind: str) -> Entry:
+    return describe(source, (kind,), None, None)[0]
+
+
+def _trace(source: Differentiable, kind: str) -> None:
+    entry = _entry(source, kind)
+    tf.function(exported(source, entry), autograph=False).get_concrete_function(**argument_specs(entry, None))
+
+
+def _audit(source: Differentiable, kind: str) -> None:
+    entry = _entry(source, kind)
+    audit_native(freeze(exported(source, entry), argument_specs(entry, 1)).graph, source.layer_names, source.name)
+
+
+def _answer(attempt: Callable[[], None]) -> str:
+    try:
+        attempt()
+    except TfGradKitError as error:
+        return f"no: {error.got or error.what}"
+    except (LookupError, ValueError, TypeError) as error:
+        return "no: " + str(error).strip().split("\n", 1)[0]
+    return "yes"

@@ -1,0 +1,129 @@
+"""``load``: a model from a file, a SavedModel folder, or ``package.module:attribute``."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelFileError, SourceError, TfGradKitError, UnknownLayerError
+from .saved_model import from_saved_model
+
+_ATTRIBUTE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_FORMATS = ".keras, .h5, a SavedModel folder, or package.module:attribute"
+
+
+def load(source: str | os.PathLike[str], *, signature: str | None = None, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """What ``source`` names, ready for every operator and exporter.
+
+    Args:
+        source: a ``.keras`` or ``.h5`` file, a SavedModel folder, or ``"package.module:attribute"``.
+        signature: of a SavedModel; its only one, or ``serving_default``, if None.
+        custom_objects: classes and functions that a Keras file names.
+
+    Returns:
+        A Keras model for a Keras file, the attribute itself, a ``Differentiable`` for a SavedModel.
+
+    Raises:
+        ModelFileError: missing, truncated, foreign, or not readable.
+        UnknownLayerError: the file names a class or function that isn't known.
+    """
+    text = os.fspath(source)
+    path = Path(text)
+    if not path.exists() and _ATTRIBUTE.fullmatch(text):
+        return _attribute(text)
+    if not path.exists():
+        raise ModelFileError("there is no such model", subject=path, expected=_FORMATS, got="no such file or folder")
+    if path.is_dir():
+        return from_saved_model(path, signature)
+    if path.suffix in (".keras", ".h5", ".hdf5"):
+        return _keras(path, custom_objects)
+    raise ModelFileError("this kind of model file is not known", subject=path, expected=_FORMATS, got=path.suffix or "no file ending")
+
+
+def _attribute(text: str) -> Any:
+    module, _, attribute = text.partition(":")
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module)
+        for name in attribute.split("."):
+            found = getattr(found, name)
+    except (ImportError, AttributeError) as error:
+        raise SourceError("the attribute can't be imported", subject=text, got=str(error)) from error
+    return found
+
+
+def _keras(path: Path, custom_objects: Mapping[str, Any] | None) -> Any:
+    _check_container(path)
+    import keras
+
+    try:
+        return keras.saving.load_model(path, custom_objects=dict(custom_objects or {}), compile=False)
+    except TfGradKitError:
+        raise
+    except Exception as error:  # Keras raises whatever its layers, h5py and zipfile raise.
+        raise _explained(path, error) from error
+
+
+def _check_container(path: Path) -> None:
+    """A ``.keras`` file is a zip with config.json in it, an ``.h5`` file begins with HDF5's signature."""
+    try:
+        if path.suffix == ".keras":
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip()
+                missing = {"config.json", "model.weights.h5"} - set(archive.namelist())
+            if not damaged and not missing:
+                return
+            got = f"{damaged} is damaged" if damaged else f"a zip file without {', '.join(sorted(missing))}"
+        else:
+            with path.open("rb") as file:
+                if file.read(8) == b"\x89HDF\r\n\x1a\n":
+                    return
+            got = "no HDF5 signature"
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError):
+        got = f"{path.stat().st_size} bytes that are no whole zip file"
+    except OSError as error:
+        raise ModelFileError("the model file can't be read", subject=path, got=error.strerror) from error
+    raise ModelFileError(
+        "the model file is truncated or foreign", subject=path, expected=f"a {path.suffix} file as Keras saves it", got=got,
+        hint="copy it again, or save it again with model.save(...)",
+    )  # fmt: skip
+
+
+_MATCHES: tuple[tuple[str, Callable[[Path, str], TfGradKitError]], ...] = (
+    (
+        r"Could not locate (?:class|function) '([^']+)'",
+        lambda path, name: UnknownLayerError(
+            "the model uses a class or function that isn't known here", subject=path, got=name,
+            hint=f'load(path, custom_objects={{"{name}": {name}}}), or decorate it with @keras.saving.register_keras_serializable()',
+        ),
+    ),
+    (
+        r"Unknown (?:layer|object|activation function|[\w ]+): '?(\w+)'?",
+        lambda path, name: UnknownLayerError(
+            "the model uses a class or function that isn't known here", subject=path, got=name,
+            hint=f'load(path, custom_objects={{"{name}": {name}}})',
+        ),
+    ),
+    (
+        r"(lambda)",
+        lambda path, _: UnknownLayerError(
+            "the model holds Python code (a lambda), which is not run", subject=path,
+            hint="replace the Lambda layer by a registered layer; or load it with Keras yourself if you trust the file",
+        ),
+    ),
+)  # fmt: skip
+
+
+def _explained(path: Path, error: Exception) -> TfGradKitError:
+    for pattern, make in _MATCHES:
+        if match := re.search(pattern, str(error)):
+            return make(path, match.group(1))
+    first = (str(error) or type(error).__name__).strip().split("\n", 1)[0]
+    return ModelFileError("Keras can't read the model file", subject=path, got=first[:500])
