@@ -15,6 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 import tfgradkit as tgk
+from tfgradkit.cli.quiet import import_tensorflow
 from tfgradkit.export.toolchain import find_toolchain
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,7 +43,9 @@ def check_against_table(model: object) -> None:
     got = np.concatenate([y.numpy(), jacobian.numpy().reshape(-1, 4)], 1)
     errors = 100 * np.abs(got - expected).max(0) / np.ptp(expected, axis=0)
     account(f"   {len(states)} states of CoolProp's: largest error, in percent of the range:")
-    account(f"   p {errors[0]:.3f}  u {errors[1]:.3f}  dp/dT {errors[2]:.2f}  dp/drho {errors[3]:.2f}  du/dT {errors[4]:.2f}  du/drho {errors[5]:.2f}")
+    account(
+        f"   p {errors[0]:.3f}  u {errors[1]:.3f}  dp/dT {errors[2]:.2f}  dp/drho {errors[3]:.2f}  du/dT {errors[4]:.2f}  du/drho {errors[5]:.2f}"
+    )
     if errors[:2].max() > 0.5 or errors[2:].max() > 2:
         sys.exit("the model disagrees with the table")
 
@@ -50,7 +53,13 @@ def check_against_table(model: object) -> None:
 def flash(library: Path) -> None:
     """Compiles examples/flash.c against the library alone, and runs it."""
     program = BUILD / "flash"
-    command = [*find_toolchain().cc, "-O2", f"-I{library / 'include'}", str(ROOT / "examples" / "flash.c"), str(library / "lib" / "libeos.a")]
+    command = [
+        *find_toolchain().cc,
+        "-O2",
+        f"-I{library / 'include'}",
+        str(ROOT / "examples" / "flash.c"),
+        str(library / "lib" / "libeos.a"),
+    ]
     subprocess.run([*command, "-lm", "-o", str(program)], check=True)
     done = subprocess.run([str(program), STATES], capture_output=True, text=True, check=False)
     account("   " + done.stdout.strip().replace("\n", "\n   "))
@@ -60,6 +69,7 @@ def flash(library: Path) -> None:
 
 def main() -> None:
     """All steps; ends with an error at the first that fails."""
+    import_tensorflow()
     BUILD.mkdir(exist_ok=True)
     for name in ("water_saved_model", "eos"):
         shutil.rmtree(BUILD / name, ignore_errors=True)
@@ -74,7 +84,9 @@ def main() -> None:
     library = tgk.export_native(model, BUILD / "eos", "eos", ("jacobian", "vjp"), ranges={"x": RANGE})
     size = (BUILD / "eos" / library.metadata["files"]["shared"]).stat().st_size
     worst = max(library.metadata["achieved_error"].values())
-    account(f"   {time.perf_counter() - start:.0f} s; libeos.so {size / 1000:.0f} kB; largest relative error against TensorFlow {worst:.1e}")
+    account(
+        f"   {time.perf_counter() - start:.0f} s; libeos.so {size / 1000:.0f} kB; largest relative error against TensorFlow {worst:.1e}"
+    )
     account(f"5. examples/flash.c, linked with that library alone: (T, rho) from (p, u) at {STATES} states")
     flash(BUILD / "eos")
 

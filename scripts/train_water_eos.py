@@ -79,7 +79,9 @@ def build(values: np.ndarray) -> keras.Model:
     return keras.Model(x, y, name="water_eos")
 
 
-def objective(model: keras.Model, states: np.ndarray, targets: np.ndarray) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+def objective(
+    model: keras.Model, states: np.ndarray, targets: np.ndarray
+) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
     """Mean squared error of values and derivatives, each by its range, and its gradient by the weights."""
     weights = [v.value for v in model.trainable_variables]
     sizes = [int(np.prod(w.shape)) for w in weights]
@@ -123,7 +125,13 @@ def train(iterations: int) -> keras.Model:
     flat = np.concatenate([w.numpy().ravel() for w in model.trainable_variables])
     for done in range(0, iterations, 1000):
         steps = min(1000, iterations - done)
-        result = minimize(call, flat, jac=True, method="L-BFGS-B", options={"maxiter": steps, "maxfun": 2 * steps, "maxcor": 50, "ftol": 0, "gtol": 0})
+        result = minimize(
+            call,
+            flat,
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": steps, "maxfun": 2 * steps, "maxcor": 50, "ftol": 0, "gtol": 0},
+        )
         flat = result.x
         print(f"{done + steps:6d} iterations, loss {result.fun:.3e}", flush=True)
     call(flat)
@@ -168,7 +176,12 @@ def main() -> int:
     write_table(arguments.output / "water_eos.csv", table, reference(table))
     readme = arguments.output / "README.md"
     if readme.exists():
-        marked = re.sub(r"(<!-- errors -->\n).*?(<!-- /errors -->)", lambda m: f"{m[1]}{text}\n{m[2]}", readme.read_text(), flags=re.DOTALL)
+        marked = re.sub(
+            r"(<!-- errors -->\n).*?(<!-- /errors -->)",
+            lambda m: f"{m[1]}{text}\n{m[2]}",
+            readme.read_text(),
+            flags=re.DOTALL,
+        )
         readme.write_text(marked)
     return 0
 

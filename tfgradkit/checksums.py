@@ -30,7 +30,9 @@ def verify_checksums(folder: Path) -> None:
         if not file.is_file():
             raise ChecksumError("a file of the folder is missing", subject=file, hint=_HINT)
         if (got := _digest(file)) != expected:
-            raise ChecksumError("a file of the folder was changed", subject=file, expected=expected, got=got, hint=_HINT)
+            raise ChecksumError(
+                "a file of the folder was changed", subject=file, expected=expected, got=got, hint=_HINT
+            )
 
 
 _HINT = "export it again, or copy the whole folder from where it was made"

@@ -103,7 +103,9 @@ def shape_text(shape: tf.TensorShape) -> str:
     """``[B, 2]`` rather than ``(None, 2)``: None is the batch axis where it comes first."""
     if shape.rank is None:
         return "any shape"
-    names = ["B" if axis == 0 and size is None else "?" if size is None else str(size) for axis, size in enumerate(shape)]
+    names = [
+        "B" if axis == 0 and size is None else "?" if size is None else str(size) for axis, size in enumerate(shape)
+    ]
     return f"[{', '.join(names)}]"
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from .quiet import import_tensorflow
 from .render import fields, progress, success, table
 
 KINDS = ("value", "jacobian", "vjp")
@@ -21,7 +22,9 @@ _overwrite = click.option("--overwrite", is_flag=True, help="Replace an earlier 
 def show_command(model: str) -> None:
     """What MODEL takes and returns, and what it can be exported to."""
     with progress() as step:
-        step("loading")
+        step("loading TensorFlow")
+        import_tensorflow()
+        step("loading the model")
         from ..export.summary import summarize
         from ..sources.load import load
 
@@ -49,7 +52,9 @@ def show_command(model: str) -> None:
 def export_command(model: str, output: str, derivatives: tuple[str, ...], batch: int | None, overwrite: bool) -> None:
     """Write MODEL and its derivatives as a SavedModel, a signature each."""
     with progress() as step:
-        step("loading")
+        step("loading TensorFlow")
+        import_tensorflow()
+        step("loading the model")
         from ..export.saved_model import export_saved_model
         from ..sources.load import load
 
@@ -62,22 +67,36 @@ def export_command(model: str, output: str, derivatives: tuple[str, ...], batch:
 @click.option("--output", required=True, type=click.Path(), help="The folder to write.")
 @click.option("--name", required=True, help="Prefix of the C functions and files.")
 @_derivatives
-@click.option("--low", callback=lambda *a: _numbers(*a), help="Lowest input, comma-separated; with --high, the range the model is made for.")
+@click.option(
+    "--low",
+    callback=lambda *a: _numbers(*a),
+    help="Lowest input, comma-separated; with --high, the range the model is made for.",
+)
 @click.option("--high", callback=lambda *a: _numbers(*a), help="Highest input, comma-separated.")
 @_overwrite
 def compile_command(
-    model: str, output: str, name: str, derivatives: tuple[str, ...], low: list[float] | None, high: list[float] | None, overwrite: bool
+    model: str,
+    output: str,
+    name: str,
+    derivatives: tuple[str, ...],
+    low: list[float] | None,
+    high: list[float] | None,
+    overwrite: bool,
 ) -> None:
     """Write MODEL and its derivatives as a C library that needs no TensorFlow."""
     if (low is None) != (high is None):
         raise click.UsageError("--low and --high go together")
     with progress() as step:
-        step("loading")
+        step("loading TensorFlow")
+        import_tensorflow()
+        step("loading the model")
         from ..export.native import export_native
         from ..sources.load import load
 
         ranges = None if low is None else {"x": (low, high)}
-        library = export_native(load(model), output, name, derivatives, ranges=ranges, overwrite=overwrite, progress=step)
+        library = export_native(
+            load(model), output, name, derivatives, ranges=ranges, overwrite=overwrite, progress=step
+        )
     worst = max(library.metadata["achieved_error"].values())
     success(f"wrote {output}: {', '.join(library.kinds)}; largest relative error against TensorFlow {worst:.1e}")
 
@@ -99,5 +118,3 @@ def _numbers(context: click.Context, parameter: click.Parameter, text: Any) -> l
         return None if text is None else [float(number) for number in text.split(",")]
     except ValueError as error:
         raise click.BadParameter(f"{text!r} is not a list of numbers such as 660,1") from error
-
-

@@ -128,7 +128,9 @@ def _slope(point: Point) -> Parts:
     """The first derivative of any f: its gradient if it is scalar-valued, else its Jacobian."""
     y, pull = pullback(point.f, point.x)
     scalar = split(y, point.batched)[1] in ([], [1] if point.batched else [])
-    first = point.filled(pull(tf.ones_like(y)), point.x) if scalar else _jacobian_of(y, pull, replace(point, mode="auto"))
+    first = (
+        point.filled(pull(tf.ones_like(y)), point.x) if scalar else _jacobian_of(y, pull, replace(point, mode="auto"))
+    )
     return {"value": tf.reshape(y, split(y, point.batched)[0]) if scalar else y, "slope": first}
 
 
@@ -141,7 +143,12 @@ def _jacobian_of(y: tf.Tensor, pull: Product, point: Point) -> tf.Tensor | None:
         return point.filled(None, tf.zeros(shape, y.dtype))
     forward = pick_mode(point.mode, size(inputs), size(outputs)) == "forward"
     product, along = (transposed(pull, y), point.x) if forward else (pull, y)
-    stacked = map_seeds(lambda seed: _or_zeros(product(tf.broadcast_to(seed, dims(along))), y if forward else point.x), _units(along, point), point.strategy, inlined=point.inlined)
+    stacked = map_seeds(
+        lambda seed: _or_zeros(product(tf.broadcast_to(seed, dims(along))), y if forward else point.x),
+        _units(along, point),
+        point.strategy,
+        inlined=point.inlined,
+    )
     return tf.reshape(_seeds_to_last(stacked, point) if forward else _seeds_to_front(stacked, point), shape)
 
 
@@ -152,7 +159,9 @@ def _or_zeros(derivative: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
 def _units(tensor: tf.Tensor, point: Point) -> tf.Tensor:
     sample = split(tensor, point.batched)[1]
     # The leading 1 is the batch axis: a unit is the same for every sample.
-    return tf.reshape(tf.eye(size(sample), dtype=tensor.dtype), [size(sample), *([1] if point.batched else []), *sample])
+    return tf.reshape(
+        tf.eye(size(sample), dtype=tensor.dtype), [size(sample), *([1] if point.batched else []), *sample]
+    )
 
 
 def _seeds_to_front(stacked: tf.Tensor, point: Point) -> tf.Tensor:

@@ -108,7 +108,10 @@ class Derivative:
             )
         if batched is not None and batched != self.source.batched:
             raise SignatureError(
-                "batched differs from the inner derivative's", subject=str(self), expected=self.source.batched, got=batched
+                "batched differs from the inner derivative's",
+                subject=str(self),
+                expected=self.source.batched,
+                got=batched,
             )
         part = self.parts[0]
 
@@ -150,7 +153,12 @@ class Derivative:
             fit(tensor, x, role, str(self))
         elif self.source.batched and tensor.shape.rank:
             if not tensor.shape[:1].is_compatible_with(x.shape[:1]):
-                raise SignatureError(f"{role} and x have different batch sizes", subject=str(self), expected=x.shape[0], got=tensor.shape[0])
+                raise SignatureError(
+                    f"{role} and x have different batch sizes",
+                    subject=str(self),
+                    expected=x.shape[0],
+                    got=tensor.shape[0],
+                )
         return tensor
 
 

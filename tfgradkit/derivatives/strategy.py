@@ -39,7 +39,9 @@ def pick_mode(mode: Mode, inputs: Any, outputs: Any) -> Mode:
 _FEW = 16
 
 
-def map_seeds(product: Callable[[tf.Tensor], tf.Tensor], seeds: tf.Tensor, strategy: Strategy, *, inlined: bool) -> tf.Tensor:
+def map_seeds(
+    product: Callable[[tf.Tensor], tf.Tensor], seeds: tf.Tensor, strategy: Strategy, *, inlined: bool
+) -> tf.Tensor:
     """``product`` of each of ``seeds``, stacked along a new first axis.
 
     "auto" vectorizes; it loops where an op on the way has no vectorized form, and over few seeds

@@ -16,10 +16,16 @@ from .versions import require_tensorflow
 _NEEDS_RUNTIME = {
     **dict.fromkeys(["While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase"], "control flow"),
     **dict.fromkeys(["Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv"], "a convolution"),
-    **dict.fromkeys(["Conv2DBackpropInput", "Conv3DBackpropInputV2", "DepthwiseConv2dNativeBackpropInput"], "a convolution"),
+    **dict.fromkeys(
+        ["Conv2DBackpropInput", "Conv3DBackpropInputV2", "DepthwiseConv2dNativeBackpropInput"], "a convolution"
+    ),
     **dict.fromkeys(["Conv2DBackpropFilter", "Conv3DBackpropFilterV2"], "a convolution"),
-    **dict.fromkeys(["FFT", "IFFT", "FFT2D", "IFFT2D", "FFT3D", "IFFT3D", "RFFT", "IRFFT", "RFFT2D", "IRFFT2D"], "an FFT"),
-    **dict.fromkeys(["RandomUniform", "RandomStandardNormal", "TruncatedNormal", "Multinomial", "RandomShuffle"], "random numbers"),
+    **dict.fromkeys(
+        ["FFT", "IFFT", "FFT2D", "IFFT2D", "FFT3D", "IFFT3D", "RFFT", "IRFFT", "RFFT2D", "IRFFT2D"], "an FFT"
+    ),
+    **dict.fromkeys(
+        ["RandomUniform", "RandomStandardNormal", "TruncatedNormal", "Multinomial", "RandomShuffle"], "random numbers"
+    ),
 }
 _STRUCTURE = {"Placeholder", "PlaceholderWithDefault", "NoOp", "Const", "Identity", "IdentityN"}
 
@@ -33,7 +39,9 @@ def audit_native(graph: Any, layer_names: Iterable[str], model: str) -> None:
     found = {}
     for node in _nodes(graph):
         if node.op in _NEEDS_RUNTIME:
-            found.setdefault((layer_of(node.name, layer_names), node.op), f"{_NEEDS_RUNTIME[node.op]} is not in the C library")
+            found.setdefault(
+                (layer_of(node.name, layer_names), node.op), f"{_NEEDS_RUNTIME[node.op]} is not in the C library"
+            )
         elif node.op not in compilable:
             found.setdefault((layer_of(node.name, layer_names), node.op), "XLA has no CPU kernel for it")
     if found:

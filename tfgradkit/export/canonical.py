@@ -12,7 +12,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-_FLAGS = {"MatMul": ("transpose_a", "transpose_b"), "BatchMatMulV2": ("adj_x", "adj_y"), "BatchMatMul": ("adj_x", "adj_y")}
+_FLAGS = {
+    "MatMul": ("transpose_a", "transpose_b"),
+    "BatchMatMulV2": ("adj_x", "adj_y"),
+    "BatchMatMul": ("adj_x", "adj_y"),
+}
 
 
 def canonicalize(graph: Any) -> Any:

@@ -77,7 +77,11 @@ def _template(name: str) -> str:
 
 def _render(template: str, context: dict[str, Any]) -> str:
     environment = jinja2.Environment(
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined, autoescape=False
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
     )
     return environment.from_string(_template(template)).render(context)
 
@@ -106,7 +110,9 @@ def _context(sources: Sources) -> dict[str, Any]:
         "max_buffers": max(len(program.buffers) for program in compiled),
         "entries": [_function(f, sources) for f in sources.functions],
         "ports": _declarations(sources.functions),
-        "ranges": [{"name": port, "low": _doubles(low), "high": _doubles(high)} for port, (low, high) in sources.ranges.items()],
+        "ranges": [
+            {"name": port, "low": _doubles(low), "high": _doubles(high)} for port, (low, high) in sources.ranges.items()
+        ],
         "constants": pool.constants,
         "vectors": [_vector(name, array) for name, array in sources.vectors.items()],
         "metadata": list(sources.metadata.encode()),
@@ -169,7 +175,7 @@ def _slices(step: Step) -> tuple[Slice, ...]:
         case Dot():
             return step.out, step.lhs, step.rhs
         case Sort():
-            return (step.values,)
+            return step.arrays
 
 
 def _step(step: Step) -> dict[str, Any]:
@@ -184,7 +190,7 @@ def _step(step: Step) -> dict[str, Any]:
             sizes = (step.batch, step.m, step.n, step.k, step.transpose_lhs, step.transpose_rhs)
             return {**none, "op": op, "numbers": _eight(map(int, sizes))}
         case Sort():
-            numbers = _eight((*step.shape, step.element_bytes))
+            numbers = _eight((*step.shape, *step.element_bytes))
             return {**none, "op": "ENGINE_SORT", "comparator": step.comparator, "numbers": numbers}
 
 
@@ -254,4 +260,10 @@ def _selftest(sources: Sources) -> dict[str, Any]:
         most = max(most, offset)
     port = sources.functions[0].entry.outputs[0]
     points = len(sources.vectors[port.name])
-    return {"type": port.c_type, "result_elements": most, "calls": calls, "points": points, "tolerance": repr(sources.tolerance)}
+    return {
+        "type": port.c_type,
+        "result_elements": most,
+        "calls": calls,
+        "points": points,
+        "tolerance": repr(sources.tolerance),
+    }

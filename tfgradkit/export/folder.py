@@ -46,7 +46,10 @@ def output_folder(path: str | os.PathLike[str], *, overwrite: bool, marker: str)
 def _check_free(target: Path, overwrite: bool, marker: str) -> None:
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise OutputFolderError(
-            "the output folder can't be written", subject=target, expected="no such path, or an empty folder", got="a file or a link"
+            "the output folder can't be written",
+            subject=target,
+            expected="no such path, or an empty folder",
+            got="a file or a link",
         )
     if not target.exists() or not any(target.iterdir()):
         return

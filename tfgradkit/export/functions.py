@@ -26,7 +26,9 @@ def with_specs(source: Differentiable, input_specs: Any) -> Differentiable:
         raise SignatureError(
             "the shape and dtype of the input must be known",
             subject=source.name,
-            expected="input_specs=tf.TensorSpec([None, 2], tf.float64)" if source.batched else "input_specs=tf.TensorSpec([2], tf.float64)",
+            expected="input_specs=tf.TensorSpec([None, 2], tf.float64)"
+            if source.batched
+            else "input_specs=tf.TensorSpec([2], tf.float64)",
             got="none" if spec is None else repr(spec),
         )
     sample = spec.shape[1:] if source.batched else spec.shape
@@ -39,7 +41,11 @@ def with_specs(source: Differentiable, input_specs: Any) -> Differentiable:
             hint="build the model with a fixed shape, or give input_specs=tf.TensorSpec([None, 8], tf.float32)",
         )
     if not spec.dtype.is_floating:
-        raise SignatureError("the input is not floating, so nothing can be differentiated by it", subject=source.name, got=spec.dtype.name)
+        raise SignatureError(
+            "the input is not floating, so nothing can be differentiated by it",
+            subject=source.name,
+            got=spec.dtype.name,
+        )
     batch = tf.TensorSpec([None, *sample], spec.dtype)
     if source.batched:
         return replace(source, input_spec=batch)
@@ -48,7 +54,9 @@ def with_specs(source: Differentiable, input_specs: Any) -> Differentiable:
 
 def exported(source: Differentiable, entry: Entry) -> Callable[..., dict[str, tf.Tensor]]:
     """``entry`` as a function of keyword arguments: the results by the ports' names."""
-    derivative = Derivative(source, entry.kind, ("value",) if entry.kind == "value" else ("value", entry.kind), Options())
+    derivative = Derivative(
+        source, entry.kind, ("value",) if entry.kind == "value" else ("value", entry.kind), Options()
+    )
 
     def call(**arguments: tf.Tensor) -> dict[str, tf.Tensor]:
         parts = derivative.compute(*(arguments[port.name] for port in entry.inputs))

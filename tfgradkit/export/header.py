@@ -12,8 +12,11 @@ from collections.abc import Callable
 from ..errors import CompilerError
 from .program import Buffer, Copy, Dot, KernelCall, Program, Slice, Sort, Step
 
-_KINDS = {0: "constant", 1: "temporary", 2: "port"}
+# 3 is memory of one thread; every call has a workspace of its own anyway.
+_KINDS = {0: "constant", 1: "temporary", 2: "port", 3: "temporary"}
 _POINTER = r"reinterpret_cast<std::byte\*>\(buffer_table\[(\d+)\]\) \+ (\d+)"
+# As in templates/engine.h.
+MAX_SORTED = 4
 _BYTES = {"float": 4, "double": 8}
 
 
@@ -108,15 +111,18 @@ def _dot(text: str) -> Dot:
 
 
 def _sort(text: str) -> Sort:
-    values = re.findall(_POINTER, text)
-    if len(values) != 1:
-        raise CompilerError("a sort of several arrays together is not supported", got=f"{len(values)} arrays")
-    size = int(_find(r"primitive_sizes = \{\s*(\d+)\s*\}", text, "sort").group(1))
+    pointers = re.findall(_POINTER, text)
+    sizes = [int(n) for n in re.findall(r"\d+", _find(r"primitive_sizes = \{(.*?)\};", text, "sort").group(1))]
+    if len(pointers) > MAX_SORTED:
+        raise CompilerError(
+            "a sort of so many arrays together is not supported", expected=f"at most {MAX_SORTED}", got=len(pointers)
+        )
     shape = _find(r"SortInplace\(\s*\{\s*(\d+),\s*(\d+),\s*(\d+)\s*\}", text, "sort").groups()
     comparator = _find(r"reinterpret_cast<Comparator\*>\(\s*(\w+)\)", text, "sort").group(1)
     outer, middle, inner = (int(n) for n in shape)
-    data = Slice(*map(int, values[0]), outer * middle * inner * size)
-    return Sort(data, size, (outer, middle, inner), comparator)
+    count = outer * middle * inner
+    arrays = tuple(Slice(int(b), int(o), count * size) for (b, o), size in zip(pointers, sizes, strict=True))
+    return Sort(arrays, tuple(sizes), (outer, middle, inner), comparator)
 
 
 _READERS: dict[str, Callable[[str], Step]] = {"Kernel": _kernel, "Copy": _copy, "Dot": _dot, "Sort": _sort}

@@ -17,8 +17,7 @@ KINDS: dict[str, tuple[str | None, str | None]] = {
 }
 _SEED_SHAPES = {"output_gradients": "y", "tangents": "x"}
 _C_WORDS = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long register "
-    "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while n workspace".split()
+    ["auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "n", "workspace"]
 )
 
 
@@ -73,7 +72,10 @@ def check_kinds(derivatives: tuple[str, ...]) -> tuple[str, ...]:
     unknown = [kind for kind in derivatives if kind not in KINDS]
     if unknown or isinstance(derivatives, str):
         raise SignatureError(
-            "no such derivative kind", subject="derivatives", expected=" | ".join(KINDS), got=derivatives if unknown else repr(derivatives)
+            "no such derivative kind",
+            subject="derivatives",
+            expected=" | ".join(KINDS),
+            got=derivatives if unknown else repr(derivatives),
         )
     return tuple(dict.fromkeys(("value", *derivatives)))
 

@@ -28,7 +28,11 @@ MARKER = "share/*/metadata.json"
 # the same function as TensorFlow's: rounding, and XLA's own approximations of tanh, exp and log.
 TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
 _LIBC = {"memset", "memcpy", "memmove"}
-_LIBM = {f + suffix for f in ("exp", "log", "log1p", "expm1", "pow", "sin", "cos", "tan", "atan2", "tanh", "erf", "fmod", "cbrt") for suffix in ("", "f")}
+_LIBM = {
+    f + suffix
+    for f in ("exp", "log", "log1p", "expm1", "pow", "sin", "cos", "tan", "atan2", "tanh", "erf", "fmod", "cbrt")
+    for suffix in ("", "f")
+}
 _SELFTEST_BYTES = 1 << 15
 
 
@@ -116,7 +120,11 @@ def _metadata(parts: Parts) -> dict[str, Any]:
         "outputs": [_port(y)],
         "arrays": [_port(p) for p in ports.values()],
         "functions": [
-            {"kind": f.entry.kind, "inputs": [p.name for p in f.entry.inputs], "outputs": [p.name for p in f.entry.outputs]}
+            {
+                "kind": f.entry.kind,
+                "inputs": [p.name for p in f.entry.inputs],
+                "outputs": [p.name for p in f.entry.outputs],
+            }
             for f in parts.functions
         ],
         "ranges": {name: [low.tolist(), high.tolist()] for name, (low, high) in parts.ranges.items()},
@@ -162,7 +170,9 @@ def _object_names(parts: Parts) -> tuple[str, ...]:
 
 def _public(parts: Parts) -> list[str]:
     kinds = [f.entry.kind for f in parts.functions]
-    return [f"{parts.name}_{f}" for f in (*kinds, "workspace_size", "status_text", "metadata", "abi_version", "selftest")]
+    return [
+        f"{parts.name}_{f}" for f in (*kinds, "workspace_size", "status_text", "metadata", "abi_version", "selftest")
+    ]
 
 
 def _copy_kernels(folder: Path, parts: Parts) -> None:
@@ -170,7 +180,11 @@ def _copy_kernels(folder: Path, parts: Parts) -> None:
     for name in _object_names(parts):
         foreign = undefined_symbols((parts.work / name).read_bytes()) - _LIBC - _LIBM
         if foreign:
-            raise CompilerError("the kernels need functions that the C library doesn't have", subject=name, got=", ".join(sorted(foreign)))
+            raise CompilerError(
+                "the kernels need functions that the C library doesn't have",
+                subject=name,
+                got=", ".join(sorted(foreign)),
+            )
         shutil.copyfile(parts.work / name, folder / "src" / name)
 
 

@@ -104,7 +104,11 @@ def describe(
     x_name, y_name = _single(input_names, "x", "input_names"), _single(output_names, "y", "output_names")
     spec = source.input_spec
     assert spec is not None
-    y = tf.function(source.call, autograph=False).get_concrete_function(tf.TensorSpec([1, *spec.shape[1:]], spec.dtype)).structured_outputs
+    y = (
+        tf.function(source.call, autograph=False)
+        .get_concrete_function(tf.TensorSpec([1, *spec.shape[1:]], spec.dtype))
+        .structured_outputs
+    )
     if y.shape.rank in (None, 0) or not y.shape.is_fully_defined():
         raise ExportError("the output must have a fixed shape behind the batch axis", subject=source.name, got=y.shape)
     if {spec.dtype, y.dtype} not in ({tf.float32}, {tf.float64}):
@@ -117,14 +121,18 @@ def describe(
     return tuple(entry(kind, x_port, y_port) for kind in kinds)
 
 
-def _compile(source: Differentiable, entries: tuple[Entry, ...], name: str, work: Path, progress: Progress) -> tuple[Compiled, ...]:
+def _compile(
+    source: Differentiable, entries: tuple[Entry, ...], name: str, work: Path, progress: Progress
+) -> tuple[Compiled, ...]:
     tile = _tile_points(entries)
     target = host_target()
     plans = [(e, points, f"{name}_{e.kind}_{points}") for e in entries for points in (1, tile)]
     jobs = [prepare(work, label, _graph(source, e, points), target) for e, points, label in plans]
     compile_jobs(work, jobs, lambda label: progress(f"compiling {label}"))
     programs = {label: _program(work, label) for _, _, label in plans}
-    return tuple(Compiled(e, programs[f"{name}_{e.kind}_1"], programs[f"{name}_{e.kind}_{tile}"], tile) for e in entries)
+    return tuple(
+        Compiled(e, programs[f"{name}_{e.kind}_1"], programs[f"{name}_{e.kind}_{tile}"], tile) for e in entries
+    )
 
 
 def _graph(source: Differentiable, entry: Entry, points: int) -> FrozenGraph:
@@ -160,6 +168,13 @@ def _single(names: Sequence[str] | None, default: str, role: str) -> str:
 
 def _check_options(targets: Sequence[str], variables: Sequence[Any]) -> None:
     if tuple(targets) != ("host",):
-        raise ExportError("no such target", expected='("host",)', got=targets, hint="run the export on the machine it is for")
+        raise ExportError(
+            "no such target", expected='("host",)', got=targets, hint="run the export on the machine it is for"
+        )
     if tuple(variables):
-        raise ExportError("weights can't be kept changeable yet", subject="variables", expected="()", hint="export again after training")
+        raise ExportError(
+            "weights can't be kept changeable yet",
+            subject="variables",
+            expected="()",
+            hint="export again after training",
+        )

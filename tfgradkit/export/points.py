@@ -26,7 +26,12 @@ def check_ranges(ranges: Mapping[str, Any] | None, x: Port) -> dict[str, Range]:
         try:
             low, high = (np.broadcast_to(np.asarray(bound, np.float64), x.shape) for bound in bounds)
         except (TypeError, ValueError) as error:
-            raise SignatureError("a range has the wrong shape", subject=name, expected=f"(low, high), each {list(x.shape)} or a number", got=bounds) from error
+            raise SignatureError(
+                "a range has the wrong shape",
+                subject=name,
+                expected=f"(low, high), each {list(x.shape)} or a number",
+                got=bounds,
+            ) from error
         if name != x.name:
             raise SignatureError("a range is given for an unknown input", expected=x.name, got=name)
         if not np.all(low <= high):
@@ -35,7 +40,9 @@ def check_ranges(ranges: Mapping[str, Any] | None, x: Port) -> dict[str, Range]:
     return checked
 
 
-def record(source: Differentiable, entries: tuple[Entry, ...], ranges: dict[str, Range], count: int) -> dict[str, np.ndarray]:
+def record(
+    source: Differentiable, entries: tuple[Entry, ...], ranges: dict[str, Range], count: int
+) -> dict[str, np.ndarray]:
     """``count`` points and the answers of every entry there, by port name, the point first.
 
     Points are uniform in the range of x where it has one, else standard normal. Points where an

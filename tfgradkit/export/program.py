@@ -49,10 +49,10 @@ class Dot:
 
 @dataclass(frozen=True)
 class Sort:
-    """A stable sort along the middle axis of ``shape``, by a compiled comparator."""
+    """A stable sort along the middle axis of ``shape``, by a compiled comparator; the arrays move together."""
 
-    values: Slice
-    element_bytes: int
+    arrays: tuple[Slice, ...]
+    element_bytes: tuple[int, ...]
     shape: tuple[int, int, int]
     comparator: str
 

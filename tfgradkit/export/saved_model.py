@@ -54,7 +54,9 @@ def export_saved_model(
         progress("tracing")
         source = with_specs(resolve(fn), input_specs)
         signatures = {
-            entry.kind: tf.function(exported(source, entry), autograph=False).get_concrete_function(**argument_specs(entry, batch))
+            entry.kind: tf.function(exported(source, entry), autograph=False).get_concrete_function(
+                **argument_specs(entry, batch)
+            )
             for entry in describe(source, kinds, input_names, output_names)
         }
         progress("saving")

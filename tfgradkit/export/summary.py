@@ -48,7 +48,9 @@ def summarize(fn: Any, *, input_specs: Any = None) -> Summary:
     assert spec is not None
     function = tf.function(source.call, autograph=False).get_concrete_function(spec)
     y = function.structured_outputs
-    exports = {kind: (_answer(lambda k=kind: _trace(source, k)), _answer(lambda k=kind: _audit(source, k))) for kind in KINDS}
+    exports = {
+        kind: (_answer(lambda k=kind: _trace(source, k)), _answer(lambda k=kind: _audit(source, k))) for kind in KINDS
+    }
     return Summary(
         name=source.name,
         input=f"{spec.dtype.name} {shape_text(spec.shape)}",

@@ -84,7 +84,9 @@ def _configuration(frozen: FrozenGraph) -> str:
     lines = []
     for name, node in frozen.inputs.items():
         shape = "".join(f"dim {{ size: {size} }} " for size in frozen.specs[name].shape)
-        lines.append(f'feed {{ id {{ node_name: "{node}" }} shape {{ {shape}}} name: "{name}" type: {_type(frozen, name)} }}')
+        lines.append(
+            f'feed {{ id {{ node_name: "{node}" }} shape {{ {shape}}} name: "{name}" type: {_type(frozen, name)} }}'
+        )
     for name, node in frozen.outputs.items():
         lines.append(f'fetch {{ id {{ node_name: "{node}" }} name: "{name}" type: {_type(frozen, name)} }}')
     return "\n".join(lines)

@@ -37,7 +37,9 @@ def find_toolchain() -> Toolchain:
         raise ToolchainError("$CC can't be run", got=chosen, hint="unset CC, or set it to a C compiler")
     if chosen or system:
         ar = ("ar",) if shutil.which("ar") else _zig("ar")
-        return Toolchain(tuple(shlex.split(chosen or system[0])), ar or ("ar",), ("objcopy",) if shutil.which("objcopy") else None)
+        return Toolchain(
+            tuple(shlex.split(chosen or system[0])), ar or ("ar",), ("objcopy",) if shutil.which("objcopy") else None
+        )
     if (zig := _zig("cc")) is not None:
         return Toolchain(zig, _zig("ar") or (), None)
     raise ToolchainError(
@@ -56,7 +58,14 @@ def link_shared(tools: Toolchain, objects: list[Path], output: Path, name: str, 
     """The shared library; only ``<name>_*`` is exported."""
     script = output.with_suffix(".map")
     script.write_text(f"{{ global: {name}_*; local: *; }};\n")
-    flags = ["-shared", f"-Wl,-soname,{output.name}", f"-Wl,--version-script={script}", "-Wl,--gc-sections", "-Wl,-z,noexecstack", "-s"]
+    flags = [
+        "-shared",
+        f"-Wl,-soname,{output.name}",
+        f"-Wl,--version-script={script}",
+        "-Wl,--gc-sections",
+        "-Wl,-z,noexecstack",
+        "-s",
+    ]
     _run([*tools.cc, *flags, "-o", str(output), *map(str, objects), *(["-lm"] if libm else [])], output.name)
     script.unlink()
 
@@ -67,7 +76,10 @@ def archive(tools: Toolchain, objects: list[Path], output: Path, public: list[st
     if tools.objcopy is not None:
         merged = output.with_suffix(".o")
         _run([*tools.cc, "-r", "-nostdlib", "-o", str(merged), *map(str, objects)], output.name)
-        _run([*tools.objcopy, *(f"--keep-global-symbol={symbol}" for symbol in public), "--strip-unneeded", str(merged)], output.name)
+        _run(
+            [*tools.objcopy, *(f"--keep-global-symbol={symbol}" for symbol in public), "--strip-unneeded", str(merged)],
+            output.name,
+        )
         members = [merged]
     _run([*tools.ar, "rcsD", str(output), *map(str, members)], output.name)
     for member in set(members) - set(objects):

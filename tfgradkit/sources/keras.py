@@ -14,8 +14,7 @@ from .function import single_tensor
 def is_keras(fn: Any) -> bool:
     """Whether ``fn`` is a layer (a model is one) of Keras 3 or ``tf_keras``."""
     return any(
-        cls.__name__ == "Layer" and cls.__module__.split(".")[0] in ("keras", "tf_keras")
-        for cls in type(fn).__mro__
+        cls.__name__ == "Layer" and cls.__module__.split(".")[0] in ("keras", "tf_keras") for cls in type(fn).__mro__
     )
 
 

@@ -18,7 +18,9 @@ _ATTRIBUTE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _FORMATS = ".keras, .h5, a SavedModel folder, or package.module:attribute"
 
 
-def load(source: str | os.PathLike[str], *, signature: str | None = None, custom_objects: Mapping[str, Any] | None = None) -> Any:
+def load(
+    source: str | os.PathLike[str], *, signature: str | None = None, custom_objects: Mapping[str, Any] | None = None
+) -> Any:
     """What ``source`` names, ready for every operator and exporter.
 
     Args:
@@ -43,7 +45,9 @@ def load(source: str | os.PathLike[str], *, signature: str | None = None, custom
         return from_saved_model(path, signature)
     if path.suffix in (".keras", ".h5", ".hdf5"):
         return _keras(path, custom_objects)
-    raise ModelFileError("this kind of model file is not known", subject=path, expected=_FORMATS, got=path.suffix or "no file ending")
+    raise ModelFileError(
+        "this kind of model file is not known", subject=path, expected=_FORMATS, got=path.suffix or "no file ending"
+    )
 
 
 def _attribute(text: str) -> Any:

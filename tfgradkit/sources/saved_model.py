@@ -20,11 +20,18 @@ def from_saved_model(folder: Path, signature: str | None) -> Differentiable:
         SignatureError: no such signature, or not one input and one output.
     """
     if not (folder / "saved_model.pb").is_file():
-        raise ModelFileError("the folder holds no SavedModel", subject=folder, expected="saved_model.pb", got=sorted(p.name for p in folder.iterdir())[:8])
+        raise ModelFileError(
+            "the folder holds no SavedModel",
+            subject=folder,
+            expected="saved_model.pb",
+            got=sorted(p.name for p in folder.iterdir())[:8],
+        )
     try:
         loaded = tf.saved_model.load(str(folder))
     except Exception as error:  # The loader raises what its parsers and its C++ side raise.
-        raise ModelFileError("the SavedModel can't be loaded", subject=folder, got=str(error).strip().split("\n", 1)[0][:500]) from error
+        raise ModelFileError(
+            "the SavedModel can't be loaded", subject=folder, got=str(error).strip().split("\n", 1)[0][:500]
+        ) from error
     key = _key(loaded.signatures, signature, folder)
     function = loaded.signatures[key]
     arguments = function.structured_input_signature[1]
@@ -48,6 +55,9 @@ def _key(signatures: Mapping[str, Any], wanted: str | None, folder: Path) -> str
     key = wanted or ("serving_default" if "serving_default" in signatures else next(iter(signatures), None))
     if key is None or key not in signatures:
         raise SignatureError(
-            "there is no such signature", subject=folder, expected=" | ".join(signatures) or "a SavedModel with signatures", got=wanted or "none"
+            "there is no such signature",
+            subject=folder,
+            expected=" | ".join(signatures) or "a SavedModel with signatures",
+            got=wanted or "none",
         )
     return key

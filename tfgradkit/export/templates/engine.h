@@ -17,6 +17,7 @@
 #include <string.h>
 
 #define ENGINE_ALIGNMENT 64
+#define ENGINE_MAX_SORTED 4
 
 #if defined(_MSC_VER) && !defined(__clang__)
 #define ENGINE_ALIGNED __declspec(align(64))
@@ -47,7 +48,7 @@ typedef struct {
   engine_kernel *kernel;
   engine_comparator *comparator;
   uint32_t first_slice, num_slices;
-  int64_t numbers[8]; /* kernel: workgroups x y z; dot: batch m n k transpose_lhs transpose_rhs; sort: outer size inner bytes */
+  int64_t numbers[8]; /* kernel: workgroups x y z; dot: batch m n k transpose_lhs transpose_rhs; sort: outer size inner, bytes of each array */
 } engine_step;
 
 enum { ENGINE_CONSTANT, ENGINE_TEMPORARY, ENGINE_INPUT, ENGINE_OUTPUT };
@@ -116,26 +117,33 @@ enum {
 ENGINE_DEFINE_DOT(engine_dot_f32, float)
 ENGINE_DEFINE_DOT(engine_dot_f64, double)
 
-/* Stable insertion sort of one array along the middle of [outer, size, inner]. */
-static void engine_sort(unsigned char *data, engine_comparator *less, const int64_t *shape) {
-  const int64_t outer = shape[0], size = shape[1], inner = shape[2], bytes = shape[3];
+/* Stable insertion sort along the middle of [outer, size, inner]; the arrays move together. The comparator gets,
+ * for each array, the address of the left and of the right element. */
+static void engine_sort(const engine_argument *arrays, uint32_t num_arrays, engine_comparator *less, const int64_t *numbers) {
+  const int64_t outer = numbers[0], size = numbers[1], inner = numbers[2], *bytes = numbers + 3;
+  const void *pairs[2 * ENGINE_MAX_SORTED];
   int64_t o, s, i, t;
+  uint32_t a;
   for (o = 0; o < outer; ++o)
     for (i = 0; i < inner; ++i)
       for (s = 1; s < size; ++s)
         for (t = s; t > 0; --t) {
-          unsigned char *upper = data + ((o * size + t) * inner + i) * bytes;
-          unsigned char *lower = upper - inner * bytes;
-          unsigned char kept[16];
-          const void *pair[2];
           char swap = 0;
-          pair[0] = upper;
-          pair[1] = lower;
-          less(&swap, NULL, pair, NULL, NULL, NULL);
+          for (a = 0; a < num_arrays; ++a) {
+            const unsigned char *upper = (const unsigned char *)arrays[a].data + ((o * size + t) * inner + i) * bytes[a];
+            pairs[2 * a] = upper;
+            pairs[2 * a + 1] = upper - inner * bytes[a];
+          }
+          less(&swap, NULL, pairs, NULL, NULL, NULL);
           if (!swap) break;
-          memcpy(kept, upper, (size_t)bytes);
-          memcpy(upper, lower, (size_t)bytes);
-          memcpy(lower, kept, (size_t)bytes);
+          for (a = 0; a < num_arrays; ++a) {
+            unsigned char *upper = (unsigned char *)arrays[a].data + ((o * size + t) * inner + i) * bytes[a];
+            unsigned char *lower = upper - inner * bytes[a];
+            unsigned char kept[16];
+            memcpy(kept, upper, (size_t)bytes[a]);
+            memcpy(upper, lower, (size_t)bytes[a]);
+            memcpy(lower, kept, (size_t)bytes[a]);
+          }
         }
 }
 
@@ -184,7 +192,7 @@ static int engine_run(const engine_program *program, unsigned char *const *buffe
         engine_dot_f64(arguments[0].data, arguments[1].data, arguments[2].data, step->numbers);
         break;
       default:
-        engine_sort(arguments[0].data, step->comparator, step->numbers);
+        engine_sort(arguments, step->num_slices, step->comparator, step->numbers);
     }
   }
   return ENGINE_OK;
