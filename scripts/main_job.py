@@ -43,9 +43,8 @@ def check_against_table(model: object) -> None:
     got = np.concatenate([y.numpy(), jacobian.numpy().reshape(-1, 4)], 1)
     errors = 100 * np.abs(got - expected).max(0) / np.ptp(expected, axis=0)
     account(f"   {len(states)} states of CoolProp's: largest error, in percent of the range:")
-    account(
-        f"   p {errors[0]:.3f}  u {errors[1]:.3f}  dp/dT {errors[2]:.2f}  dp/drho {errors[3]:.2f}  du/dT {errors[4]:.2f}  du/drho {errors[5]:.2f}"
-    )
+    names = ("p", "u", "dp/dT", "dp/drho", "du/dT", "du/drho")
+    account("   " + "  ".join(f"{name} {error:.3f}" for name, error in zip(names, errors, strict=True)))
     if errors[:2].max() > 0.5 or errors[2:].max() > 2:
         sys.exit("the model disagrees with the table")
 
@@ -84,9 +83,8 @@ def main() -> None:
     library = tgk.export_native(model, BUILD / "eos", "eos", ("jacobian", "vjp"), ranges={"x": RANGE})
     size = (BUILD / "eos" / library.metadata["files"]["shared"]).stat().st_size
     worst = max(library.metadata["achieved_error"].values())
-    account(
-        f"   {time.perf_counter() - start:.0f} s; libeos.so {size / 1000:.0f} kB; largest relative error against TensorFlow {worst:.1e}"
-    )
+    account(f"   {time.perf_counter() - start:.0f} s; libeos.so {size / 1000:.0f} kB")
+    account(f"   largest relative error against TensorFlow {worst:.1e}")
     account(f"5. examples/flash.c, linked with that library alone: (T, rho) from (p, u) at {STATES} states")
     flash(BUILD / "eos")
 

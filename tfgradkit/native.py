@@ -117,7 +117,7 @@ class NativeLibrary:
         name, sample = function.inputs[0]
         x = self._to_input(x, name, sample)
         lead = x.shape[: x.ndim - len(sample)]
-        pointers = [_address(x)]
+        pointers: list[int | None] = [_address(x)]
         if len(function.inputs) > 1:
             seed = self._to_seed(seed, lead, *function.inputs[1])
             pointers.append(_address(seed))
@@ -223,7 +223,7 @@ def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
 def _address(array: np.ndarray) -> int:
     """Where the array's data lies. A third of the time of ``__array_interface__``, where it can be had."""
     try:
-        return _addressof(_at_buffer(array))
+        return _addressof(_at_buffer(array))  # type: ignore[arg-type]
     except (TypeError, ValueError):  # read-only, or empty
         return array.__array_interface__["data"][0]
 

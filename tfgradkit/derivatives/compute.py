@@ -35,6 +35,7 @@ class Point:
     inlined: bool = False
 
     def scalar(self, operator: str) -> Point:
+        """The same point of a function whose results have no axis but the batch's."""
         return replace(self, f=scalar_valued(self.f, self.x, self.batched, operator, self.name))
 
     def filled(self, derivative: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor | None:

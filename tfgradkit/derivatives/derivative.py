@@ -151,14 +151,13 @@ class Derivative:
         tensor = as_floating(seed, role, x.dtype if like_x else None)
         if like_x:
             fit(tensor, x, role, str(self))
-        elif self.source.batched and tensor.shape.rank:
-            if not tensor.shape[:1].is_compatible_with(x.shape[:1]):
-                raise SignatureError(
-                    f"{role} and x have different batch sizes",
-                    subject=str(self),
-                    expected=x.shape[0],
-                    got=tensor.shape[0],
-                )
+        elif self.source.batched and tensor.shape.rank and not tensor.shape[:1].is_compatible_with(x.shape[:1]):
+            raise SignatureError(
+                f"{role} and x have different batch sizes",
+                subject=str(self),
+                expected=x.shape[0],
+                got=tensor.shape[0],
+            )
         return tensor
 
 

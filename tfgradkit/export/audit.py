@@ -36,7 +36,7 @@ def audit_native(graph: Any, layer_names: Iterable[str], model: str) -> None:
     from tensorflow.python.util import pywrap_xla_ops
 
     compilable = set(pywrap_xla_ops.get_cpu_kernel_names()) | _STRUCTURE
-    found = {}
+    found: dict[tuple[str, str], str] = {}
     for node in _nodes(graph):
         if node.op in _NEEDS_RUNTIME:
             found.setdefault(

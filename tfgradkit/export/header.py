@@ -88,13 +88,13 @@ def _kernel(text: str) -> KernelCall:
     groups = _find(r"kernel_thread_dims = \{\s*(\d+),\s*(\d+),\s*(\d+),?\s*\}", text, "work groups")
     symbol = _find(r"error = \(\*(\w+)\)\(&call_frame\)", text, "kernel call").group(1)
     x, y, z = (int(n) for n in groups.groups())
-    return KernelCall(symbol, (x, y, z), tuple(Slice(*map(int, s)) for s in slices))
+    return KernelCall(symbol, (x, y, z), tuple(Slice(int(b), int(o), int(size)) for b, o, size in slices))
 
 
 def _copy(text: str) -> Copy:
     size = int(_find(r", (\d+)\);", text, "copy").group(1))
-    destination, source = re.findall(_POINTER, text)
-    return Copy(Slice(*map(int, destination), size), Slice(*map(int, source), size))
+    (to, to_offset), (source, source_offset) = re.findall(_POINTER, text)
+    return Copy(Slice(int(to), int(to_offset), size), Slice(int(source), int(source_offset), size))
 
 
 def _dot(text: str) -> Dot:

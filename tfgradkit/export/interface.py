@@ -16,9 +16,26 @@ KINDS: dict[str, tuple[str | None, str | None]] = {
     "vjp": ("output_gradients", "x"),
 }
 _SEED_SHAPES = {"output_gradients": "y", "tangents": "x"}
-_C_WORDS = frozenset(
-    ["auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "n", "workspace"]
-)
+_C_WORDS = {
+    *(
+        "auto",
+        "break",
+        "case",
+        "char",
+        "const",
+        "continue",
+        "default",
+        "do",
+        "double",
+        "else",
+        "enum",
+        "extern",
+        "float",
+    ),
+    *("for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof"),
+    *("static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while"),
+    *("n", "workspace"),  # the parameters of every function
+}
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def write_library(folder: Path, parts: Parts) -> None:
     """
     share = folder / "share" / parts.name
     share.mkdir(parents=True)
-    np.savez(share / "testvectors.npz", **parts.vectors)
+    np.savez(share / "testvectors.npz", allow_pickle=False, **parts.vectors)
     _copy_kernels(folder, parts)
     _copy_licenses(folder)
     # Built twice: the metadata inside the library states the errors that the library reached.

@@ -113,7 +113,9 @@ def describe(
         raise ExportError("the output must have a fixed shape behind the batch axis", subject=source.name, got=y.shape)
     if {spec.dtype, y.dtype} not in ({tf.float32}, {tf.float64}):
         raise UnsupportedModelError(
-            "the model's dtypes can't be exported to C", subject=source.name, expected="float32 or float64, the same for input and output",
+            "the model's dtypes can't be exported to C",
+            subject=source.name,
+            expected="float32 or float64, the same for input and output",
             got=f"input {spec.dtype.name}, output {y.dtype.name}",
         )  # fmt: skip
     x_port = Port(x_name, tuple(spec.shape[1:]), spec.dtype.name)

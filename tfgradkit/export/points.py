@@ -54,8 +54,7 @@ def record(
     generator = np.random.default_rng(0)
     x = entries[0].inputs[0]
     shape = (count, *x.shape)
-    low, high = ranges.get(x.name, (None, None))
-    drawn = generator.standard_normal(shape) if low is None else generator.uniform(low, high, shape)
+    drawn = generator.uniform(*ranges[x.name], shape) if x.name in ranges else generator.standard_normal(shape)
     vectors: dict[str, np.ndarray] = {x.name: drawn.astype(x.dtype)}
     for entry in entries:
         for seed in entry.inputs[1:]:

@@ -48,9 +48,7 @@ def summarize(fn: Any, *, input_specs: Any = None) -> Summary:
     assert spec is not None
     function = tf.function(source.call, autograph=False).get_concrete_function(spec)
     y = function.structured_outputs
-    exports = {
-        kind: (_answer(lambda k=kind: _trace(source, k)), _answer(lambda k=kind: _audit(source, k))) for kind in KINDS
-    }
+    exports = {kind: (_answer(_trace, source, kind), _answer(_audit, source, kind)) for kind in KINDS}
     return Summary(
         name=source.name,
         input=f"{spec.dtype.name} {shape_text(spec.shape)}",
@@ -80,9 +78,9 @@ def _audit(source: Differentiable, kind: str) -> None:
     audit_native(freeze(exported(source, entry), argument_specs(entry, 1)).graph, source.layer_names, source.name)
 
 
-def _answer(attempt: Callable[[], None]) -> str:
+def _answer(attempt: Callable[[Differentiable, str], None], source: Differentiable, kind: str) -> str:
     try:
-        attempt()
+        attempt(source, kind)
     except TfGradKitError as error:
         return f"no: {error.got or error.what}"
     except (LookupError, ValueError, TypeError) as error:

@@ -58,9 +58,10 @@ def _layer_spec(layer: Any) -> tf.TensorSpec | None:
         return None
     if spec.shape is not None:
         return tf.TensorSpec(spec.shape, layer.compute_dtype)
-    rank = spec.ndim
-    shape = [None] * rank if rank else None
-    for axis, size in (spec.axes or {}).items() if shape else ():
+    if not spec.ndim:
+        return tf.TensorSpec(None, layer.compute_dtype)
+    shape: list[int | None] = [None] * spec.ndim
+    for axis, size in (spec.axes or {}).items():
         shape[axis] = size
     return tf.TensorSpec(shape, layer.compute_dtype)
 

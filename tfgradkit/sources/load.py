@@ -95,34 +95,36 @@ def _check_container(path: Path) -> None:
     except OSError as error:
         raise ModelFileError("the model file can't be read", subject=path, got=error.strerror) from error
     raise ModelFileError(
-        "the model file is truncated or foreign", subject=path, expected=f"a {path.suffix} file as Keras saves it", got=got,
+        "the model file is truncated or foreign",
+        subject=path,
+        expected=f"a {path.suffix} file as Keras saves it",
+        got=got,
         hint="copy it again, or save it again with model.save(...)",
     )  # fmt: skip
 
 
+def _unknown(path: Path, name: str) -> TfGradKitError:
+    return UnknownLayerError(
+        "the model uses a class or function that isn't known here",
+        subject=path,
+        got=name,
+        hint=f'load(path, custom_objects={{"{name}": {name}}}); or keras.saving.register_keras_serializable()({name})',
+    )
+
+
+def _code(path: Path, _: str) -> TfGradKitError:
+    return UnknownLayerError(
+        "the model holds Python code (a lambda), which is not run",
+        subject=path,
+        hint="replace the Lambda layer by a registered one; or load it with Keras yourself if you trust the file",
+    )
+
+
 _MATCHES: tuple[tuple[str, Callable[[Path, str], TfGradKitError]], ...] = (
-    (
-        r"Could not locate (?:class|function) '([^']+)'",
-        lambda path, name: UnknownLayerError(
-            "the model uses a class or function that isn't known here", subject=path, got=name,
-            hint=f'load(path, custom_objects={{"{name}": {name}}}), or decorate it with @keras.saving.register_keras_serializable()',
-        ),
-    ),
-    (
-        r"Unknown (?:layer|object|activation function|[\w ]+): '?(\w+)'?",
-        lambda path, name: UnknownLayerError(
-            "the model uses a class or function that isn't known here", subject=path, got=name,
-            hint=f'load(path, custom_objects={{"{name}": {name}}})',
-        ),
-    ),
-    (
-        r"(lambda)",
-        lambda path, _: UnknownLayerError(
-            "the model holds Python code (a lambda), which is not run", subject=path,
-            hint="replace the Lambda layer by a registered layer; or load it with Keras yourself if you trust the file",
-        ),
-    ),
-)  # fmt: skip
+    (r"Could not locate (?:class|function) '([^']+)'", _unknown),
+    (r"Unknown (?:layer|object|activation function|[\w ]+): '?(\w+)'?", _unknown),
+    (r"(lambda)", _code),
+)
 
 
 def _explained(path: Path, error: Exception) -> TfGradKitError:
