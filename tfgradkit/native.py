@@ -104,6 +104,10 @@ class NativeLibrary:
     def __repr__(self) -> str:
         return f"NativeLibrary({self.name!r}, {', '.join(self.kinds)}, {self._dtype})"
 
+    def call(self, kind: str, x: Any, seed: Any = None) -> tuple[np.ndarray, ...]:
+        """The function of any ``kind``: y, and the derivative where there is one."""
+        return self._run(kind, x, seed)
+
     def _run(self, kind: str, x: Any, seed: Any = None, *, skip: bool = False) -> Any:
         """Calls a function; all results, or with ``skip`` all but y, which is then not written."""
         function = self._functions.get(kind)

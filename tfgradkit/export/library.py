@@ -15,7 +15,7 @@ import numpy as np
 from .. import __version__
 from ..checksums import write_checksums
 from ..errors import CompilerError
-from ..native import NativeLibrary
+from ..native import NativeLibrary, relative_error
 from .driver import ABI_VERSION, Compiled, Sources, write_sources
 from .host import host_target
 from .interface import Port
@@ -69,7 +69,9 @@ def write_library(folder: Path, parts: Parts) -> None:
     # Built twice: the metadata inside the library states the errors that the library reached.
     metadata = _metadata(parts)
     _build(folder, parts, metadata)
-    metadata["achieved_error"] = NativeLibrary(folder).verify()
+    library = NativeLibrary(folder)
+    metadata["achieved_error"] = library.verify()
+    metadata["place_dependence"] = _place_dependence(library, parts)
     _build(folder, parts, metadata)
 
 
@@ -145,6 +147,22 @@ def _metadata(parts: Parts) -> dict[str, Any]:
             "vectors": f"share/{parts.name}/testvectors.npz",
         },
     }
+
+
+def _place_dependence(library: NativeLibrary, parts: Parts) -> float:
+    """By how much a point's results differ with its place in the batch: each test point at each place."""
+    worst = 0.0
+    for function in parts.functions:
+        kind = function.entry.kind
+        inputs = [parts.vectors[port.name] for port in function.entry.inputs]
+        alone = [
+            np.stack(results)
+            for results in zip(*(library.call(kind, *row) for row in zip(*inputs, strict=True)), strict=True)
+        ]
+        for shift in range(len(inputs[0])):
+            together = library.call(kind, *(np.roll(array, shift, 0) for array in inputs))
+            worst = max(worst, *(relative_error(t, np.roll(a, shift, 0)) for t, a in zip(together, alone, strict=True)))
+    return worst
 
 
 def _port(port: Port) -> dict[str, Any]:
