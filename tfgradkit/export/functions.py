@@ -15,7 +15,7 @@ from .interface import Entry
 
 
 def with_specs(source: Differentiable, input_specs: Any) -> Differentiable:
-    """``source`` with a known input, and over a batch: one sample's function is mapped over it.
+    """``source`` with a known input, every size of it but the batch's.
 
     Raises:
         SignatureError: the input's shape isn't known, or not fully.
@@ -46,21 +46,29 @@ def with_specs(source: Differentiable, input_specs: Any) -> Differentiable:
             subject=source.name,
             got=spec.dtype.name,
         )
-    batch = tf.TensorSpec([None, *sample], spec.dtype)
-    if source.batched:
-        return replace(source, input_spec=batch)
-    return replace(source, call=lambda x: tf.vectorized_map(source.call, x), batched=True, input_spec=batch)
+    return replace(source, input_spec=tf.TensorSpec([None, *sample] if source.batched else sample, spec.dtype))
+
+
+def derivative_of(source: Differentiable, kind: str) -> Derivative:
+    """The operator behind a kind: the value, and the derivative where there is one."""
+    return Derivative(source, kind, ("value",) if kind == "value" else ("value", kind), Options())
 
 
 def exported(source: Differentiable, entry: Entry) -> Callable[..., dict[str, tf.Tensor]]:
-    """``entry`` as a function of keyword arguments: the results by the ports' names."""
-    derivative = Derivative(
-        source, entry.kind, ("value",) if entry.kind == "value" else ("value", entry.kind), Options()
-    )
+    """``entry`` as a function of keyword arguments over a batch: the results by the ports' names.
 
-    def call(**arguments: tf.Tensor) -> dict[str, tf.Tensor]:
-        parts = derivative.compute(*(arguments[port.name] for port in entry.inputs))
-        return {port.name: parts["value" if port is entry.outputs[0] else entry.kind] for port in entry.outputs}
+    A function of one sample is differentiated for one sample, and that is mapped over the batch:
+    the other way round, the map would replace ops that have a gradient of their own.
+    """
+    derivative = derivative_of(source, entry.kind)
+
+    def parts(arguments: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
+        computed = derivative.compute(*arguments)
+        return {port.name: computed["value" if port is entry.outputs[0] else entry.kind] for port in entry.outputs}
+
+    def call(**named: tf.Tensor) -> dict[str, tf.Tensor]:
+        arguments = tuple(named[port.name] for port in entry.inputs)
+        return parts(arguments) if source.batched else tf.vectorized_map(parts, arguments)
 
     return call
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..differentiable import Differentiable
+from ..differentiable import Differentiable, shape_text
 from ..errors import ExportError, UnsupportedModelError
 from ..native import NativeLibrary, load_native
 from ..sources.resolve import resolve
@@ -104,13 +104,13 @@ def describe(
     x_name, y_name = _single(input_names, "x", "input_names"), _single(output_names, "y", "output_names")
     spec = source.input_spec
     assert spec is not None
-    y = (
-        tf.function(source.call, autograph=False)
-        .get_concrete_function(tf.TensorSpec([1, *spec.shape[1:]], spec.dtype))
-        .structured_outputs
-    )
-    if y.shape.rank in (None, 0) or not y.shape.is_fully_defined():
-        raise ExportError("the output must have a fixed shape behind the batch axis", subject=source.name, got=y.shape)
+    sample = tuple(spec.shape[1:] if source.batched else spec.shape)
+    one = tf.TensorSpec([1, *sample] if source.batched else sample, spec.dtype)
+    y = tf.function(source.call, autograph=False).get_concrete_function(one).structured_outputs
+    if not y.shape.is_fully_defined() or (source.batched and y.shape.rank == 0):
+        raise ExportError(
+            "the output must have a fixed shape behind the batch axis", subject=source.name, got=shape_text(y.shape)
+        )
     if {spec.dtype, y.dtype} not in ({tf.float32}, {tf.float64}):
         raise UnsupportedModelError(
             "the model's dtypes can't be exported to C",
@@ -118,8 +118,8 @@ def describe(
             expected="float32 or float64, the same for input and output",
             got=f"input {spec.dtype.name}, output {y.dtype.name}",
         )  # fmt: skip
-    x_port = Port(x_name, tuple(spec.shape[1:]), spec.dtype.name)
-    y_port = Port(y_name, tuple(y.shape[1:]), y.dtype.name)
+    x_port = Port(x_name, sample, spec.dtype.name)
+    y_port = Port(y_name, tuple(y.shape[1:] if source.batched else y.shape), y.dtype.name)
     return tuple(entry(kind, x_port, y_port) for kind in kinds)
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..derivatives.derivative import SEED_NAMES, Derivative, Options
+from ..derivatives.derivative import SEED_NAMES, Derivative
 from ..differentiable import Differentiable
 from ..errors import ExportError, SignatureError
+from .functions import derivative_of
 from .interface import Entry, Port
 
 Range = tuple[np.ndarray, np.ndarray]
@@ -71,10 +72,18 @@ def record(
 
 
 def _answers(source: Differentiable, entry: Entry, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    parts = ("value",) if entry.kind == "value" else ("value", entry.kind)
-    derivative = Derivative(source, entry.kind, parts, Options())
+    """What the operators say: for a function of one sample, a call a point."""
+    derivative = derivative_of(source, entry.kind)
     arguments = [vectors[port.name] for port in entry.inputs]
-    seed = {SEED_NAMES[entry.kind]: arguments[1]} if len(arguments) > 1 else {}
+    if source.batched:
+        results = _call(derivative, arguments)
+    else:
+        rows = [_call(derivative, list(row)) for row in zip(*arguments, strict=True)]
+        results = tuple(np.stack(column) for column in zip(*rows, strict=True))
+    return {port.name: result for port, result in zip(entry.outputs, results, strict=True)}
+
+
+def _call(derivative: Derivative, arguments: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+    seed = {SEED_NAMES[derivative.operator]: arguments[1]} if len(arguments) > 1 else {}
     results = derivative(arguments[0], **seed)
-    results = (results,) if len(parts) == 1 else results
-    return {port.name: result.numpy() for port, result in zip(entry.outputs, results, strict=True)}
+    return tuple(r.numpy() for r in (results if isinstance(results, tuple) else (results,)))

@@ -69,6 +69,6 @@ def _carrier(source: Differentiable) -> tf.Module:
     Loaders outside Python restore variables by what the module tracks; a Keras 3 variable wraps
     its TensorFlow variable where they don't look ("Could not find variable ...").
     """
-    module = tf.Module(name=source.name)
+    module = tf.Module()
     module.weights = list(source.variables)
     return module

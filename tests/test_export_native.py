@@ -1,0 +1,137 @@
+"""Models of every dense kind as C libraries, against TensorFlow and against finite differences."""
+
+from __future__ import annotations
+
+import keras
+import models
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfgradkit as tgk
+from tfgradkit.native import relative_error
+
+# Relative to the largest magnitude of a branch: a few roundings of each dtype, and XLA's own
+# approximations of exp, log, tanh and erf.
+AGREEMENT = {"float32": 5e-6, "float64": 1e-13}
+
+
+def exported_branches(layers, dtype, folder):
+    """A library of all branches, points that the export did not see, and TensorFlow's answers there."""
+    model = models.build(lambda: models.branches(layers), dtype)
+    library = tgk.export_native(model, folder / "lib", "branches", ("jacobian", "vjp"))
+    x = np.random.default_rng(5).uniform(-1.5, 1.5, (45, models.BRANCH)).astype(dtype)
+    return library, x, [result.numpy() for result in tgk.value_and_jacobian(model)(x)]
+
+
+@pytest.fixture(scope="module", params=["float32", "float64"])
+def activations(request, tmp_path_factory):
+    return exported_branches(models.activation_branches(), request.param, tmp_path_factory.mktemp("activations"))
+
+
+@pytest.fixture(scope="module", params=["float32", "float64"])
+def layers(request, tmp_path_factory):
+    return exported_branches(models.layer_branches(), request.param, tmp_path_factory.mktemp("layers"))
+
+
+def check_branch(exported, index):
+    """Value, Jacobian and VJP of one branch."""
+    library, x, (expected_y, expected) = exported
+    part = slice(models.BRANCH * index, models.BRANCH * (index + 1))
+    limit = AGREEMENT[x.dtype.name]
+    y, jacobian = library.value_and_jacobian(x)
+    assert relative_error(y[:, part], expected_y[:, part]) < limit
+    assert relative_error(jacobian[:, part], expected[:, part]) < limit
+    u = np.zeros_like(y)
+    u[:, part] = np.random.default_rng(6).standard_normal((45, models.BRANCH))
+    assert relative_error(library.vjp(x, u), np.einsum("bi,bij->bj", u, expected)) < limit
+
+
+@pytest.mark.parametrize("index", range(len(models.ACTIVATIONS)), ids=models.ACTIVATIONS)
+def test_activation(activations, index):
+    check_branch(activations, index)
+
+
+@pytest.mark.parametrize("index", range(len(models.layer_branches())), ids=list(models.layer_branches()))
+def test_layer(layers, index):
+    check_branch(layers, index)
+
+
+def test_every_product_of_weights_is_a_kernel(layers):
+    """No matrix product is left to the engine's plain loops."""
+    library = layers[0]
+    source = (library.path / "src" / "branches.c").read_text()
+    assert "{ENGINE_KERNEL," in source
+    assert "{ENGINE_DOT" not in source
+
+
+def export(fn, tmp_path, kinds=("jacobian", "vjp"), **keywords):
+    return tgk.export_native(fn, tmp_path / "lib", "f", kinds, **keywords)
+
+
+def test_function_of_one_sample(tmp_path):
+    """Mapped over the points; a result may be an input or a constant."""
+
+    def f(x):
+        return tf.stack([x[0] * x[1], x[1], tf.sin(x[0]) + 0.0 * x[1], tf.constant(2.0, tf.float64)])
+
+    library = export(f, tmp_path, input_specs=tf.TensorSpec([2], tf.float64))
+    x = np.random.default_rng(0).standard_normal((37, 2))
+    a, b = x.T
+    zero, one = np.zeros(37), np.ones(37)
+    y, jacobian = library.value_and_jacobian(x)
+    assert relative_error(y, np.stack([a * b, b, np.sin(a), 2 * one], 1)) < 1e-14
+    expected = np.stack([np.stack(row, 1) for row in ([b, a], [zero, one], [np.cos(a), zero], [zero, zero])], 1)
+    assert relative_error(jacobian, expected) < 1e-14
+
+
+def test_linear_model_has_a_constant_jacobian(tmp_path):
+    """Nothing depends on x there; the compiler drops what isn't used, and the library still stands."""
+    model = models.build(lambda: keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]), "float32")
+    library = export(model, tmp_path)
+    kernel = model.layers[0].kernel.numpy()
+    jacobian = library.jacobian(np.zeros((70, 3), np.float32))
+    assert np.array_equal(jacobian, np.broadcast_to(kernel.T, (70, 2, 3)))
+
+
+def test_samples_of_higher_rank_and_other_names(tmp_path):
+    def make():
+        return keras.Sequential(
+            [keras.Input((2, 3), dtype="float64"), keras.layers.Dense(4, "tanh"), keras.layers.Dense(2)]
+        )
+
+    model = models.build(make, "float64")
+    library = export(model, tmp_path, input_names=("strain",), output_names=("stress",))
+    x = np.random.default_rng(0).standard_normal((40, 2, 3))
+    y, jacobian = library.value_and_jacobian(x)
+    assert jacobian.shape == (40, 2, 2, 2, 3)
+    assert relative_error(jacobian, tgk.jacobian(model)(x).numpy()) < 1e-13
+    assert relative_error(y, model(x).numpy()) < 1e-13
+    header = (library.path / "include" / "f.h").read_text()
+    assert "const double *strain, double *stress, double *jacobian" in header
+
+
+def test_wide_outputs_use_smaller_tiles(tmp_path):
+    """1 → 300 outputs, f32: more outputs than inputs, and sizes that are no multiple of a vector."""
+    model = models.build(models.mlp(inputs=1, outputs=301, width=17), "float32")
+    library = export(model, tmp_path)
+    x = np.random.default_rng(0).standard_normal((41, 1)).astype(np.float32)
+    assert relative_error(library.jacobian(x), tgk.jacobian(model)(x).numpy()) < 5e-6
+
+
+def test_custom_gradient_is_honoured(tmp_path):
+    @tf.custom_gradient
+    def doubled(x):
+        return tf.tanh(x), lambda upstream: 2 * upstream
+
+    library = export(lambda x: doubled(x), tmp_path, input_specs=tf.TensorSpec([3], tf.float64))
+    x = np.random.default_rng(0).standard_normal((5, 3))
+    assert relative_error(library.jacobian(x), np.broadcast_to(2 * np.eye(3), (5, 3, 3))) < 1e-15
+
+
+def test_value_alone(tmp_path):
+    model = models.build(models.mlp(2, 1, 4), "float64")
+    library = export(model, tmp_path, kinds=())
+    assert library.kinds == ("value",)
+    with pytest.raises(tgk.errors.LibraryError, match="jacobian"):
+        library.jacobian(np.zeros((1, 2)))

@@ -1,0 +1,120 @@
+"""SavedModels: signatures, batches, and clients that know nothing of tfgradkit."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import models
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfgradkit as tgk
+from tfgradkit.native import relative_error
+
+
+@pytest.fixture(scope="module")
+def loaded(water_saved_model):
+    return tf.saved_model.load(str(water_saved_model))
+
+
+def test_signatures_and_their_names(loaded):
+    assert set(loaded.signatures) == {"value", "jacobian", "vjp", "serving_default"}
+    names = {
+        kind: (sorted(f.structured_input_signature[1]), sorted(f.structured_outputs))
+        for kind, f in loaded.signatures.items()
+    }
+    assert names == {
+        "value": (["x"], ["y"]),
+        "serving_default": (["x"], ["y"]),
+        "jacobian": (["x"], ["jacobian", "y"]),
+        "vjp": (["output_gradients", "x"], ["vjp", "y"]),
+    }
+
+
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_dynamic_batch(loaded, water, count):
+    x = tf.constant(np.random.default_rng(0).uniform([660, 1], [1100, 500], (count, 2)))
+    got = loaded.signatures["jacobian"](x=x)
+    assert got["jacobian"].shape == (count, 2, 2)
+    assert relative_error(got["jacobian"].numpy(), tgk.jacobian(water)(x).numpy()) < 1e-14
+    assert relative_error(got["y"].numpy(), water(x).numpy()) < 1e-14
+
+
+def test_fixed_batch(water, tmp_path):
+    tgk.export_saved_model(water, tmp_path / "three", ("jacobian",), batch=3)
+    signature = tf.saved_model.load(str(tmp_path / "three")).signatures["jacobian"]
+    assert signature.structured_input_signature[1]["x"].shape == (3, 2)
+    x = tf.constant([[700.0, 10.0], [800.0, 100.0], [900.0, 300.0]], tf.float64)
+    assert relative_error(signature(x=x)["jacobian"].numpy(), tgk.jacobian(water)(x).numpy()) < 1e-14
+
+
+def test_weights_are_variables_stored_once(water, water_saved_model):
+    names = tf.train.list_variables(str(water_saved_model / "variables" / "variables"))
+    stored = [shape for name, shape in names if name.startswith("weights/")]
+    assert sorted(map(tuple, stored)) == sorted(tuple(v.shape) for v in water.variables)
+
+
+def test_saved_model_cli_runs_it(water, water_saved_model, tmp_path):
+    program = Path(sys.executable).with_name("saved_model_cli")
+    arguments = [
+        "--tag_set",
+        "serve",
+        "--signature_def",
+        "jacobian",
+        "--input_exprs",
+        "x=[[800.0,100.0],[900.0,300.0]]",
+    ]
+    command = [str(program), "run", "--dir", str(water_saved_model), *arguments, "--outdir", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    expected = tgk.jacobian(water)(np.array([[800.0, 100.0], [900.0, 300.0]])).numpy()
+    assert relative_error(np.load(tmp_path / "jacobian.npy"), expected) < 1e-13
+
+
+def test_loaded_again_it_is_differentiated_again(water, water_saved_model):
+    again = tgk.load(water_saved_model, signature="value")
+    x = np.array([[800.0, 100.0], [900.0, 300.0]])
+    assert relative_error(tgk.jacobian(again)(x).numpy(), tgk.jacobian(water)(x).numpy()) < 1e-13
+
+
+def test_float32_convolution_and_names(tmp_path):
+    """What the C library does not take yet, a SavedModel does."""
+
+    def make():
+        layers = [
+            keras.Input((6, 6, 1)),
+            keras.layers.Conv2D(2, 3, activation="tanh"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2),
+        ]
+        return keras.Sequential(layers)
+
+    model = models.build(make, "float32")
+    tgk.export_saved_model(
+        model, tmp_path / "conv", ("jacobian", "vjp"), input_names=("image",), output_names=("score",)
+    )
+    signature = tf.saved_model.load(str(tmp_path / "conv")).signatures["jacobian"]
+    image = tf.random.stateless_normal((3, 6, 6, 1), seed=(1, 2))
+    got = signature(image=image)
+    assert set(got) == {"score", "jacobian"}
+    assert relative_error(got["jacobian"].numpy(), tgk.jacobian(model)(image).numpy()) < 1e-6
+
+
+def test_function_of_one_sample_with_specs(tmp_path):
+    f = lambda x: tf.stack([x[0] * x[1], tf.sin(x[0])])  # noqa: E731
+    tgk.export_saved_model(f, tmp_path / "f", ("jacobian",), input_specs=tf.TensorSpec([2], tf.float64))
+    x = np.random.default_rng(0).standard_normal((4, 2))
+    got = tf.saved_model.load(str(tmp_path / "f")).signatures["jacobian"](x=tf.constant(x))["jacobian"].numpy()
+    expected = np.stack([np.stack([x[:, 1], x[:, 0]], 1), np.stack([np.cos(x[:, 0]), np.zeros(4)], 1)], 1)
+    assert relative_error(got, expected) < 1e-15
+
+
+@pytest.mark.parametrize("kind", ["jakobian", "hessian"])
+def test_unknown_kind(water, tmp_path, kind):
+    with pytest.raises(tgk.errors.SignatureError, match="jacobian"):
+        tgk.export_saved_model(water, tmp_path / "x", (kind,))
+    assert list(tmp_path.iterdir()) == []
