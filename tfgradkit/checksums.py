@@ -16,8 +16,12 @@ def write_checksums(folder: Path) -> None:
     (folder / FILE).write_text("".join(lines))
 
 
-def verify_checksums(folder: Path) -> None:
-    """Raises :class:`ChecksumError` where a listed file is missing or was changed."""
+def verify_checksums(folder: Path) -> frozenset[str]:
+    """The files that are listed, once each was found as it is listed.
+
+    Raises:
+        ChecksumError: a listed file is missing or was changed.
+    """
     try:
         lines = (folder / FILE).read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -33,6 +37,7 @@ def verify_checksums(folder: Path) -> None:
             raise ChecksumError(
                 "a file of the folder was changed", subject=file, expected=expected, got=got, hint=_HINT
             )
+    return frozenset(line.partition("  ")[2] for line in lines)
 
 
 _HINT = "export it again, or copy the whole folder from where it was made"

@@ -6,6 +6,7 @@ import ctypes
 import json
 import math
 import os
+import tempfile
 import threading
 import warnings
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .checksums import verify_checksums
-from .errors import LibraryError, SignatureError
+from .errors import ChecksumError, LibraryError, SignatureError
 
 ABI_VERSION = 1
 _ALIGNMENT = 64
@@ -46,8 +47,7 @@ class NativeLibrary:
         self.path = Path(path)
         self.metadata = _read_metadata(self.path)
         self.name: str = self.metadata["name"]
-        verify_checksums(self.path)
-        self._library = _open(self.path / self.metadata["files"]["shared"], self.name)
+        self._library = _open(self.path / self.metadata["files"]["shared"])
         self._dtype = np.dtype(self.metadata["dtype"])
         self._functions = {entry["kind"]: self._function(entry) for entry in self.metadata["functions"]}
         self._workspace_size = self._call_size("workspace_size")
@@ -136,7 +136,7 @@ class NativeLibrary:
 
     def _to_input(self, array: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
         if type(array) is not np.ndarray:
-            array = np.asarray(array)
+            array = self._to_array(array, name)
         if array.dtype != self._dtype:
             if array.dtype.kind != "f":
                 raise SignatureError(
@@ -144,7 +144,7 @@ class NativeLibrary:
                     subject=self.name,
                     expected=str(self._dtype),
                     got=str(array.dtype),
-                    hint=f"{name}.astype(float)",
+                    hint=f"np.asarray({name}, float)",
                 )
             array = array.astype(self._dtype)
         if not array.flags.c_contiguous:
@@ -158,6 +158,14 @@ class NativeLibrary:
                 got=list(array.shape),
             )
         return array
+
+    def _to_array(self, given: Any, name: str) -> np.ndarray:
+        if given is None:
+            raise SignatureError(f"{name} is missing", subject=self.name)
+        try:
+            return np.asarray(given)
+        except (TypeError, ValueError) as error:
+            raise SignatureError(f"{name} can't be made an array", subject=self.name, got=str(error)) from error
 
     def _to_seed(self, seed: Any, lead: tuple[int, ...], name: str, shape: tuple[int, ...]) -> np.ndarray:
         seed = self._to_input(seed, name, shape)
@@ -183,17 +191,23 @@ class NativeLibrary:
         warnings.warn(f"{self.name}: {text} (status {status})", RuntimeWarning, stacklevel=4)
 
     def _status_text(self, status: int) -> str:
-        function = self._library[f"{self.name}_status_text"]
+        function = self._symbol("status_text")
         function.restype = ctypes.c_char_p
         return function(status).decode()
 
+    def _symbol(self, function: str) -> Any:
+        try:
+            return self._library[f"{self.name}_{function}"]
+        except AttributeError as error:
+            raise LibraryError("the library lacks a function", subject=self.path, got=str(error)) from error
+
     def _call_size(self, function: str) -> int:
-        symbol = self._library[f"{self.name}_{function}"]
+        symbol = self._symbol(function)
         symbol.restype = ctypes.c_size_t
         return symbol()
 
     def _function(self, entry: dict[str, Any]) -> _Function:
-        call = self._library[f"{self.name}_{entry['kind']}"]
+        call = self._symbol(entry["kind"])
         call.restype = ctypes.c_int
         call.argtypes = [
             ctypes.c_void_p,
@@ -237,34 +251,42 @@ _at_buffer = ctypes.c_char.from_buffer
 
 
 def _read_metadata(folder: Path) -> dict[str, Any]:
+    """The metadata of a folder whose checksums are right."""
     found = sorted(folder.glob("share/*/metadata.json")) if folder.is_dir() else []
     if len(found) != 1:
         raise LibraryError(
             "there is no compiled library here",
             subject=folder,
             expected="a folder that export_native or `tfgradkit compile` wrote, with share/<name>/metadata.json",
-            got="no such folder" if not folder.is_dir() else f"{len(found)} such files",
+            got=f"{len(found)} such files" if folder.is_dir() else "a file" if folder.exists() else "no such folder",
         )
+    verified = verify_checksums(folder)
     try:
         metadata = json.loads(found[0].read_text())
-        version = metadata["abi_version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise LibraryError("the library's metadata can't be read", subject=found[0], got=str(error)) from error
+        version, files = metadata["abi_version"], [found[0].relative_to(folder).as_posix(), *metadata["files"].values()]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LibraryError("the library's metadata can't be read", subject=found[0], got=repr(error)) from error
     if version != ABI_VERSION:
         raise LibraryError(
             "the library has another interface version",
             subject=folder,
             expected=ABI_VERSION,
             got=version,
-            hint="export it again",
+            hint="export it again with this tfgradkit",
         )
+    if missing := [name for name in files if name not in verified]:
+        raise ChecksumError("the list of checksums is not complete", subject=folder, got=f"no line for {missing[0]}")
     return metadata
 
 
-def _open(file: Path, name: str) -> ctypes.CDLL:
+def _open(file: Path) -> ctypes.CDLL:
     try:
-        # A path of its own: the loader would take a bare name from elsewhere.
-        return ctypes.CDLL(os.path.abspath(file))
+        with tempfile.TemporaryDirectory() as work:
+            # Through a name that was never used: the loader gives back what it once opened under a
+            # path, even where another library has taken the file's place since.
+            link = Path(work) / file.name
+            link.symlink_to(os.path.abspath(file))
+            return ctypes.CDLL(str(link))
     except OSError as error:
         raise LibraryError(
             "the library can't be loaded on this machine",

@@ -150,7 +150,9 @@ def _jacobian_of(y: tf.Tensor, pull: Product, point: Point) -> tf.Tensor | None:
         point.strategy,
         inlined=point.inlined,
     )
-    return tf.reshape(_seeds_to_last(stacked, point) if forward else _seeds_to_front(stacked, point), shape)
+    block = _seeds_to_last(stacked, point) if forward else _seeds_to_front(stacked, point)
+    # Where x and y differ in dtype, so do the two modes; the result has that of y.
+    return tf.cast(tf.reshape(block, shape), y.dtype)
 
 
 def _or_zeros(derivative: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:

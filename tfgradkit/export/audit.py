@@ -12,20 +12,19 @@ from ..errors import UnsupportedModelError
 from .versions import require_tensorflow
 
 # Compiled by XLA, but to calls of a run-time library or to control flow that the C library
-# doesn't have yet.
+# doesn't have yet. A loop is frozen into Enter, Merge, Switch and so on.
 _NEEDS_RUNTIME = {
-    **dict.fromkeys(["While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase"], "control flow"),
-    **dict.fromkeys(["Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv"], "a convolution"),
+    **dict.fromkeys(("While", "StatelessWhile", "Enter", "Exit", "NextIteration", "LoopCond"), "loops"),
+    **dict.fromkeys(("If", "StatelessIf", "Case", "StatelessCase", "Switch", "Merge"), "branches"),
+    **dict.fromkeys(("Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv"), "convolutions"),
     **dict.fromkeys(
-        ["Conv2DBackpropInput", "Conv3DBackpropInputV2", "DepthwiseConv2dNativeBackpropInput"], "a convolution"
+        ("Conv2DBackpropInput", "Conv3DBackpropInputV2", "DepthwiseConv2dNativeBackpropInput"), "convolutions"
     ),
-    **dict.fromkeys(["Conv2DBackpropFilter", "Conv3DBackpropFilterV2"], "a convolution"),
+    **dict.fromkeys(("Conv2DBackpropFilter", "Conv3DBackpropFilterV2"), "convolutions"),
     **dict.fromkeys(
-        ["FFT", "IFFT", "FFT2D", "IFFT2D", "FFT3D", "IFFT3D", "RFFT", "IRFFT", "RFFT2D", "IRFFT2D"], "an FFT"
+        ("FFT", "FFT2D", "FFT3D", "IFFT", "IFFT2D", "IFFT3D", "RFFT", "RFFT2D", "IRFFT", "IRFFT2D"), "FFTs"
     ),
-    **dict.fromkeys(
-        ["RandomUniform", "RandomStandardNormal", "TruncatedNormal", "Multinomial", "RandomShuffle"], "random numbers"
-    ),
+    **dict.fromkeys(("RandomUniform", "RandomStandardNormal", "TruncatedNormal", "Multinomial"), "random numbers"),
 }
 _STRUCTURE = {"Placeholder", "PlaceholderWithDefault", "NoOp", "Const", "Identity", "IdentityN"}
 
@@ -38,22 +37,31 @@ def audit_native(graph: Any, layer_names: Iterable[str], model: str) -> None:
     compilable = set(pywrap_xla_ops.get_cpu_kernel_names()) | _STRUCTURE
     found: dict[tuple[str, str], str] = {}
     for node in _nodes(graph):
-        if node.op in _NEEDS_RUNTIME:
-            found.setdefault(
-                (layer_of(node.name, layer_names), node.op), f"{_NEEDS_RUNTIME[node.op]} is not in the C library"
+        if node.op in _NEEDS_RUNTIME or node.op not in compilable:
+            why = (
+                f"the C library has no {_NEEDS_RUNTIME[node.op]} yet"
+                if node.op in _NEEDS_RUNTIME
+                else "XLA can't compile it"
             )
-        elif node.op not in compilable:
-            found.setdefault((layer_of(node.name, layer_names), node.op), "XLA has no CPU kernel for it")
+            found.setdefault((layer_of(node.name, layer_names), node.op), why)
     if found:
         error = UnsupportedModelError(
             "the model can't become a C library",
             subject=model,
             expected="layers that compile to kernels: dense, element-wise, normalisation, merges, reshapes",
-            got="; ".join(f"layer {layer!r}, op {op}: {why}" for (layer, op), why in found.items()),
+            got="; ".join(_lines(found)),
             hint="export_saved_model takes it as it is; or export the part of the model without these layers",
         )
         error.layers, error.ops = tuple(layer for layer, _ in found), tuple(op for _, op in found)
         raise error
+
+
+def _lines(found: dict[tuple[str, str], str]) -> list[str]:
+    """One a layer and reason, with the ops that it is about."""
+    ops: dict[tuple[str, str], list[str]] = {}
+    for (layer, op), why in found.items():
+        ops.setdefault((layer, why), []).append(op)
+    return [f"layer {layer!r}, op {', '.join(names)}: {why}" for (layer, why), names in ops.items()]
 
 
 def layer_of(node_name: str, layer_names: Iterable[str]) -> str:

@@ -24,10 +24,13 @@ def output_folder(path: str | os.PathLike[str], *, overwrite: bool, marker: str)
     Raises:
         OutputFolderError: ``path`` can't be used; raised before the block runs.
     """
+    if not os.fspath(path):
+        raise OutputFolderError("the output folder has no name", expected="a path", got="''")
     target = Path(os.path.abspath(path))
-    _check_free(target, overwrite, marker)
-    created = _make_parents(target.parent)
+    created: list[Path] = []
     try:
+        _check_free(target, overwrite, marker)
+        _make_parents(target.parent, created)
         beside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     except OSError as error:
         _remove_empty(created)
@@ -69,14 +72,12 @@ def _check_free(target: Path, overwrite: bool, marker: str) -> None:
         )
 
 
-def _make_parents(folder: Path) -> list[Path]:
-    """Makes ``folder``; what had to be made, innermost first."""
-    missing = [p for p in (folder, *folder.parents) if not p.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputFolderError("the output folder can't be made", subject=folder, got=error.strerror) from error
-    return missing
+def _make_parents(folder: Path, created: list[Path]) -> None:
+    """Makes ``folder``; what had to be made goes into ``created``, innermost first, as it is made."""
+    if not folder.exists():
+        _make_parents(folder.parent, created)
+        folder.mkdir(exist_ok=True)
+        created.insert(0, folder)
 
 
 def _remove_empty(folders: list[Path]) -> None:
@@ -88,11 +89,17 @@ def _remove_empty(folders: list[Path]) -> None:
 
 
 def _replace(beside: Path, target: Path) -> None:
-    """A rename; an earlier export steps aside first, and goes when the new one is in place."""
-    old = None
-    if target.exists() and any(target.iterdir()):
-        old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent)) / "old"
-        target.rename(old)
-    beside.rename(target)
-    if old is not None:
-        shutil.rmtree(old.parent, ignore_errors=True)
+    """A rename; an earlier export steps aside first, and comes back where the new one can't take its place."""
+    if not target.exists() or not any(target.iterdir()):
+        beside.rename(target)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
+    try:
+        target.rename(aside / "old")
+        beside.rename(target)
+    except BaseException:
+        if not target.exists() and (aside / "old").exists():
+            os.rename(aside / "old", target)
+        aside.rmdir()
+        raise
+    shutil.rmtree(aside, ignore_errors=True)

@@ -31,12 +31,20 @@ def with_specs(source: Differentiable, input_specs: Any) -> Differentiable:
             else "input_specs=tf.TensorSpec([2], tf.float64)",
             got="none" if spec is None else repr(spec),
         )
+    known = source.input_spec
+    if known is not None and (known.dtype != spec.dtype or not known.shape.is_compatible_with(spec.shape)):
+        raise SignatureError(
+            "input_specs does not fit the model",
+            subject=source.name,
+            expected=f"{known.dtype.name} {shape_text(known.shape)}",
+            got=f"{spec.dtype.name} {shape_text(spec.shape)}",
+        )
     sample = spec.shape[1:] if source.batched else spec.shape
     if not sample.is_fully_defined():
         raise SignatureError(
             "an inner dimension of the input is not fixed",
             subject=source.name,
-            expected="every size but the batch's",
+            expected="a fixed size for every axis but the batch's",
             got=shape_text(spec.shape),
             hint="build the model with a fixed shape, or give input_specs=tf.TensorSpec([None, 8], tf.float32)",
         )

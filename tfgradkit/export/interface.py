@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import math
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from ..errors import ExportError, SignatureError
@@ -98,16 +99,22 @@ def check_kinds(derivatives: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def check_name(name: str, role: str = "name") -> str:
-    """``name`` where it can begin a C identifier.
+    """``name`` where it can begin an identifier of C and Python.
 
     Raises:
         ExportError: it can't.
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in _C_WORDS or keyword.iskeyword(name):
         raise ExportError(
-            f"the {role} can't be used in C",
-            expected="a letter, then letters, digits and _, no C keyword",
+            f"the {role} is no identifier",
+            expected="a letter, then letters, digits and _; no keyword of C or Python",
             got=repr(name),
-            hint=f"for example {re.sub(r'[^A-Za-z0-9_]+', '_', name).strip('_0123456789') or 'model'!r}",
+            hint=f"for example {_proposal(name)!r}",
         )
     return name
+
+
+def _proposal(name: str) -> str:
+    ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    cleaned = re.sub(r"[^A-Za-z0-9_]+", "_", ascii_only).strip("_0123456789") or "model"
+    return f"{cleaned}_" if cleaned in _C_WORDS or keyword.iskeyword(cleaned) else cleaned

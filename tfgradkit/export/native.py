@@ -9,27 +9,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
-from ..differentiable import Differentiable, shape_text
-from ..errors import ExportError, UnsupportedModelError
+from ..differentiable import Differentiable
+from ..errors import CompilerError, ExportError, UnsupportedModelError
 from ..native import NativeLibrary, load_native
 from ..sources.resolve import resolve
 from .audit import audit_native
 from .canonical import canonicalize
 from .driver import Compiled
+from .entries import describe
 from .folder import output_folder
 from .freeze import FrozenGraph, freeze
 from .functions import argument_specs, exported, with_specs
 from .header import read_header
 from .host import host_target
-from .interface import Entry, Port, check_kinds, check_name, entry
+from .interface import Entry, check_kinds, check_name
 from .library import MARKER, Parts, write_library
 from .objects import read_constants
 from .points import check_ranges, record
 from .program import Program
 from .tfcompile import compile_jobs, prepare
-from .toolchain import find_toolchain
+from .toolchain import working_toolchain
 from .versions import require_tensorflow
 
 Progress = Callable[[str], None]
@@ -79,11 +78,12 @@ def export_native(
     _check_options(targets, variables)
     kinds = check_kinds(tuple(derivatives) if not isinstance(derivatives, str) else (derivatives,))
     check_name(name)
-    tools = find_toolchain()
+    tools = working_toolchain()
     with output_folder(path, overwrite=overwrite, marker=MARKER) as folder, tempfile.TemporaryDirectory() as work:
         progress("tracing")
         source = with_specs(resolve(fn), input_specs)
         entries = describe(source, kinds, input_names, output_names)
+        _check_dtypes(source, entries[0])
         bounds = check_ranges(ranges, entries[0].inputs[0])
         functions = _compile(source, entries, name, Path(work), progress)
         progress("recording test points")
@@ -91,36 +91,6 @@ def export_native(
         progress("building the library")
         write_library(folder, Parts(name, source.name, functions, vectors, bounds, Path(work), tools))
     return load_native(path)
-
-
-def describe(
-    source: Differentiable, kinds: Sequence[str], input_names: Sequence[str] | None, output_names: Sequence[str] | None
-) -> tuple[Entry, ...]:
-    """The C interface: traces the model once for the shape and dtype of its output.
-
-    Raises:
-        UnsupportedModelError: dtypes that C libraries don't have.
-    """
-    x_name, y_name = _single(input_names, "x", "input_names"), _single(output_names, "y", "output_names")
-    spec = source.input_spec
-    assert spec is not None
-    sample = tuple(spec.shape[1:] if source.batched else spec.shape)
-    one = tf.TensorSpec([1, *sample] if source.batched else sample, spec.dtype)
-    y = tf.function(source.call, autograph=False).get_concrete_function(one).structured_outputs
-    if not y.shape.is_fully_defined() or (source.batched and y.shape.rank == 0):
-        raise ExportError(
-            "the output must have a fixed shape behind the batch axis", subject=source.name, got=shape_text(y.shape)
-        )
-    if {spec.dtype, y.dtype} not in ({tf.float32}, {tf.float64}):
-        raise UnsupportedModelError(
-            "the model's dtypes can't be exported to C",
-            subject=source.name,
-            expected="float32 or float64, the same for input and output",
-            got=f"input {spec.dtype.name}, output {y.dtype.name}",
-        )  # fmt: skip
-    x_port = Port(x_name, sample, spec.dtype.name)
-    y_port = Port(y_name, tuple(y.shape[1:] if source.batched else y.shape), y.dtype.name)
-    return tuple(entry(kind, x_port, y_port) for kind in kinds)
 
 
 def _compile(
@@ -144,7 +114,10 @@ def _graph(source: Differentiable, entry: Entry, points: int) -> FrozenGraph:
 
 
 def _program(work: Path, label: str) -> Program:
-    program = read_header((work / f"{label}.h").read_text(), label)
+    header = work / f"{label}.h"
+    if not header.exists():
+        raise CompilerError("the graph compiler wrote nothing", subject=label, expected=header.name)
+    program = read_header(header.read_text(), label)
     numbers = [i for i, buffer in enumerate(program.buffers) if buffer.kind == "constant"]
     constants = work / f"{label}_constants.o"
     contents = read_constants(constants.read_bytes() if constants.exists() else b"", label)
@@ -160,18 +133,21 @@ def _tile_points(entries: tuple[Entry, ...]) -> int:
     return tile
 
 
-def _single(names: Sequence[str] | None, default: str, role: str) -> str:
-    if names is None:
-        return default
-    if isinstance(names, str) or len(names) != 1:
-        raise ExportError(f"{role} must hold one name", expected=f'("{default}",)', got=names)
-    return check_name(names[0], role)
+def _check_dtypes(source: Differentiable, entry: Entry) -> None:
+    dtypes = [port.dtype for port in (*entry.inputs, *entry.outputs)]
+    if set(dtypes) not in ({"float32"}, {"float64"}):
+        raise UnsupportedModelError(
+            "the model's dtypes can't be exported to C",
+            subject=source.name,
+            expected="float32 or float64, the same for input and output",
+            got=f"input {dtypes[0]}, output {dtypes[-1]}",
+        )
 
 
 def _check_options(targets: Sequence[str], variables: Sequence[Any]) -> None:
-    if tuple(targets) != ("host",):
+    if isinstance(targets, str) or tuple(targets) != ("host",):
         raise ExportError(
-            "no such target", expected='("host",)', got=targets, hint="run the export on the machine it is for"
+            "only code for this machine can be made yet", subject="targets", expected='("host",)', got=repr(targets)
         )
     if tuple(variables):
         raise ExportError(

@@ -20,25 +20,30 @@ def check_ranges(ranges: Mapping[str, Any] | None, x: Port) -> dict[str, Range]:
     """``{name: (low, high)}`` with both broadcast to one point of the input.
 
     Raises:
-        SignatureError: an unknown input, a wrong shape, or low above high.
+        SignatureError: an unknown input, a wrong shape, or bounds that are no finite range of its dtype.
     """
-    checked = {}
-    for name, bounds in (ranges or {}).items():
-        try:
-            low, high = (np.broadcast_to(np.asarray(bound, np.float64), x.shape) for bound in bounds)
-        except (TypeError, ValueError) as error:
-            raise SignatureError(
-                "a range has the wrong shape",
-                subject=name,
-                expected=f"(low, high), each {list(x.shape)} or a number",
-                got=bounds,
-            ) from error
-        if name != x.name:
-            raise SignatureError("a range is given for an unknown input", expected=x.name, got=name)
-        if not np.all(low <= high):
-            raise SignatureError("a range has low above high, or NaN", subject=name, got=bounds)
-        checked[name] = (low, high)
-    return checked
+    return {name: _range(name, bounds, x) for name, bounds in (ranges or {}).items()}
+
+
+def _range(name: str, bounds: Any, x: Port) -> Range:
+    if name != x.name:
+        raise SignatureError("a range is given for an unknown input", expected=x.name, got=name)
+    expected = f"(low, high), each of shape {list(x.shape)} or a number"
+    try:
+        low, high = (np.broadcast_to(np.asarray(bound, np.float64), x.shape) for bound in bounds)
+    except (TypeError, ValueError) as error:
+        raise SignatureError("a range has the wrong form", subject=name, expected=expected, got=repr(bounds)) from error
+    largest = float(np.finfo(x.dtype).max)
+    if not np.all(low <= high):
+        raise SignatureError(
+            "a range has low above high, or NaN", subject=name, got=f"{low.tolist()} to {high.tolist()}"
+        )
+    if max(np.abs(low).max(initial=0), np.abs(high).max(initial=0)) > largest / 2:
+        raise SignatureError(
+            "a range is not finite", subject=name, expected=f"numbers of {x.dtype}, up to {largest / 2:.2g}",
+            got=f"{low.tolist()} to {high.tolist()}", hint="leave out ranges= where there is no range",
+        )  # fmt: skip
+    return low, high
 
 
 def record(
@@ -66,7 +71,10 @@ def record(
         raise ExportError(
             "the model has no finite value and derivatives at the points tried",
             subject=source.name,
-            hint='give the range of its input: ranges={"x": (low, high)}',
+            got=f"{count} points {'in the given range' if ranges else 'from the standard normal distribution'}",
+            hint="check the range, and the model in it"
+            if ranges
+            else 'give the range of its input: ranges={"x": (low, high)}',
         )
     return {name: array[finite] for name, array in vectors.items()}
 

@@ -9,11 +9,12 @@ from typing import Any
 import tensorflow as tf
 
 from ..differentiable import Differentiable
+from ..errors import SignatureError
 from ..sources.resolve import resolve
+from .entries import describe
 from .folder import output_folder
 from .functions import argument_specs, exported, with_specs
 from .interface import check_kinds
-from .native import describe
 
 MARKER = "saved_model.pb"
 
@@ -50,6 +51,10 @@ def export_saved_model(
         OutputFolderError, SignatureError: see there; nothing is left behind.
     """
     kinds = check_kinds(tuple(derivatives) if not isinstance(derivatives, str) else (derivatives,))
+    if batch is not None and (isinstance(batch, bool) or not isinstance(batch, int) or batch < 1):
+        raise SignatureError(
+            "no such batch size", subject="batch", expected="a whole number from 1 on, or None", got=repr(batch)
+        )
     with output_folder(path, overwrite=overwrite, marker=MARKER) as folder:
         progress("tracing")
         source = with_specs(resolve(fn), input_specs)

@@ -13,10 +13,10 @@ from ..differentiable import Differentiable, shape_text
 from ..errors import TfGradKitError
 from ..sources.resolve import resolve
 from .audit import audit_native
+from .entries import describe
 from .freeze import freeze
 from .functions import argument_specs, exported, with_specs
 from .interface import KINDS, Entry
-from .native import describe
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _ops(graph: Any) -> list[str]:
 
 
 def _entry(source: Differentiable, kind: str) -> Entry:
-    return describe(source, (kind,), None, None)[0]
+    return describe(source, (kind,))[0]
 
 
 def _trace(source: Differentiable, kind: str) -> None:

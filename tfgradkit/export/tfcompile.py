@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -74,7 +75,7 @@ def compile_jobs(folder: Path, jobs: list[Job], progress: Callable[[str], None])
         raise CompilerError(
             "the graph compiler failed",
             subject=jobs[min(done, len(jobs) - 1)].name,
-            got=_last_words((folder / "log").read_text(errors="replace")) or f"exit code {process.returncode}",
+            got=_last_words((folder / "log").read_text(errors="replace")) or _exit(process.returncode),
             hint="export_saved_model does not compile; export a smaller part of the model to find the layer",
         )
 
@@ -94,6 +95,10 @@ def _configuration(frozen: FrozenGraph) -> str:
 
 def _type(frozen: FrozenGraph, name: str) -> str:
     return {"float32": "DT_FLOAT", "float64": "DT_DOUBLE"}[frozen.specs[name].dtype.name]
+
+
+def _exit(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 def _last_words(log: str) -> str:

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,21 +26,32 @@ class Toolchain:
     objcopy: tuple[str, ...] | None
 
 
+def working_toolchain() -> Toolchain:
+    """:func:`find_toolchain`, tried on a function of one line.
+
+    Raises:
+        ToolchainError: there is none, or it does not compile.
+    """
+    tools = find_toolchain()
+    with tempfile.TemporaryDirectory() as work:
+        source, output = Path(work) / "probe.c", Path(work) / "probe.o"
+        source.write_text("int probe(void);\nint probe(void) { return 0; }\n")
+        compile_c(tools, source, Path(work), output)
+        if not output.exists():
+            raise ToolchainError("the C compiler wrote nothing", subject=shlex.join(tools.cc), hint=_CHOOSE)
+    return tools
+
+
 def find_toolchain() -> Toolchain:
     """``$CC``, else cc, gcc or clang on the PATH, else ``python -m ziglang cc``.
 
     Raises:
         ToolchainError: there is none of them.
     """
-    chosen = os.environ.get("CC")
     system = [name for name in ("cc", "gcc", "clang") if shutil.which(name)]
-    if chosen and not shutil.which(shlex.split(chosen)[0]):
-        raise ToolchainError("$CC can't be run", got=chosen, hint="unset CC, or set it to a C compiler")
-    if chosen or system:
+    if (cc := _chosen()) or system:
         ar = ("ar",) if shutil.which("ar") else _zig("ar")
-        return Toolchain(
-            tuple(shlex.split(chosen or system[0])), ar or ("ar",), ("objcopy",) if shutil.which("objcopy") else None
-        )
+        return Toolchain(cc or (system[0],), ar or ("ar",), ("objcopy",) if shutil.which("objcopy") else None)
     if (zig := _zig("cc")) is not None:
         return Toolchain(zig, _zig("ar") or (), None)
     raise ToolchainError(
@@ -47,6 +59,21 @@ def find_toolchain() -> Toolchain:
         expected="cc, gcc or clang on the PATH, or the ziglang package",
         hint='pip install "tfgradkit[native]" brings one as a wheel; or apt-get install gcc',
     )
+
+
+_CHOOSE = "unset CC, or set it to a C compiler"
+
+
+def _chosen() -> tuple[str, ...]:
+    """``$CC`` as words; none where it is empty."""
+    text = os.environ.get("CC", "")
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise ToolchainError("$CC can't be read", got=text, hint=_CHOOSE) from error
+    if words and not shutil.which(words[0]):
+        raise ToolchainError("$CC can't be run", got=text, hint=_CHOOSE)
+    return words
 
 
 def compile_c(tools: Toolchain, source: Path, include: Path, output: Path) -> None:
@@ -88,7 +115,8 @@ def archive(tools: Toolchain, objects: list[Path], output: Path, public: list[st
 
 def describe(tools: Toolchain) -> str:
     """The compiler's own first line about itself."""
-    return _run([*tools.cc, "--version"], "version").splitlines()[0]
+    done = subprocess.run([*tools.cc, "--version"], capture_output=True, text=True, check=False)
+    return (done.stdout.splitlines() or [shlex.join(tools.cc)])[0]
 
 
 def _zig(tool: str) -> tuple[str, ...] | None:

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,10 @@ def load(
     """
     text = os.fspath(source)
     path = Path(text)
-    if not path.exists() and _ATTRIBUTE.fullmatch(text):
+    exists = bool(text) and _exists(path)
+    if not exists and _ATTRIBUTE.fullmatch(text):
         return _attribute(text)
-    if not path.exists():
+    if not exists:
         raise ModelFileError("there is no such model", subject=path, expected=_FORMATS, got="no such file or folder")
     if path.is_dir():
         return from_saved_model(path, signature)
@@ -50,16 +52,25 @@ def load(
     )
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise ModelFileError("the model can't be looked for", subject=path, got=error.strerror) from error
+
+
 def _attribute(text: str) -> Any:
     module, _, attribute = text.partition(":")
-    if (here := os.getcwd()) not in sys.path:
-        sys.path.insert(0, here)
     try:
+        if (here := os.getcwd()) not in sys.path:
+            sys.path.insert(0, here)
         found: Any = importlib.import_module(module)
         for name in attribute.split("."):
             found = getattr(found, name)
-    except (ImportError, AttributeError) as error:
-        raise SourceError("the attribute can't be imported", subject=text, got=str(error)) from error
+    except (Exception, SystemExit) as error:  # whatever the user's module does when it is imported
+        raise SourceError(
+            "the attribute can't be imported", subject=text, got=f"{type(error).__name__}: {error}"
+        ) from error
     return found
 
 
@@ -90,7 +101,7 @@ def _check_container(path: Path) -> None:
                 if file.read(8) == b"\x89HDF\r\n\x1a\n":
                     return
             got = "no HDF5 signature"
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError):
         got = f"{path.stat().st_size} bytes that are no whole zip file"
     except OSError as error:
         raise ModelFileError("the model file can't be read", subject=path, got=error.strerror) from error
@@ -132,4 +143,9 @@ def _explained(path: Path, error: Exception) -> TfGradKitError:
         if match := re.search(pattern, str(error)):
             return make(path, match.group(1))
     first = (str(error) or type(error).__name__).strip().split("\n", 1)[0]
-    return ModelFileError("Keras can't read the model file", subject=path, got=first[:500])
+    return ModelFileError(
+        "Keras can't read the model file",
+        subject=path,
+        got=first[:500],
+        hint="save the whole model again: model.save(...)",
+    )
