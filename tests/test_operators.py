@@ -129,7 +129,8 @@ def test_products_are_the_closed_form_and_each_others_adjoint(name, batched):
     close(np.sum(uj * v), np.sum(u * jv))
 
 
-@pytest.mark.parametrize("name", CLOSED_FORMS)
+# Three axes or more are in the next test: written out, their many passes take seconds to trace.
+@pytest.mark.parametrize("name", [name for name in CLOSED_FORMS if not name.endswith("to_matrix")])
 @plans
 def test_hessian_is_the_closed_form(name, mode, strategy):
     f, x, y, j, h = case(name, batched=True)

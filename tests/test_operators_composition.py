@@ -40,13 +40,6 @@ def nested(operators):
     return fn
 
 
-NESTS = {
-    "jacobian_of_gradient": (["jacobian", "gradient"], 2),
-    "jacobian_of_jacobian": (["jacobian", "jacobian"], 2),
-    "jacobian_of_hessian": (["jacobian", "hessian"], 3),
-    "hessian_of_gradient": (["hessian", "gradient"], 3),
-    "hessian_of_hessian": (["hessian", "hessian"], 4),
-}
 WAYS = {
     "from_Python": lambda derivative: derivative,
     "in_a_tf_function": tf.function,
@@ -54,13 +47,20 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("name", NESTS)
 @pytest.mark.parametrize("way", WAYS)
-def test_nested_operators_are_the_closed_form(name, way):
-    operators, order = NESTS[name]
-    derivative = nested(operators)
-    assert derivative.source.batched
-    np.testing.assert_allclose(WAYS[way](derivative)(tf.constant(X)), wave_derivative(order), rtol=1e-12, atol=1e-13)
+@pytest.mark.parametrize("inner", ["gradient", "jacobian"])
+def test_jacobian_of_a_first_derivative_is_the_hessian(inner, way):
+    derivative = nested(["jacobian", inner])
+    result = WAYS[way](derivative)(tf.constant(X))
+    np.testing.assert_allclose(result, wave_derivative(2), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(result, tgk.hessian(wave, batched=True)(X), rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("operators", [("jacobian", "hessian"), ("hessian", "gradient")], ids="_of_".join)
+def test_third_derivative_is_the_closed_form(operators):
+    # In a tf.function: from Python the same takes four times as long to trace.
+    result = tf.function(nested(operators))(tf.constant(X))
+    np.testing.assert_allclose(result, wave_derivative(3), rtol=1e-12, atol=1e-13)
 
 
 OPERATORS = {
@@ -215,6 +215,7 @@ def test_training_on_slopes_finds_the_known_solution(compiled):
 
 TRAINING = """
     import sys
+    from pathlib import Path
     import numpy as np, tensorflow as tf
     from models import build, mlp
     import tfgradkit as tgk
@@ -229,25 +230,24 @@ TRAINING = """
             variable.assign_sub(0.01 * gradient)
         return loss
     x = tf.constant(np.random.default_rng(0).normal(size=(8, 2)), tf.float32)
-    losses = [float(step(x)) for _ in range(int(sys.argv[2]))]
-    assert losses == sorted(losses, reverse=True)
+    losses, counts = [], []
+    for _ in range(5):
+        losses.append(float(step(x)))
+        counts.append(len(list(Path(sys.argv[2]).glob("module_*.before_optimizations.txt"))))
+    assert losses == sorted(losses, reverse=True), losses
+    assert counts == [counts[0]] * 5 and counts[0] > 0, counts
 """
 
 
 @pytest.mark.parametrize("operator", ["value_and_jacobian", "value_gradient_and_hessian"])
 def test_compiled_training_step_is_compiled_once(operator, tmp_path):
     tests = Path(__file__).parent
-
-    def compilations(steps):
+    environment = {
+        **os.environ,
         # XLA reads its flags once a process, and writes every program that it compiles.
-        folder = tmp_path / str(steps)
-        environment = {
-            **os.environ,
-            "XLA_FLAGS": f"--xla_dump_to={folder} --xla_dump_hlo_as_text",
-            "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)]),
-        }
-        program = [sys.executable, "-c", textwrap.dedent(TRAINING), operator, str(steps)]
-        subprocess.run(program, env=environment, check=True, capture_output=True)
-        return len(list(folder.glob("module_*.before_optimizations.txt")))
-
-    assert compilations(5) == compilations(1) > 0
+        "XLA_FLAGS": f"--xla_dump_to={tmp_path} --xla_dump_hlo_as_text",
+        "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)]),
+    }
+    program = [sys.executable, "-c", textwrap.dedent(TRAINING), operator, str(tmp_path)]
+    run = subprocess.run(program, env=environment, check=False, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-2000:]

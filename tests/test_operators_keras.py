@@ -50,15 +50,19 @@ def family(kind):
 
 
 @functools.cache
+def family_derivative(kind, operator, **keywords):
+    return getattr(tgk, operator)(family(kind), **keywords)
+
+
 def family_result(kind, operator, **keywords):
-    return getattr(tgk, operator)(family(kind), **keywords)(X).numpy()
+    return family_derivative(kind, operator, **keywords)(X).numpy()
 
 
 @functools.cache
 def family_differences(kind, order):
     if order == 1:
         return differences(value(family(kind)), X)
-    jacobian = tgk.jacobian(family(kind), mode="forward")
+    jacobian = family_derivative(kind, "jacobian", mode="forward", strategy="vectorize")
     return differences(lambda x: jacobian(x).numpy(), X)
 
 

@@ -5,7 +5,7 @@
  *   INPUT   in:OPERATION:INDEX:DTYPE:D0,D1,...:FILE    DTYPE float or double, FILE raw numbers
  *   OUTPUT  out:OPERATION:INDEX:FILE
  *
- * Runs once and writes the outputs; then, for REPEAT > 0, prints the shortest time of a call in microseconds.
+ * Runs once and writes the outputs; then, for REPEAT > 0, prints the median time of a call in microseconds.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,6 +87,11 @@ static TF_Tensor *read_tensor(const char *dtype, char *shape, const char *path) 
   return tensor;
 }
 
+static int compare(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
 static double now(void) {
   struct timespec t;
   timespec_get(&t, TIME_UTC);
@@ -101,7 +106,7 @@ int main(int argc, char **argv) {
   const char *files[MOST];
   TF_Session *session;
   int num_inputs = 0, num_outputs = 0, repeat, i, r;
-  double best = 1e30;
+  double *times;
   if (argc < 5) return 2;
   session = open_model(argv[1], graph, status);
   repeat = atoi(argv[2]);
@@ -126,13 +131,17 @@ int main(int argc, char **argv) {
     fclose(file);
     TF_DeleteTensor(results[i]);
   }
+  times = malloc(sizeof(double) * (size_t)(repeat + 1));
   for (r = 0; r < repeat; ++r) {
     const double start = now();
     TF_SessionRun(session, NULL, inputs, given, num_inputs, outputs, results, num_outputs, NULL, 0, NULL, status);
-    if (now() - start < best) best = now() - start;
+    times[r] = now() - start;
     for (i = 0; i < num_outputs; ++i) TF_DeleteTensor(results[i]);
   }
-  if (repeat > 0) printf("%.3f\n", best);
+  if (repeat > 0) {
+    qsort(times, (size_t)repeat, sizeof times[0], compare);
+    printf("%.3f\n", times[repeat / 2]);
+  }
   TF_CloseSession(session, status);
   return 0;
 }

