@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
 import clients
-import models
+import models  # type: ignore[import-not-found]  # of the tests
 import numpy as np
 
 import tfgradkit as tgk

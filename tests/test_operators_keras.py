@@ -84,12 +84,18 @@ def test_forward_jacobian_is_the_difference_quotient(name, strategy):
     np.testing.assert_allclose(rows(jacobian, name), rows(expected, name), rtol=1e-10, atol=1e-10)
 
 
+# Where TensorFlow has no vectorized form of an op (ScatterNd, TensorList ops under a transposed loop):
+# "auto" has to find the loop by itself, and "vectorize" to say so.
+WITHOUT_VECTORIZED_FORM = {("sparsemax", "reverse"), ("LSTM", "forward")}
+
+
 @pytest.mark.parametrize("name", BRANCHES)
 @pytest.mark.parametrize("strategy", ["vectorize", "loop"])
 def test_reverse_jacobian_agrees_with_forward_to_rounding(name, strategy):
     whole = family(kind_of(name))
     # One branch alone: passes written out through the whole family would take a minute to trace.
     branch = keras.Model(whole.inputs, whole.get_layer(f"end_{name}").output)
+    strategy = "auto" if (name, "reverse") in WITHOUT_VECTORIZED_FORM and strategy == "vectorize" else strategy
     reverse = tgk.jacobian(branch, mode="reverse", strategy=strategy)(X)
     forward = [family_result(kind_of(name), "jacobian", mode="forward", strategy=s) for s in ("vectorize", "loop")]
     for result in forward:
@@ -117,6 +123,10 @@ SEQUENCES = {
 def test_jacobian_of_a_sequence_layer(name, mode, strategy):
     model = SEQUENCES[name]()
     x = np.random.default_rng(5).uniform(-1, 1, (2, *model.input_shape[1:]))
+    if (name, mode) in WITHOUT_VECTORIZED_FORM and strategy == "vectorize":
+        with pytest.raises(GradientError, match='strategy="loop"'):
+            tgk.jacobian(model, mode=mode, strategy=strategy)(x)
+        strategy = "auto"
     jacobian = tgk.jacobian(model, mode=mode, strategy=strategy)(x)
     np.testing.assert_allclose(jacobian, differences(value(model), x), rtol=1e-10, atol=1e-10)
 
@@ -240,7 +250,7 @@ ERRORS = {
         ["expected: [2, 3]", "got: [3, 2]"]),
     "wrong_seed_batch": (
         lambda: tgk.vjp(tf.square, batched=True)(SMALL, output_gradients=np.ones((4, 3))), SignatureError,
-        ["batch", "expected: 2", "got: 4"]),
+        ["batch", "expected: [2]", "got: [4, 3]"]),
     "wrong_tangent_batch": (
         lambda: tgk.jvp(tf.square, batched=True)(SMALL, tangents=np.ones((4, 3))), SignatureError,
         ["expected: [2, 3]", "got: [4, 3]"]),
@@ -271,7 +281,7 @@ ERRORS = {
     "model_with_other_size": (
         lambda: tgk.jacobian(_small())(SMALL), SignatureError, ["small", "expected: [B, 2]", "got: [2, 3]"]),
     "layer_with_other_size": (
-        lambda: tgk.jacobian(_built(L.Dense(1)))(SMALL), SignatureError, ["expected: ", "2]", "got: [2, 3]"]),
+        lambda: tgk.jacobian(_built(L.Dense(1)))(SMALL), SignatureError, ["expected axis -1", "value 2", "got: [B, 3]"]),
     "model_of_two_inputs": (
         lambda: tgk.jacobian(_two_inputs()), SignatureError, ["expected: one input", "got: 2"]),
     "model_of_two_outputs": (

@@ -80,7 +80,10 @@ def gradient(point: Point) -> Parts:
 def hvp(point: Point) -> Parts:
     """(∇²f) v of a scalar-valued f, shaped like x: the gradient of ⟨∇f, v⟩."""
     kept: Parts = {}
+    point = point.scalar("hvp")
     _, pull = pullback(_keeping(gradient, "gradient", point, kept), point.x)
+    if kept["gradient"] is None:
+        return {**kept, "hvp": None}
     return {**kept, "hvp": _or_zeros(pull(point.seed), point.x)}
 
 
@@ -95,6 +98,8 @@ def hessian(point: Point) -> Parts:
     kept: Parts = {}
     mode = "forward" if point.mode == "auto" else point.mode
     slope, pull = pullback(_keeping(_slope, "slope", point, kept), point.x)
+    if kept["slope"] is None:
+        return {"value": kept["value"], "gradient": None, "hessian": None}
     second = _jacobian_of(slope, pull, replace(point, mode=mode, unconnected="zero"))
     return {"value": kept["value"], "gradient": slope, "hessian": second}
 
@@ -150,6 +155,8 @@ def _jacobian_of(y: tf.Tensor, pull: Product, point: Point) -> tf.Tensor | None:
         point.strategy,
         inlined=point.inlined,
     )
+    # TensorFlow's gradient of a complex function is the conjugate; the Jacobian is that in both modes.
+    stacked = tf.math.conj(stacked) if forward and y.dtype.is_complex else stacked
     block = _seeds_to_last(stacked, point) if forward else _seeds_to_front(stacked, point)
     # Where x and y differ in dtype, so do the two modes; the result has that of y.
     return tf.cast(tf.reshape(block, shape), y.dtype)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from ..differentiable import Differentiable, as_floating
+from ..differentiable import Differentiable, as_floating, shape_text
 from ..errors import SignatureError
 from .compute import OPERATORS, Parts, Point, fit
 from .shapes import dims
@@ -118,7 +118,7 @@ class Derivative:
         part = self.parts[0]
 
         def call(x: tf.Tensor) -> tf.Tensor:
-            result = self.compute(x)[part]
+            result = self.compute(x, inlined=True)[part]
             return tf.zeros_like(x) if result is None else result
 
         return Differentiable(
@@ -143,7 +143,9 @@ class Derivative:
                 raise SignatureError(f"{name}= is missing", subject=str(self), expected=f"(x, {name}=...)", got="(x)")
             if name != wanted and seed is not None:
                 accepted = "(x)" if wanted is None else f"(x, {wanted}=...)"
-                raise SignatureError(f"{name}= is not an argument", subject=str(self), expected=accepted)
+                raise SignatureError(
+                    f"{name}= is not an argument", subject=str(self), expected=accepted, got=f"(x, {name}=...)"
+                )
         return given[wanted] if wanted else None
 
     def _checked_seed(self, seed: Any, x: tf.Tensor) -> tf.Tensor:
@@ -157,8 +159,8 @@ class Derivative:
             raise SignatureError(
                 f"{role} and x have different batch sizes",
                 subject=str(self),
-                expected=x.shape[0],
-                got=tensor.shape[0],
+                expected=f"{shape_text(x.shape[:1])}, then the axes of the result",
+                got=shape_text(tensor.shape),
             )
         return tensor
 

@@ -40,20 +40,13 @@ class Keywords(TypedDict, total=False):
     training: bool
 
 
-def _build(
-    operator: str,
-    parts: tuple[str, ...],
-    fn: Any,
-    *,
-    batched: bool | None = None,
-    mode: Mode = "auto",
-    strategy: Strategy = "auto",
-    unconnected: Unconnected = "zero",
-    jit_compile: bool | Literal["auto"] = "auto",
-    training: bool = False,
-) -> Derivative:
-    source = resolve(fn, batched=batched, training=training)
-    return Derivative(source, operator, parts, Options(mode, strategy, unconnected, jit_compile))
+def _build(operator: str, parts: tuple[str, ...], fn: Any, keywords: Keywords) -> Derivative:
+    if unknown := set(keywords) - set(Keywords.__annotations__):
+        known = ", ".join(sorted(Keywords.__annotations__))
+        raise TypeError(f"{operator}() has no keyword {sorted(unknown)[0]!r}; it has {known}")
+    options = {name: keywords[name] for name in keywords if name not in ("batched", "training")}  # type: ignore[literal-required]
+    source = resolve(fn, batched=keywords.get("batched"), training=keywords.get("training", False))
+    return Derivative(source, operator, parts, Options(**options))
 
 
 def gradient(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
@@ -61,22 +54,22 @@ def gradient(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
 
     A batched result ``[B, 1]`` counts as scalar-valued.
     """
-    return _build("gradient", ("gradient",), fn, **keywords)
+    return _build("gradient", ("gradient",), fn, keywords)
 
 
 def jacobian(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
     """∂y/∂x: ``(x) -> y + x``, batched ``[B] + y + x``."""
-    return _build("jacobian", ("jacobian",), fn, **keywords)
+    return _build("jacobian", ("jacobian",), fn, keywords)
 
 
 def vjp(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
     """uᵀ ∂y/∂x: ``(x, output_gradients=u) -> x``, batched ``[B] + x``. u is shaped like y."""
-    return _build("vjp", ("vjp",), fn, **keywords)
+    return _build("vjp", ("vjp",), fn, keywords)
 
 
 def jvp(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
     """(∂y/∂x) v: ``(x, tangents=v) -> y``, batched ``[B] + y``. v is shaped like x."""
-    return _build("jvp", ("jvp",), fn, **keywords)
+    return _build("jvp", ("jvp",), fn, keywords)
 
 
 def hessian(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
@@ -84,39 +77,39 @@ def hessian(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
 
     For a scalar-valued function (``[B, 1]`` counts) there is no axis for y.
     """
-    return _build("hessian", ("hessian",), fn, **keywords)
+    return _build("hessian", ("hessian",), fn, keywords)
 
 
 def hvp(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
     """(∇²f) v of a scalar-valued function: ``(x, tangents=v) -> x``, batched ``[B] + x``."""
-    return _build("hvp", ("hvp",), fn, **keywords)
+    return _build("hvp", ("hvp",), fn, keywords)
 
 
 def value_and_gradient(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
     """``(y, ∇f)`` from one pass; y without the 1 of ``[B, 1]``."""
-    return _build("gradient", ("value", "gradient"), fn, **keywords)
+    return _build("gradient", ("value", "gradient"), fn, keywords)
 
 
 def value_and_jacobian(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
     """``(y, ∂y/∂x)`` from one pass."""
-    return _build("jacobian", ("value", "jacobian"), fn, **keywords)
+    return _build("jacobian", ("value", "jacobian"), fn, keywords)
 
 
 def value_and_vjp(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
     """``(y, uᵀ ∂y/∂x)`` from one pass."""
-    return _build("vjp", ("value", "vjp"), fn, **keywords)
+    return _build("vjp", ("value", "vjp"), fn, keywords)
 
 
 def value_and_jvp(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
     """``(y, (∂y/∂x) v)`` from one pass."""
-    return _build("jvp", ("value", "jvp"), fn, **keywords)
+    return _build("jvp", ("value", "jvp"), fn, keywords)
 
 
 def value_and_hvp(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
     """``(y, (∇²f) v)`` from one pass."""
-    return _build("hvp", ("value", "hvp"), fn, **keywords)
+    return _build("hvp", ("value", "hvp"), fn, keywords)
 
 
 def value_gradient_and_hessian(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
     """``(y, ∂y/∂x, ∂²y/∂x²)`` from one pass, for any function; ∇f where it is scalar-valued."""
-    return _build("hessian", ("value", "gradient", "hessian"), fn, **keywords)
+    return _build("hessian", ("value", "gradient", "hessian"), fn, keywords)

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 import tensorflow as tf
 
-from ..errors import SignatureError
+from ..errors import GradientError, SignatureError
 
 Mode = Literal["auto", "forward", "reverse"]
 Strategy = Literal["auto", "vectorize", "loop"]
@@ -52,9 +52,13 @@ def map_seeds(
         return _loop(product, seeds)
     try:
         return tf.vectorized_map(product, seeds, fallback_to_while_loop=False)
-    except (ValueError, TypeError, NotImplementedError):
+    except (ValueError, TypeError, NotImplementedError) as error:
         if strategy == "vectorize":
-            raise
+            raise GradientError(
+                "an op on the way can't be vectorized",
+                got=str(error).strip().split("\n", 1)[0][:300],
+                hint='strategy="loop", or "auto", which loops where it has to',
+            ) from error
         return _loop(product, seeds)
 
 

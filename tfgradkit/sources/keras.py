@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import tensorflow as tf
 
-from ..differentiable import Differentiable
+from ..differentiable import Differentiable, shape_text
 from ..errors import SignatureError
+from ..rules.moments import exact_moments
 from .function import single_tensor
 
 
@@ -24,7 +26,8 @@ def from_keras(model: Any, *, batched: bool | None, training: bool) -> Different
     wants_batch = True if batched is None else batched
 
     def call(x: tf.Tensor) -> tf.Tensor:
-        return single_tensor(model(x, training=training), model.name)
+        with exact_moments():
+            return single_tensor(_called(model, x, training), model.name)
 
     return Differentiable(
         call=call,
@@ -34,6 +37,23 @@ def from_keras(model: Any, *, batched: bool | None, training: bool) -> Different
         variables=tuple(_tf_variable(v) for v in model.variables),
         layer_names=tuple(layer.name for layer in _flat_layers(model)),
     )
+
+
+def _called(model: Any, x: tf.Tensor, training: bool) -> Any:
+    try:
+        return model(x, training=training)
+    except ValueError as error:
+        told = next((line for line in str(error).splitlines() if _REFUSED.search(line)), None)
+        if told is None:
+            raise
+        raise SignatureError(
+            "x does not fit the model", subject=model.name, expected=_COLOURS.sub("", told), got=shape_text(x.shape)
+        ) from error
+
+
+# How Keras says that an input has the wrong shape, and the terminal colours it says it in.
+_REFUSED = re.compile("incompatible with the layer|Invalid input shape|incompatible shape")
+_COLOURS = re.compile("\x1b\\[[0-9;]*m")
 
 
 def _input_spec(model: Any) -> tf.TensorSpec | None:
