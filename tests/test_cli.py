@@ -29,6 +29,7 @@ LIBRARY_FILES = [
     "src/constants.c",
     "src/constants.h",
     "src/engine.h",
+    "src/record.c",
     "src/tiny.c",
     "src/tiny_value_1.o",
     "src/tiny_value_32.o",

@@ -6,12 +6,13 @@ import ctypes
 import json
 import shutil
 import subprocess
+import sys
 import threading
 
 import numpy as np
 import pytest
 
-from tfgradkit.export.toolchain import find_toolchain
+from tfgradkit.export.toolchain import Toolchain, archive, compile_c, find_toolchain, link_shared
 from tfgradkit.native import load_native, relative_error
 
 POINTER = ctypes.c_void_p
@@ -290,3 +291,23 @@ def test_folder_can_be_moved(water_library, points, expected, tmp_path):
     assert relative_error(load_native(moved).value(points), expected[0]) < 1e-14
     text = "".join(p.read_text() for p in moved.rglob("*") if p.suffix in (".h", ".c", ".json"))
     assert str(water_library.path.parent) not in text
+
+
+def test_the_wheels_compiler_builds_the_same_library(water_library, points, expected, tmp_path):
+    """Where a machine has no C compiler, the ziglang wheel's is used."""
+    pytest.importorskip("ziglang", reason="the ziglang wheel is not installed")
+    zig = Toolchain((sys.executable, "-m", "ziglang", "cc"), (sys.executable, "-m", "ziglang", "ar"), None)
+    source, objects = water_library.path / "src", [tmp_path / f"{stem}.o" for stem in ("eos", "record", "constants")]
+    for output in objects:
+        compile_c(zig, source / f"{output.stem}.c", water_library.path / "include", output)
+    objects += sorted(source.glob("*.o"))
+    link_shared(zig, objects, tmp_path / "libeos.so", "eos", libm=False)
+    archive(zig, objects, tmp_path / "libeos.a", ["eos_value"])
+    assert (tmp_path / "libeos.a").stat().st_size > 0
+    built = ctypes.CDLL(str(tmp_path / "libeos.so"))
+    built.eos_value.argtypes = [POINTER, ctypes.c_int64, POINTER, POINTER]
+    workspace, memory = aligned(built.eos_workspace_size())
+    y = np.empty((50, 2))
+    assert built.eos_value(workspace, 50, at(points), at(y)) == 0
+    assert relative_error(y, expected[0][:50]) < 1e-14
+    del memory

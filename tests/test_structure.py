@@ -12,7 +12,7 @@ import tfgradkit as tgk
 
 # Data goes up this list. A module may import from its own floor and from those below.
 FLOORS = (
-    ("errors", "checksums"),
+    ("errors", "checksums", "version"),
     ("differentiable", "rules", "native"),
     ("sources",),
     ("derivatives",),

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import errors
+from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from .derivatives.derivative import Derivative
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from .export.saved_model import export_saved_model
     from .native import NativeLibrary, load_native
     from .sources.load import load
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Derivative": "derivatives.derivative",

@@ -13,9 +13,10 @@ from .versions import require_tensorflow
 
 # Compiled by XLA, but to calls of a run-time library or to control flow that the C library
 # doesn't have yet. A loop is frozen into Enter, Merge, Switch and so on.
+_CONTROL = "loops or branches"
 _NEEDS_RUNTIME = {
-    **dict.fromkeys(("While", "StatelessWhile", "Enter", "Exit", "NextIteration", "LoopCond"), "loops"),
-    **dict.fromkeys(("If", "StatelessIf", "Case", "StatelessCase", "Switch", "Merge"), "branches"),
+    **dict.fromkeys(("While", "StatelessWhile", "Enter", "Exit", "NextIteration", "LoopCond"), _CONTROL),
+    **dict.fromkeys(("If", "StatelessIf", "Case", "StatelessCase", "Switch", "Merge"), _CONTROL),
     **dict.fromkeys(("Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv"), "convolutions"),
     **dict.fromkeys(
         ("Conv2DBackpropInput", "Conv3DBackpropInputV2", "DepthwiseConv2dNativeBackpropInput"), "convolutions"

@@ -65,6 +65,7 @@ def write_sources(sources: Sources) -> dict[str, str]:
         f"include/{name}.h": _render("header.h.j2", context),
         f"src/{name}.c": _render("library.c.j2", context),
         "src/constants.c": _render("constants.c.j2", context),
+        "src/record.c": _render("record.c.j2", context),
         "src/constants.h": _render("constants.h.j2", context),
         "src/engine.h": _template("engine.h"),
     }

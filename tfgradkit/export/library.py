@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
 from ..checksums import write_checksums
 from ..errors import CompilerError
 from ..native import NativeLibrary, relative_error
+from ..version import __version__
 from .driver import ABI_VERSION, Compiled, Sources, write_sources
 from .host import host_target
 from .interface import Port
@@ -81,15 +81,20 @@ def _build(folder: Path, parts: Parts, metadata: dict[str, Any]) -> None:
     for path, source in write_sources(_sources(parts, text)).items():
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_text(source)
-    objects = []
-    for stem in (parts.name, "constants"):
-        objects.append(parts.work / f"{stem}.driver.o")
-        compile_c(parts.tools, folder / "src" / f"{stem}.c", folder / "include", objects[-1])
+    objects = [_compiled(folder, parts, stem) for stem in (parts.name, "record", "constants")]
     objects += [folder / "src" / name for name in _object_names(parts)]
     (folder / "lib").mkdir(exist_ok=True)
     link_shared(parts.tools, objects, folder / "lib" / f"lib{parts.name}.so", parts.name, libm=_needs_libm(parts))
     archive(parts.tools, objects, folder / "lib" / f"lib{parts.name}.a", _public(parts))
     write_checksums(folder)
+
+
+def _compiled(folder: Path, parts: Parts, stem: str) -> Path:
+    """The object of a source file; the weights, which can be long, are compiled once."""
+    output = parts.work / f"{stem}.driver.o"
+    if stem != "constants" or not output.exists():
+        compile_c(parts.tools, folder / "src" / f"{stem}.c", folder / "include", output)
+    return output
 
 
 def _sources(parts: Parts, metadata: str) -> Sources:
