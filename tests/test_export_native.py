@@ -135,3 +135,59 @@ def test_value_alone(tmp_path):
     assert library.kinds == ("value",)
     with pytest.raises(tgk.errors.LibraryError, match="jacobian"):
         library.jacobian(np.zeros((1, 2)))
+
+
+@pytest.fixture(scope="module")
+def energy(tmp_path_factory):
+    """A model with one output, with every kind of derivative, and points that the export did not see."""
+    model = models.build(models.mlp(5, 1, 12, "softplus"), "float64")
+    kinds = ("jacobian", "vjp", "jvp", "gradient", "hessian", "hvp")
+    library = tgk.export_native(model, tmp_path_factory.mktemp("energy") / "lib", "energy", kinds)
+    return model, library, np.random.default_rng(3).standard_normal((70, 5))
+
+
+def test_every_kind_of_a_scalar_model(energy):
+    model, library, x = energy
+    v = np.random.default_rng(4).standard_normal(x.shape)
+    y, gradient, hessian = library.value_gradient_and_hessian(x)
+    expected = tgk.hessian(model)(x).numpy()
+    assert (y.shape, gradient.shape, hessian.shape) == ((70, 1), (70, 5), (70, 5, 5))
+    assert relative_error(y, model(x).numpy()) < 1e-13
+    assert relative_error(gradient, tgk.gradient(model)(x).numpy()) < 1e-13
+    assert relative_error(hessian, expected) < 1e-13
+    assert relative_error(hessian, np.swapaxes(hessian, 1, 2)) < 1e-13
+    assert relative_error(library.gradient(x), gradient) < 1e-13
+    assert relative_error(library.hessian(x), hessian) < 1e-13
+    assert relative_error(library.jvp(x, v), np.einsum("bi,bi->b", gradient, v)[:, None]) < 1e-13
+    assert relative_error(library.hvp(x, v), np.einsum("bij,bj->bi", expected, v)) < 1e-13
+    for twin in (library.value_and_jvp(x, v), library.value_and_hvp(x, v), library.value_and_gradient(x)):
+        assert relative_error(twin[0], y) < 1e-13
+
+
+def test_hessian_of_a_scalar_model_is_the_difference_of_its_gradient(energy):
+    _, library, x = energy
+    step = 1e-5
+    columns = [(library.gradient(x + step * e) - library.gradient(x - step * e)) / (2 * step) for e in np.eye(5)]
+    assert relative_error(np.stack(columns, -1), library.hessian(x)) < 1e-8
+
+
+def test_hessian_of_a_vector_model_comes_with_its_jacobian(tmp_path):
+    model = models.build(models.mlp(3, 4, 7, "gelu"), "float64")
+    library = export(model, tmp_path, kinds=("hessian", "jvp"))
+    x = np.random.default_rng(0).standard_normal((40, 3))
+    y, jacobian, hessian = library.value_gradient_and_hessian(x)
+    assert relative_error(y, model(x).numpy()) < 1e-13
+    assert relative_error(jacobian, tgk.jacobian(model)(x).numpy()) < 1e-13
+    assert relative_error(hessian, tgk.hessian(model)(x).numpy()) < 1e-13
+    header = (library.path / "include" / "f.h").read_text()
+    assert (
+        "f_hessian(void *workspace, int64_t n, const double *x, double *y, double *jacobian, double *hessian)" in header
+    )
+    assert "double hessian[n][4][3][3]" in header
+
+
+@pytest.mark.parametrize("kind", ["gradient", "hvp"])
+def test_kinds_for_one_output_refuse_more(tmp_path, kind):
+    with pytest.raises(tgk.errors.SignatureError, match="jacobian for all outputs"):
+        export(models.build(models.mlp(3, 4, 7), "float64"), tmp_path, kinds=(kind,))
+    assert list(tmp_path.iterdir()) == []

@@ -113,8 +113,30 @@ def test_function_of_one_sample_with_specs(tmp_path):
     assert relative_error(got, expected) < 1e-15
 
 
-@pytest.mark.parametrize("kind", ["jakobian", "hessian"])
+@pytest.mark.parametrize("kind", ["jakobian", "laplacian", ""])
 def test_unknown_kind(water, tmp_path, kind):
     with pytest.raises(tgk.errors.SignatureError, match="jacobian"):
         tgk.export_saved_model(water, tmp_path / "x", (kind,))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_kind_of_a_scalar_model(tmp_path):
+    model = models.build(models.mlp(3, 1, 7, "softplus"), "float64")
+    tgk.export_saved_model(model, tmp_path / "energy", ("jvp", "gradient", "hessian", "hvp"))
+    signatures = tf.saved_model.load(str(tmp_path / "energy")).signatures
+    x, v = np.random.default_rng(0).standard_normal((2, 6, 3))
+    hessian = tgk.hessian(model)(x).numpy()
+    gradient = tgk.gradient(model)(x).numpy()
+    expected = {
+        "jvp": {"jvp": np.einsum("bi,bi->b", gradient, v)[:, None]},
+        "gradient": {"gradient": gradient},
+        "hessian": {"gradient": gradient, "hessian": hessian},
+        "hvp": {"hvp": np.einsum("bij,bj->bi", hessian, v)},
+    }
+    for kind, results in expected.items():
+        seed = {"tangents": tf.constant(v)} if kind in ("jvp", "hvp") else {}
+        got = signatures[kind](x=tf.constant(x), **seed)
+        assert set(got) == {"y", *results}
+        assert got["y"].shape == (6, 1)
+        for name, result in results.items():
+            assert relative_error(got[name].numpy(), result) < 1e-13

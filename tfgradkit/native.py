@@ -34,7 +34,7 @@ def load_native(path: str | os.PathLike[str]) -> NativeLibrary:
 class NativeLibrary:
     """A compiled model and its derivatives; a method for each kind in it.
 
-    ``value``, ``jacobian``, ``vjp`` and the ``value_and_`` twins take points of any leading shape:
+    All methods take points of any leading shape:
     an ``x`` of the sample's own shape is one point, ``[n] + x`` are n, and so on. Arrays of
     another floating dtype are converted to the library's. Safe to call from several threads.
 
@@ -77,6 +77,38 @@ class NativeLibrary:
     def value_and_vjp(self, x: Any, output_gradients: Any) -> tuple[np.ndarray, np.ndarray]:
         """``(y, uᵀ ∂y/∂x)`` from one pass."""
         return self._run("vjp", x, output_gradients)
+
+    def jvp(self, x: Any, tangents: Any) -> np.ndarray:
+        """(∂y/∂x) v for v shaped like x; shaped like y."""
+        return self._run("jvp", x, tangents, skip=True)[1]
+
+    def value_and_jvp(self, x: Any, tangents: Any) -> tuple[np.ndarray, np.ndarray]:
+        """``(y, (∂y/∂x) v)`` from one pass."""
+        return self._run("jvp", x, tangents)
+
+    def gradient(self, x: Any) -> np.ndarray:
+        """∇y of an output of one number; shaped like x."""
+        return self._run("gradient", x, skip=True)[1]
+
+    def value_and_gradient(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
+        """``(y, ∇y)`` from one pass."""
+        return self._run("gradient", x)
+
+    def hessian(self, x: Any) -> np.ndarray:
+        """∂²y/∂x², shaped ``[...] + y + x + x``; without y for an output of one number."""
+        return self._run("hessian", x, skip=True)[2]
+
+    def value_gradient_and_hessian(self, x: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """``(y, ∂y/∂x, ∂²y/∂x²)`` from one pass."""
+        return self._run("hessian", x)
+
+    def hvp(self, x: Any, tangents: Any) -> np.ndarray:
+        """(∇²y) v of an output of one number, for v shaped like x; shaped like x."""
+        return self._run("hvp", x, tangents, skip=True)[1]
+
+    def value_and_hvp(self, x: Any, tangents: Any) -> tuple[np.ndarray, np.ndarray]:
+        """``(y, (∇²y) v)`` from one pass."""
+        return self._run("hvp", x, tangents)
 
     def verify(self) -> dict[str, float]:
         """Runs the recorded points; the largest error of each result, relative to its magnitude.

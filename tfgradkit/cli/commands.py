@@ -6,14 +6,19 @@ from typing import Any
 
 import click
 
+from ..export.interface import KINDS
 from .quiet import import_tensorflow
 from .render import fields, progress, success, table
 
-KINDS = ("value", "jacobian", "vjp")
 _derivatives = click.option(
-    "--derivative", "derivatives", multiple=True, type=click.Choice(KINDS), default=("jacobian",), show_default=True,
+    "--derivative",
+    "derivatives",
+    multiple=True,
+    type=click.Choice(list(KINDS)),
+    default=("jacobian",),
+    show_default=True,
     help="A kind of derivative; repeat it for several. The value is always there.",
-)  # fmt: skip
+)
 _overwrite = click.option("--overwrite", is_flag=True, help="Replace an earlier export in the output folder.")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from .interface import Entry, Port
+from .interface import KINDS, Entry, Port
 from .program import Buffer, Copy, Dot, KernelCall, Program, Slice, Sort, Step
 
 ABI_VERSION = 1
@@ -204,7 +204,7 @@ def _function(function: Compiled, sources: Sources) -> dict[str, Any]:
     arrays = [f"const {p.c_type} *{p.name}" for p in entry.inputs] + [f"{p.c_type} *{p.name}" for p in entry.outputs]
     return {
         "kind": entry.kind,
-        "comment": _COMMENTS[entry.kind],
+        "comment": KINDS[entry.kind].comment,
         "parameters": ", ".join(["void *workspace", "int64_t n", *arrays]),
         "inputs": [_port(p, sources) for p in entry.inputs],
         "outputs": [_port(p, sources) for p in entry.outputs],
@@ -212,13 +212,6 @@ def _function(function: Compiled, sources: Sources) -> dict[str, Any]:
         "tile": function.tile.name,
         "tail": max(2, int(_TAIL_SHARE * function.tile_points)),
     }
-
-
-_COMMENTS = {
-    "value": "The model itself.",
-    "jacobian": "The model, and its derivative by its input, from one pass.",
-    "vjp": "The model, and output_gradients times its Jacobian, from one pass.",
-}
 
 
 def _port(port: Port, sources: Sources) -> dict[str, Any]:

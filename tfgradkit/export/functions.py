@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..derivatives.derivative import Derivative, Options
+from ..derivatives.shapes import split
 from ..differentiable import Differentiable, shape_text
 from ..errors import SignatureError
 from .interface import Entry
@@ -57,9 +58,9 @@ def with_specs(source: Differentiable, input_specs: Any) -> Differentiable:
     return replace(source, input_spec=tf.TensorSpec([None, *sample] if source.batched else sample, spec.dtype))
 
 
-def derivative_of(source: Differentiable, kind: str) -> Derivative:
-    """The operator behind a kind: the value, and the derivative where there is one."""
-    return Derivative(source, kind, ("value",) if kind == "value" else ("value", kind), Options())
+def derivative_of(source: Differentiable, entry: Entry) -> Derivative:
+    """The operator behind an entry, with the parts that the entry returns."""
+    return Derivative(source, entry.kind, entry.parts, Options())
 
 
 def exported(source: Differentiable, entry: Entry) -> Callable[..., dict[str, tf.Tensor]]:
@@ -68,15 +69,18 @@ def exported(source: Differentiable, entry: Entry) -> Callable[..., dict[str, tf
     A function of one sample is differentiated for one sample, and that is mapped over the batch:
     the other way round, the map would replace ops that have a gradient of their own.
     """
-    derivative = derivative_of(source, entry.kind)
+    derivative = derivative_of(source, entry)
 
-    def parts(arguments: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
+    def results(arguments: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
         computed = derivative.compute(*arguments)
-        return {port.name: computed["value" if port is entry.outputs[0] else entry.kind] for port in entry.outputs}
+        batch = split(arguments[0], source.batched)[0]
+        named = zip(entry.outputs, entry.parts, strict=True)
+        # Scalar-valued operators drop the 1 of [B, 1]; the exported value keeps it.
+        return {port.name: tf.reshape(computed[part], [*batch, *port.shape]) for port, part in named}
 
     def call(**named: tf.Tensor) -> dict[str, tf.Tensor]:
         arguments = tuple(named[port.name] for port in entry.inputs)
-        return parts(arguments) if source.batched else tf.vectorized_map(parts, arguments)
+        return results(arguments) if source.batched else tf.vectorized_map(results, arguments)
 
     return call
 

@@ -10,32 +10,41 @@ from dataclasses import dataclass
 
 from ..errors import ExportError, SignatureError
 
-# What each kind takes beside x, and returns beside y. Shapes are made of y's and x's.
-KINDS: dict[str, tuple[str | None, str | None]] = {
-    "value": (None, None),
-    "jacobian": (None, "yx"),
-    "vjp": ("output_gradients", "x"),
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of derivative, as it is exported.
+
+    Attributes:
+        comment: what a header says of it.
+        seed: what it takes beside x.
+        results: what it returns beside y: the operator's part, and of what its shape is made.
+        scalar_only: whether it exists for one output alone.
+    """
+
+    comment: str
+    seed: str | None = None
+    results: tuple[tuple[str, str], ...] = ()
+    scalar_only: bool = False
+
+
+KINDS = {
+    "value": Kind("The model itself."),
+    "jacobian": Kind("The model, and its derivative by its input, from one pass.", None, (("jacobian", "yx"),)),
+    "vjp": Kind("The model, and output_gradients times its Jacobian.", "output_gradients", (("vjp", "x"),)),
+    "jvp": Kind("The model, and its Jacobian times tangents.", "tangents", (("jvp", "y"),)),
+    "gradient": Kind("The model, whose output is one number, and its gradient.", None, (("gradient", "x"),), True),
+    "hessian": Kind("The model, and its first and second derivatives.", None, (("gradient", "yx"), ("hessian", "yxx"))),
+    "hvp": Kind(
+        "The model, whose output is one number, and its Hessian times tangents.", "tangents", (("hvp", "x"),), True
+    ),
 }
 _SEED_SHAPES = {"output_gradients": "y", "tangents": "x"}
 _C_WORDS = {
-    *(
-        "auto",
-        "break",
-        "case",
-        "char",
-        "const",
-        "continue",
-        "default",
-        "do",
-        "double",
-        "else",
-        "enum",
-        "extern",
-        "float",
-    ),
-    *("for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof"),
-    *("static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while"),
-    *("n", "workspace"),  # the parameters of every function
+    *("auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern"),
+    *("float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed"),
+    *("sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while"),
+    *("n", "workspace"),  # parameters of every function
 }
 
 
@@ -65,20 +74,41 @@ class Port:
 
 @dataclass(frozen=True)
 class Entry:
-    """One exported function."""
+    """One exported function; ``parts`` names the operator's part behind each output."""
 
     kind: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    parts: tuple[str, ...]
 
 
 def entry(kind: str, x: Port, y: Port) -> Entry:
-    """The function of ``kind`` for a model from x to y."""
-    seed, derivative = KINDS[kind]
-    shapes = {"x": x.shape, "y": y.shape, "yx": y.shape + x.shape}
-    inputs = (x,) if seed is None else (x, Port(seed, shapes[_SEED_SHAPES[seed]], y.dtype))
-    outputs = (y,) if derivative is None else (y, Port(kind, shapes[derivative], y.dtype))
-    return Entry(kind, inputs, outputs)
+    """The function of ``kind`` for a model from x to y.
+
+    Raises:
+        SignatureError: the kind is for one output, and there are more.
+    """
+    rule, scalar = KINDS[kind], y.shape in ((), (1,))
+    if rule.scalar_only and not scalar:
+        raise SignatureError(
+            f"{kind} needs a model with one output",
+            expected="an output of one number",
+            got=list(y.shape),
+            hint="jacobian for all outputs, vjp for a weighted sum of them",
+        )
+    # As for the operators, an output of one number has no axis in a Hessian.
+    shapes = {"x": x.shape, "y": y.shape} | ({"y": ()} if scalar and kind == "hessian" else {})
+    seed = () if rule.seed is None else (Port(rule.seed, shapes[_SEED_SHAPES[rule.seed]], y.dtype),)
+    results = [
+        Port(_result_name(part, kind, scalar), sum((shapes[s] for s in made_of), ()), y.dtype)
+        for part, made_of in rule.results
+    ]
+    return Entry(kind, (x, *seed), (y, *results), ("value", *(part for part, _ in rule.results)))
+
+
+def _result_name(part: str, kind: str, scalar: bool) -> str:
+    """The first derivative that comes with a Hessian is a Jacobian where y is a vector."""
+    return "jacobian" if kind == "hessian" and part == "gradient" and not scalar else part
 
 
 def check_kinds(derivatives: tuple[str, ...]) -> tuple[str, ...]:

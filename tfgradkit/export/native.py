@@ -58,7 +58,7 @@ def export_native(
         fn: a Keras model or layer, or a function with ``input_specs``; one input, one output.
         path: the folder to write; must not exist or be empty.
         name: prefix of the C functions and of the files.
-        derivatives: "jacobian", "vjp"; "value" is always there.
+        derivatives: of "jacobian", "vjp", "jvp", "gradient", "hessian", "hvp"; "value" is always there.
         targets: ("host",): code for this machine.
         input_specs: ``tf.TensorSpec`` of the input where the function has none of its own.
         input_names, output_names: one name each, in place of "x" and "y".

@@ -64,6 +64,9 @@ def record(
     vectors: dict[str, np.ndarray] = {x.name: drawn.astype(x.dtype)}
     for entry in entries:
         for seed in entry.inputs[1:]:
+            # Two kinds may share a seed; the answers of the first belong to it, too.
+            if seed.name in vectors:
+                continue
             vectors[seed.name] = generator.standard_normal((count, *seed.shape)).astype(seed.dtype)
         vectors.update(_answers(source, entry, vectors))
     finite = np.all([np.isfinite(v).reshape(count, -1).all(axis=1) for v in vectors.values()], axis=0)
@@ -81,14 +84,15 @@ def record(
 
 def _answers(source: Differentiable, entry: Entry, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What the operators say: for a function of one sample, a call a point."""
-    derivative = derivative_of(source, entry.kind)
+    derivative = derivative_of(source, entry)
     arguments = [vectors[port.name] for port in entry.inputs]
     if source.batched:
         results = _call(derivative, arguments)
     else:
         rows = [_call(derivative, list(row)) for row in zip(*arguments, strict=True)]
         results = tuple(np.stack(column) for column in zip(*rows, strict=True))
-    return {port.name: result for port, result in zip(entry.outputs, results, strict=True)}
+    named = zip(entry.outputs, results, strict=True)
+    return {port.name: np.reshape(result, (len(arguments[0]), *port.shape)) for port, result in named}
 
 
 def _call(derivative: Derivative, arguments: list[np.ndarray]) -> tuple[np.ndarray, ...]:

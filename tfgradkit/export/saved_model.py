@@ -40,7 +40,7 @@ def export_saved_model(
     Args:
         fn: a Keras model or layer, or a function with ``input_specs``; one input, one output.
         path: the folder to write; must not exist or be empty.
-        derivatives: "jacobian", "vjp"; "value" is always there.
+        derivatives: of "jacobian", "vjp", "jvp", "gradient", "hessian", "hvp"; "value" is always there.
         batch: a fixed batch size; None for any.
         input_specs: ``tf.TensorSpec`` of the input where the function has none of its own.
         input_names, output_names: one name each, in place of "x" and "y".
