@@ -145,7 +145,7 @@ def test_help_names_every_option(command):
         pytest.param(["show"], id="no model"),
         pytest.param(["export", "m.keras"], id="no output"),
         pytest.param(["compile", "m.keras", "--output", "out"], id="no name"),
-        pytest.param(["export", "m.keras", "--output", "out", "--derivative", "hessian"], id="unknown kind"),
+        pytest.param(["export", "m.keras", "--output", "out", "--derivative", "laplacian"], id="unknown kind"),
         pytest.param(["export", "m.keras", "--output", "out", "--batch", "0"], id="no batch"),
         pytest.param(["compile", "m.keras", "--output", "out", "--name", "a", "--low", "1"], id="low without high"),
         pytest.param(

@@ -139,7 +139,7 @@ def test_no_model_at_all(tmp_path, export, fn):
 
 @both
 @pytest.mark.parametrize(
-    "derivatives", [("hessian",), ("jacobian", "jacobain"), "vpj", ("",), (3,)], ids=lambda d: repr(d)
+    "derivatives", [("laplacian",), ("jacobian", "jacobain"), "vpj", ("",), (3,)], ids=lambda d: repr(d)
 )
 def test_a_kind_that_cannot_be_exported(tmp_path, export, derivatives):
     message = refused(export, SignatureError, dense(), tmp_path, derivatives=derivatives)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import keras
 import models
 import numpy as np
@@ -191,3 +193,23 @@ def test_kinds_for_one_output_refuse_more(tmp_path, kind):
     with pytest.raises(tgk.errors.SignatureError, match="jacobian for all outputs"):
         export(models.build(models.mlp(3, 4, 7), "float64"), tmp_path, kinds=(kind,))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_few_finite_points_still_test_the_tile_and_a_float32_bound_is_inside(tmp_path):
+    f = lambda x: tf.math.log(x)  # noqa: E731
+    few = tgk.export_native(f, tmp_path / "few", "few", input_specs=tf.TensorSpec([5], tf.float64))
+    with np.load(few.path / few.metadata["files"]["vectors"]) as vectors:
+        assert len(vectors["x"]) > 2 * few.metadata["tile_points"]
+    ranges = {"x": (0.7, 0.9)}
+    narrow = tgk.export_native(f, tmp_path / "f32", "f32", input_specs=tf.TensorSpec([2], tf.float32), ranges=ranges)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        narrow.value(np.array([0.7, 0.9], np.float32))
+
+
+def test_a_small_component_beside_a_large_one_is_verified():
+    """The error is relative to each component: here the second is wrong by half of itself."""
+    expected = np.array([[1e6, 1.0], [-1e6, 0.5]])
+    got = expected * [1.0, 1.5]
+    assert relative_error(got, expected) == pytest.approx(0.5)
+    assert relative_error(np.where(expected == 0.5, np.nan, expected), expected) == np.inf

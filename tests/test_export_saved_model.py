@@ -140,3 +140,11 @@ def test_every_kind_of_a_scalar_model(tmp_path):
         assert got["y"].shape == (6, 1)
         for name, result in results.items():
             assert relative_error(got[name].numpy(), result) < 1e-13
+
+
+def test_a_function_that_closes_over_a_model(water, tmp_path):
+    """Its variables belong to no module: the exporter finds them in the graph."""
+    tgk.export_saved_model(lambda z: water(z[None])[0], tmp_path / "f", input_specs=tf.TensorSpec([2], tf.float64))
+    x = np.array([[800.0, 100.0], [900.0, 300.0]])
+    got = tf.saved_model.load(str(tmp_path / "f")).signatures["jacobian"](x=tf.constant(x))["jacobian"].numpy()
+    assert relative_error(got, tgk.jacobian(water)(x).numpy()) < 1e-13

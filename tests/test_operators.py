@@ -185,7 +185,7 @@ def _branch(x):
     return -x
 
 
-# operator, function, x, seeds, keywords, published result (/work/shared/seeds 000 to 004)
+# operator, function, x, seeds, keywords, published result
 PUBLISHED = {
     "cubic_slope": ("gradient", lambda x: 5 * x**3, 0.1, {}, {}, 0.15),
     "cubic_second": ("hessian", lambda x: 5 * x**3, 0.1, {}, {}, 3.0),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from .errors import SignatureError
@@ -69,10 +70,14 @@ class Differentiable:
         return tf.TensorSpec(shape, x.dtype)
 
 
-def as_floating(x: Any, role: str, dtype: tf.DType | None) -> tf.Tensor:
-    """``x`` as a tensor of ``dtype`` (its own, if None); integers are refused."""
+def as_floating(x: Any, role: str, dtype: tf.DType | None, *, wide: bool = False) -> tf.Tensor:
+    """``x`` as a tensor of ``dtype`` (its own, if None); integers are refused.
+
+    Python numbers are float64 on their way to a known ``dtype``, or with ``wide``: TensorFlow
+    would make them float32 first, and lose half of their digits.
+    """
     try:
-        tensor = tf.convert_to_tensor(x)
+        tensor = tf.convert_to_tensor(_exact(x) if wide or dtype is not None else x)
     except (TypeError, ValueError) as error:
         raise SignatureError(
             f"{role} can't be made a tensor",
@@ -97,6 +102,11 @@ def as_floating(x: Any, role: str, dtype: tf.DType | None) -> tf.Tensor:
             hint="differentiate the part of the model behind the embedding or the cast",
         )
     return tf.cast(tensor, dtype)
+
+
+def _exact(x: Any) -> Any:
+    numbers = all(isinstance(leaf, (bool, int, float, complex)) for leaf in tf.nest.flatten(x))
+    return np.asarray(x) if numbers else x
 
 
 def shape_text(shape: tf.TensorShape) -> str:

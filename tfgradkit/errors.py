@@ -72,7 +72,7 @@ class TfGradKitError(Exception):
         return "\n".join([head, *(f"  {name}: {fact}" for name, fact in facts if fact is not None)])
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Exceptions cross process borders (the compiler runs in its own); keywords must survive.
+        # A pool of processes sends its workers' exceptions home; the keywords must survive.
         return _rebuild, (type(self), self.what, {k: v for k, v in vars(self).items() if k != "what"})
 
 

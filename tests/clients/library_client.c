@@ -31,13 +31,12 @@ static void write_numbers(const char *path, const TYPE *data, size_t count) {
 }
 
 int main(int argc, char **argv) {
-  const size_t n = argc == 7 ? (size_t)atoll(argv[1]) : 0;
+  const size_t n = argc == 7 ? (size_t)atoll(argv[1]) : (exit(2), 0);
   TYPE *x = read_numbers(argv[2], n * NX), *u = read_numbers(argv[3], n * NY);
   TYPE *y = malloc(sizeof(TYPE) * (n * NY + 1)), *jacobian = malloc(sizeof(TYPE) * (n * NX * NY + 1)), *vjp = malloc(sizeof(TYPE) * (n * NX + 1));
   unsigned char *memory = malloc(CALL(_workspace_size)() + 64);
   void *workspace = memory + (64 - (size_t)memory % 64) % 64;
   int status;
-  if (argc != 7) return 2;
   status = CALL(_value)(workspace, (int64_t)n, x, y);
   if (status == 0) status = CALL(_jacobian)(workspace, (int64_t)n, x, NULL, jacobian);
   if (status == 0) status = CALL(_vjp)(workspace, (int64_t)n, x, u, NULL, vjp);

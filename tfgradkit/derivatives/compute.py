@@ -148,7 +148,12 @@ def _jacobian_of(y: tf.Tensor, pull: Product, point: Point) -> tf.Tensor | None:
     if pull(tf.zeros_like(y)) is None:
         return point.filled(None, tf.zeros(shape, y.dtype))
     forward = pick_mode(point.mode, size(inputs), size(outputs)) == "forward"
-    product, along = (transposed(pull, y), point.x) if forward else (pull, y)
+    try:
+        product, along = (transposed(pull, y), point.x) if forward else (pull, y)
+    except GradientError:
+        if point.mode != "auto":
+            raise
+        forward, product, along = False, pull, y
     stacked = map_seeds(
         lambda seed: _or_zeros(product(tf.broadcast_to(seed, dims(along))), y if forward else point.x),
         _units(along, point),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import tensorflow as tf
 
 from ..differentiable import Differentiable, as_floating, shape_text
 from ..errors import SignatureError
+from ..rules.moments import exact_moments
 from .compute import OPERATORS, Parts, Point, fit
 from .shapes import dims
 from .strategy import Mode, Strategy, Unconnected, check_choice
@@ -96,7 +97,8 @@ class Derivative:
         o = self.options
         source = self.source
         point = Point(source.call, x, source.name, source.batched, seed, o.mode, o.strategy, o.unconnected, inlined)
-        computed = OPERATORS[self.operator](point)
+        with exact_moments():
+            computed = OPERATORS[self.operator](point)
         return {part: computed[part] for part in self.parts}
 
     def as_differentiable(self, batched: bool | None = None) -> Differentiable:
@@ -116,10 +118,10 @@ class Derivative:
                 got=batched,
             )
         part = self.parts[0]
+        inner = Derivative(self.source, self.operator, self.parts, replace(self.options, unconnected="zero"))
 
         def call(x: tf.Tensor) -> tf.Tensor:
-            result = self.compute(x, inlined=True)[part]
-            return tf.zeros_like(x) if result is None else result
+            return inner.compute(x, inlined=True)[part]
 
         return Differentiable(
             call, str(self), self.source.batched, self.source.input_spec, self.source.variables, self.source.layer_names
@@ -152,7 +154,7 @@ class Derivative:
         """A seed that fits x; whether it fits y is seen when y is there (``compute.fit``)."""
         role = SEED_NAMES[self.operator]
         like_x = role == "tangents"
-        tensor = as_floating(seed, role, x.dtype if like_x else None)
+        tensor = as_floating(seed, role, x.dtype if like_x else None, wide=True)
         if like_x:
             fit(tensor, x, role, str(self))
         elif self.source.batched and tensor.shape.rank and not tensor.shape[:1].is_compatible_with(x.shape[:1]):

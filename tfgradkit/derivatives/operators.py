@@ -9,7 +9,8 @@ Args:
         layers, inherited from a ``Derivative``, False for other functions.
     mode: "forward" (one pass an input), "reverse" (one an output), "auto" the cheaper.
     strategy: "vectorize" (all passes at once), "loop" (one after another), "auto" vectorizes
-        where every op can be. A strategy changes the cost, never the value.
+        where every op can be; inside a ``tf.function`` it writes up to 16 passes out. A strategy
+        changes the cost, never the value.
     unconnected: "zero", "none" or "raise" where the output does not depend on the input.
     jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
     training: what Keras layers are told.

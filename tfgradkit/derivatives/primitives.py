@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from ..differentiable import TensorFunction
 from ..rules import builtin as _rules  # noqa: F401  registers what second order and forward mode need
+from ..rules.silent import checked
 
 Product = Callable[[tf.Tensor], tf.Tensor | None]
 
@@ -23,7 +24,7 @@ def pullback(f: TensorFunction, x: tf.Tensor) -> tuple[tf.Tensor, Product]:
     """``y = f(x)`` and ``u ↦ uᵀ ∂f/∂x``, None where y does not depend on x."""
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(x)
-        y = _separate(f(x), x)
+        y = _separate(checked(f, x), x)
 
     def product(u: tf.Tensor) -> tf.Tensor | None:
         return _dense(tape.gradient(y, x, output_gradients=u))
@@ -37,7 +38,7 @@ def transposed(pull: Product, y: tf.Tensor) -> Product:
         # Any u will do, since the product is linear in it; it has to be watched before it is used.
         u = tf.zeros_like(y)
         tape.watch(u)
-        linear = pull(u)
+        linear = checked(pull, u)
 
     def product(v: tf.Tensor) -> tf.Tensor | None:
         return None if linear is None else _dense(tape.gradient(linear, u, output_gradients=v))

@@ -25,6 +25,16 @@ _NEEDS_RUNTIME = {
     **dict.fromkeys(
         ("FFT", "FFT2D", "FFT3D", "IFFT", "IFFT2D", "IFFT3D", "RFFT", "RFFT2D", "IRFFT", "IRFFT2D"), "FFTs"
     ),
+    **dict.fromkeys(
+        ("MatrixInverse", "MatrixSolve", "MatrixTriangularSolve", "Cholesky", "CholeskyGrad"), "linear solvers"
+    ),
+    **dict.fromkeys(
+        ("Qr", "Svd", "SelfAdjointEigV2", "LogMatrixDeterminant", "MatrixExponential"), "matrix decompositions"
+    ),
+    **dict.fromkeys(
+        ("StatelessRandomUniform", "StatelessRandomUniformV2", "StatelessRandomNormal", "StatelessRandomNormalV2"),
+        "random numbers",
+    ),
     **dict.fromkeys(("RandomUniform", "RandomStandardNormal", "TruncatedNormal", "Multinomial"), "random numbers"),
 }
 _STRUCTURE = {"Placeholder", "PlaceholderWithDefault", "NoOp", "Const", "Identity", "IdentityN"}

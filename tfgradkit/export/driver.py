@@ -12,10 +12,11 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from ..errors import CompilerError
+from ..native import ABI_VERSION
 from .interface import KINDS, Entry, Port
-from .program import Buffer, Copy, Dot, KernelCall, Program, Slice, Sort, Step
+from .program import Copy, Dot, KernelCall, Program, Slice, Sort, Step
 
-ABI_VERSION = 1
 _ALIGNMENT = 64
 # From this share of a tile on, padding it is cheaper than its points one by one.
 _TAIL_SHARE = 0.75
@@ -107,7 +108,7 @@ def _context(sources: Sources) -> dict[str, Any]:
         "comparators": sorted({symbol for program in compiled for symbol in program.comparators}),
         "programs": [p["table"] for p in programs],
         "workspace_size": max(p["workspace"] for p in programs),
-        "max_arguments": max(len(_slices(step)) for program in compiled for step in program.steps),
+        "max_arguments": max(len(step.slices) for program in compiled for step in program.steps),
         "max_buffers": max(len(program.buffers) for program in compiled),
         "entries": [_function(f, sources) for f in sources.functions],
         "ports": _declarations(sources.functions),
@@ -141,14 +142,14 @@ def _program(program: Program, points: int, entry: Entry, pool: _Pool) -> dict[s
     slices: list[Slice] = []
     steps = []
     for step in program.steps:
-        steps.append({**_step(step), "first": len(slices), "count": len(_slices(step))})
-        slices.extend(_slices(step))
+        steps.append({**_step(step), "first": len(slices), "count": len(step.slices)})
+        slices.extend(step.slices)
     place = 0
     buffers = []
     ports = {program.arguments[p.name]: ("ENGINE_INPUT", i, p) for i, p in enumerate(entry.inputs)}
     ports |= {program.results[p.name]: ("ENGINE_OUTPUT", i, p) for i, p in enumerate(entry.outputs)}
     for number, buffer in enumerate(program.buffers):
-        buffers.append(_buffer(number, buffer, program, ports.get(number), place, pool))
+        buffers.append(_buffer(number, program, ports.get(number), points, place, pool))
         if buffer.kind != "constant":
             place += -(-buffer.size // _ALIGNMENT) * _ALIGNMENT
     table = {"name": program.name, "points": points, "slices": slices, "steps": steps, "buffers": buffers}
@@ -156,27 +157,23 @@ def _program(program: Program, points: int, entry: Entry, pool: _Pool) -> dict[s
 
 
 def _buffer(
-    number: int, buffer: Buffer, program: Program, port: tuple[str, int, Port] | None, place: int, pool: _Pool
+    number: int, program: Program, port: tuple[str, int, Port] | None, points: int, place: int, pool: _Pool
 ) -> dict[str, Any]:
+    buffer = program.buffers[number]
     if buffer.kind == "constant":
         constant = pool.reference(program.constants[number])
         return {"kind": "ENGINE_CONSTANT", "constant": constant, "place": 0, "port": 0, "point_bytes": 0}
     kind, index, point_bytes = ("ENGINE_TEMPORARY", 0, 0)
     if port is not None:
         kind, index, point_bytes = port[0], port[1], port[2].elements * port[2].item_bytes
+        if buffer.size != points * point_bytes:
+            raise CompilerError(
+                "an argument has another size than its array",
+                subject=f"{program.name}, {port[2].name}",
+                expected=f"{points * point_bytes} bytes",
+                got=f"{buffer.size} bytes",
+            )
     return {"kind": kind, "constant": "NULL", "place": place, "port": index, "point_bytes": point_bytes}
-
-
-def _slices(step: Step) -> tuple[Slice, ...]:
-    match step:
-        case KernelCall():
-            return step.arguments
-        case Copy():
-            return step.destination, step.source
-        case Dot():
-            return step.out, step.lhs, step.rhs
-        case Sort():
-            return step.arrays
 
 
 def _step(step: Step) -> dict[str, Any]:
@@ -246,7 +243,7 @@ def _selftest(sources: Sources) -> dict[str, Any]:
         entry, offset, checks, outputs = function.entry, 0, [], []
         for port in entry.outputs:
             count = sources.vectors[port.name].size
-            checks.append({"offset": offset, "count": count, "expected": f"{sources.name}_test_{port.name}"})
+            checks.append({"offset": offset, "size": port.elements, "expected": f"{sources.name}_test_{port.name}"})
             outputs.append(f"results + {offset}")
             offset += count
         inputs = [f"{sources.name}_test_{p.name}" for p in entry.inputs]
@@ -260,4 +257,5 @@ def _selftest(sources: Sources) -> dict[str, Any]:
         "calls": calls,
         "points": points,
         "tolerance": repr(sources.tolerance),
+        "root": repr(float(np.sqrt(np.finfo(port.dtype).eps))),
     }

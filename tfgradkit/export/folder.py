@@ -39,7 +39,12 @@ def output_folder(path: str | os.PathLike[str], *, overwrite: bool, marker: str)
         beside.chmod(0o755)
         yield beside
         _check_free(target, overwrite, marker)
-        _replace(beside, target)
+        try:
+            _replace(beside, target)
+        except OSError as error:
+            raise OutputFolderError(
+                "the output folder can't be put in place", subject=target, got=error.strerror
+            ) from error
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         _remove_empty(created)

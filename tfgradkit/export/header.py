@@ -68,7 +68,10 @@ def _buffers(text: str) -> tuple[Buffer, ...]:
 
 def _steps(text: str) -> list[Step]:
     body = _find(r"ThunkRunImplFunction\(\) \{(.*?)\n      return true;", text, "ThunkRunImplFunction").group(1)
-    parts = re.split(r"// (\w[\w ]*) Thunk\n", body)[1:]
+    # Before the first step there is only the signature of the function that holds them.
+    before, *parts = re.split(r"// (\w[\w ]*) Thunk\n", body)
+    if "buffer_table[" in before:
+        raise CompilerError("the compiler's list of steps has a form that isn't known", got=before.strip()[-200:])
     return [_step(kind, part) for kind, part in zip(parts[::2], parts[1::2], strict=True)]
 
 
@@ -80,7 +83,10 @@ def _step(kind: str, text: str) -> Step:
             expected=", ".join(_READERS),
             hint="export the part of the model around it, or export_saved_model",
         )
-    return _READERS[kind](text)
+    step = _READERS[kind](text)
+    if text.count("buffer_table[") != len(step.slices):
+        raise CompilerError("a step has arguments of a form that isn't known", subject=kind, got=text.strip()[:500])
+    return step
 
 
 def _kernel(text: str) -> KernelCall:

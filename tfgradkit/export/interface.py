@@ -44,7 +44,69 @@ _C_WORDS = {
     *("auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern"),
     *("float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed"),
     *("sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while"),
-    *("n", "workspace"),  # parameters of every function
+    *("n", "workspace", "engine_inputs", "engine_outputs"),  # names in every function
+    # Headers are for C++, too.
+    *(
+        "and",
+        "bool",
+        "catch",
+        "class",
+        "delete",
+        "explicit",
+        "export",
+        "false",
+        "friend",
+        "mutable",
+        "namespace",
+        "new",
+    ),
+    *(
+        "not",
+        "operator",
+        "or",
+        "private",
+        "protected",
+        "public",
+        "template",
+        "this",
+        "throw",
+        "true",
+        "try",
+        "typename",
+    ),
+    *("using", "virtual", "xor"),
+}
+# A library's files are called by its name: beside these, or in front of the compiler's own headers.
+_FILES = {
+    *("engine", "constants", "record"),
+    *(
+        "assert",
+        "complex",
+        "ctype",
+        "errno",
+        "fenv",
+        "float",
+        "inttypes",
+        "iso646",
+        "limits",
+        "locale",
+        "math",
+        "setjmp",
+    ),
+    *(
+        "signal",
+        "stdarg",
+        "stdbool",
+        "stddef",
+        "stdint",
+        "stdio",
+        "stdlib",
+        "string",
+        "tgmath",
+        "time",
+        "wchar",
+        "wctype",
+    ),
 }
 
 
@@ -126,6 +188,22 @@ def check_kinds(derivatives: tuple[str, ...]) -> tuple[str, ...]:
             got=derivatives if unknown else repr(derivatives),
         )
     return tuple(dict.fromkeys(("value", *derivatives)))
+
+
+def check_library_name(name: str) -> str:
+    """``name`` where it can begin the symbols and the files of a library.
+
+    Raises:
+        ExportError: it can't.
+    """
+    if check_name(name) in _FILES:
+        raise ExportError(
+            "the name is that of another header or source file",
+            expected="another name",
+            got=repr(name),
+            hint=f"for example '{name}_model'",
+        )
+    return name
 
 
 def check_name(name: str, role: str = "name") -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from dataclasses import dataclass
@@ -13,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from ..checksums import write_checksums
-from ..errors import CompilerError
-from ..native import NativeLibrary, relative_error
+from ..errors import CompilerError, LibraryError
+from ..native import ABI_VERSION, NativeLibrary, relative_error
 from ..version import __version__
-from .driver import ABI_VERSION, Compiled, Sources, write_sources
+from .driver import Compiled, Sources, write_sources
 from .host import host_target
 from .interface import Port
 from .objects import undefined_symbols
-from .toolchain import Toolchain, archive, compile_c, describe, link_shared
+from .toolchain import Toolchain, archive, compile_c, compiler_version, link_shared
 from .versions import tensorflow_version
 
 MARKER = "share/*/metadata.json"
@@ -50,6 +49,7 @@ class Parts:
     functions: tuple[Compiled, ...]
     vectors: dict[str, np.ndarray]
     ranges: dict[str, tuple[np.ndarray, np.ndarray]]
+    weights_sha256: str
     work: Path
     tools: Toolchain
 
@@ -70,9 +70,16 @@ def write_library(folder: Path, parts: Parts) -> None:
     metadata = _metadata(parts)
     _build(folder, parts, metadata)
     library = NativeLibrary(folder)
-    metadata["achieved_error"] = library.verify()
+    try:
+        metadata["achieved_error"] = library.verify()
+    except LibraryError as error:
+        raise LibraryError(
+            "the compiled model computes something else than TensorFlow", subject=parts.model, expected=error.expected,
+            got=f"{error.got}, {error.subject}", hint="is there a random number in the model, or a result near a jump?",
+        ) from error  # fmt: skip
     metadata["place_dependence"] = _place_dependence(library, parts)
     _build(folder, parts, metadata)
+    NativeLibrary(folder).verify()
 
 
 def _build(folder: Path, parts: Parts, metadata: dict[str, Any]) -> None:
@@ -137,13 +144,13 @@ def _metadata(parts: Parts) -> dict[str, Any]:
         "ranges": {name: [low.tolist(), high.tolist()] for name, (low, high) in parts.ranges.items()},
         "tile_points": parts.functions[0].tile_points,
         "target": {"triple": target.triple, "cpu": target.cpu or "baseline", "features": target.features},
-        "weights_sha256": _weights_hash(parts),
+        "weights_sha256": parts.weights_sha256,
         "tolerance": _tolerance(parts),
         "versions": {
             "tfgradkit": __version__,
             "tensorflow": tensorflow_version(),
             "keras": packages.version("keras"),
-            "c_compiler": describe(parts.tools),
+            "c_compiler": compiler_version(parts.tools),
         },
         "files": {
             "header": f"include/{parts.name}.h",
@@ -176,11 +183,6 @@ def _port(port: Port) -> dict[str, Any]:
 
 def _tolerance(parts: Parts) -> float:
     return TOLERANCE[parts.functions[0].entry.outputs[0].dtype]
-
-
-def _weights_hash(parts: Parts) -> str:
-    contents = {data for f in parts.functions for data in f.one.constants.values()}
-    return hashlib.sha256(b"".join(sorted(contents))).hexdigest()
 
 
 def _programs(parts: Parts) -> list[str]:

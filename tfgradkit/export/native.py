@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ from .freeze import FrozenGraph, freeze
 from .functions import argument_specs, exported, with_specs
 from .header import read_header
 from .host import host_target
-from .interface import Entry, check_kinds, check_name
+from .interface import Entry, check_kinds, check_library_name
 from .library import MARKER, Parts, write_library
 from .objects import read_constants
 from .points import check_ranges, record
@@ -77,7 +78,7 @@ def export_native(
     require_tensorflow()
     _check_options(targets, variables)
     kinds = check_kinds(tuple(derivatives) if not isinstance(derivatives, str) else (derivatives,))
-    check_name(name)
+    check_library_name(name)
     tools = working_toolchain()
     with output_folder(path, overwrite=overwrite, marker=MARKER) as folder, tempfile.TemporaryDirectory() as work:
         progress("tracing")
@@ -86,11 +87,21 @@ def export_native(
         _check_dtypes(source, entries[0])
         bounds = check_ranges(ranges, entries[0].inputs[0])
         functions = _compile(source, entries, name, Path(work), progress)
+        weights = _weights_hash(source)
         progress("recording test points")
         vectors = record(source, entries, bounds, 2 * functions[0].tile_points + 3)
         progress("building the library")
-        write_library(folder, Parts(name, source.name, functions, vectors, bounds, Path(work), tools))
+        write_library(folder, Parts(name, source.name, functions, vectors, bounds, weights, Path(work), tools))
     return load_native(path)
+
+
+def _weights_hash(source: Differentiable) -> str:
+    """SHA-256 over shape, dtype and bytes of each variable, in order."""
+    digest = hashlib.sha256()
+    for variable in source.variables:
+        array = variable.numpy()
+        digest.update(f"{array.shape} {array.dtype}".encode() + array.tobytes())
+    return digest.hexdigest()
 
 
 def _compile(
@@ -121,6 +132,8 @@ def _program(work: Path, label: str) -> Program:
     numbers = [i for i, buffer in enumerate(program.buffers) if buffer.kind == "constant"]
     constants = work / f"{label}_constants.o"
     contents = read_constants(constants.read_bytes() if constants.exists() else b"", label)
+    if [len(content) for content in contents] != [program.buffers[i].size for i in numbers]:
+        raise CompilerError("the compiler's constants don't fit its list of buffers", subject=label)
     return replace(program, constants=dict(zip(numbers, contents, strict=True)))
 
 

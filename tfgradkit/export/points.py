@@ -43,7 +43,8 @@ def _range(name: str, bounds: Any, x: Port) -> Range:
             "a range is not finite", subject=name, expected=f"numbers of {x.dtype}, up to {largest / 2:.2g}",
             got=f"{low.tolist()} to {high.tolist()}", hint="leave out ranges= where there is no range",
         )  # fmt: skip
-    return low, high
+    # As the library's inputs are: a bound itself is inside.
+    return low.astype(x.dtype).astype(np.float64), high.astype(x.dtype).astype(np.float64)
 
 
 def record(
@@ -52,7 +53,7 @@ def record(
     """``count`` points and the answers of every entry there, by port name, the point first.
 
     Points are uniform in the range of x where it has one, else standard normal. Points where an
-    answer is not finite are left out.
+    answer is not finite are replaced by others.
 
     Raises:
         ExportError: no point has finite answers.
@@ -79,7 +80,8 @@ def record(
             if ranges
             else 'give the range of its input: ranges={"x": (low, high)}',
         )
-    return {name: array[finite] for name, array in vectors.items()}
+    # As many as were asked for, so that the program for a tile is tested, too.
+    return {name: np.resize(array[finite], array.shape) for name, array in vectors.items()}
 
 
 def _answers(source: Differentiable, entry: Entry, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

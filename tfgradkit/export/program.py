@@ -20,7 +20,7 @@ class KernelCall:
 
     symbol: str
     workgroups: tuple[int, int, int]
-    arguments: tuple[Slice, ...]
+    slices: tuple[Slice, ...]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class Copy:
 
     destination: Slice
     source: Slice
+
+    @property
+    def slices(self) -> tuple[Slice, ...]:
+        """What it works on."""
+        return self.destination, self.source
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,17 @@ class Dot:
     transpose_lhs: bool
     transpose_rhs: bool
 
+    @property
+    def slices(self) -> tuple[Slice, ...]:
+        """What it works on."""
+        return self.out, self.lhs, self.rhs
+
 
 @dataclass(frozen=True)
 class Sort:
     """A stable sort along the middle axis of ``shape``, by a compiled comparator; the arrays move together."""
 
-    arrays: tuple[Slice, ...]
+    slices: tuple[Slice, ...]
     element_bytes: tuple[int, ...]
     shape: tuple[int, int, int]
     comparator: str

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from ..differentiable import Differentiable
-from ..errors import SignatureError
+from ..errors import ExportError, SignatureError
 from ..sources.resolve import resolve
 from .entries import describe
 from .folder import output_folder
@@ -65,15 +65,28 @@ def export_saved_model(
             for entry in describe(source, kinds, input_names, output_names)
         }
         progress("saving")
-        tf.saved_model.save(_carrier(source), str(folder), {**signatures, "serving_default": signatures["value"]})
+        module = _carrier(source, signatures.values())
+        try:
+            tf.saved_model.save(module, str(folder), {**signatures, "serving_default": signatures["value"]})
+        except (AssertionError, ValueError) as error:
+            raise ExportError(
+                "TensorFlow can't save the function",
+                subject=source.name,
+                got=str(error).strip().split("\n", 1)[0][:500],
+                hint="what it uses, such as a lookup table, has to belong to the model",
+            ) from error
 
 
-def _carrier(source: Differentiable) -> tf.Module:
+def _carrier(source: Differentiable, signatures: Iterable[Any]) -> tf.Module:
     """A module that tracks the TensorFlow variables themselves.
 
     Loaders outside Python restore variables by what the module tracks; a Keras 3 variable wraps
-    its TensorFlow variable where they don't look ("Could not find variable ...").
+    its TensorFlow variable where they don't look ("Could not find variable ..."). A function may also use
+    variables that it only closes over.
     """
+    variables = {id(v): v for v in source.variables}
+    for signature in signatures:
+        variables |= {id(v): v for v in signature.graph.variables if id(v) not in variables}
     module = tf.Module()
-    module.weights = list(source.variables)
+    module.weights = list(variables.values())
     return module

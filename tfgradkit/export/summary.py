@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..differentiable import Differentiable, shape_text
-from ..errors import TfGradKitError
+from ..errors import TfGradKitError, UnsupportedModelError
 from ..sources.resolve import resolve
 from .audit import audit_native
 from .entries import describe
@@ -81,8 +81,10 @@ def _audit(source: Differentiable, kind: str) -> None:
 def _answer(attempt: Callable[[Differentiable, str], None], source: Differentiable, kind: str) -> str:
     try:
         attempt(source, kind)
+    except UnsupportedModelError as error:
+        return f"no: {error.got}"
     except TfGradKitError as error:
-        return f"no: {error.got or error.what}"
+        return f"no: {error.what}"
     except (LookupError, ValueError, TypeError) as error:
         return "no: " + str(error).strip().split("\n", 1)[0]
     return "yes"

@@ -62,15 +62,22 @@ def compile_jobs(folder: Path, jobs: list[Job], progress: Callable[[str], None])
     (folder / "jobs.json").write_text(json.dumps([asdict(job) for job in jobs]))
     # Relative names, in a folder of its own: the output path leaks into symbols and guards.
     environment = {**os.environ, "XLA_FLAGS": XLA_FLAGS, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-    with subprocess.Popen(
-        [sys.executable, "-m", __spec__.name, "jobs.json"],
-        cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=(folder / "log").open("w"),
-    ) as process:  # fmt: skip
-        done = 0
-        for line in process.stdout or ():
-            if line.startswith("compiled "):
-                done += 1
-                progress(line.split()[1])
+    command = [sys.executable, "-m", __spec__.name, "jobs.json"]
+    done = 0
+    with (
+        (folder / "log").open("w") as log,
+        subprocess.Popen(
+            command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=log
+        ) as process,
+    ):
+        try:
+            for line in process.stdout or ():
+                if line.startswith("compiled "):
+                    done += 1
+                    progress(line.split()[1])
+        except BaseException:
+            process.kill()
+            raise
     if process.returncode != 0:
         raise CompilerError(
             "the graph compiler failed",

@@ -83,18 +83,18 @@ def compile_c(tools: Toolchain, source: Path, include: Path, output: Path) -> No
 
 def link_shared(tools: Toolchain, objects: list[Path], output: Path, name: str, *, libm: bool) -> None:
     """The shared library; only ``<name>_*`` is exported."""
-    script = output.with_suffix(".map")
+    script = objects[0].with_suffix(".map")
     script.write_text(f"{{ global: {name}_*; local: *; }};\n")
     flags = [
         "-shared",
         f"-Wl,-soname,{output.name}",
-        f"-Wl,--version-script={script}",
+        "-Xlinker",
+        f"--version-script={script}",
         "-Wl,--gc-sections",
         "-Wl,-z,noexecstack",
         "-s",
     ]
     _run([*tools.cc, *flags, "-o", str(output), *map(str, objects), *(["-lm"] if libm else [])], output.name)
-    script.unlink()
 
 
 def archive(tools: Toolchain, objects: list[Path], output: Path, public: list[str]) -> None:
@@ -113,7 +113,7 @@ def archive(tools: Toolchain, objects: list[Path], output: Path, public: list[st
         member.unlink()
 
 
-def describe(tools: Toolchain) -> str:
+def compiler_version(tools: Toolchain) -> str:
     """The compiler's own first line about itself."""
     done = subprocess.run([*tools.cc, "--version"], capture_output=True, text=True, check=False)
     return (done.stdout.splitlines() or [shlex.join(tools.cc)])[0]
@@ -123,7 +123,7 @@ def _zig(tool: str) -> tuple[str, ...] | None:
     return (sys.executable, "-m", "ziglang", tool) if importlib.util.find_spec("ziglang") else None
 
 
-def _run(command: list[str], subject: str) -> str:
+def _run(command: list[str], subject: str) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as error:
@@ -133,4 +133,3 @@ def _run(command: list[str], subject: str) -> str:
             "the C compiler failed", subject=subject, got=done.stderr.strip()[-2000:] or f"exit code {done.returncode}",
             hint=f"the command was: {shlex.join(command)}",
         )  # fmt: skip
-    return done.stdout

@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from ..differentiable import Differentiable, shape_text
 from ..errors import SignatureError
-from ..rules.moments import exact_moments
 from .function import single_tensor
 
 
@@ -26,8 +25,7 @@ def from_keras(model: Any, *, batched: bool | None, training: bool) -> Different
     wants_batch = True if batched is None else batched
 
     def call(x: tf.Tensor) -> tf.Tensor:
-        with exact_moments():
-            return single_tensor(_called(model, x, training), model.name)
+        return single_tensor(_called(model, x, training), model.name)
 
     return Differentiable(
         call=call,

@@ -19,12 +19,6 @@
 #define ENGINE_ALIGNMENT 64
 #define ENGINE_MAX_SORTED 4
 
-#if defined(_MSC_VER) && !defined(__clang__)
-#define ENGINE_ALIGNED __declspec(align(64))
-#else
-#define ENGINE_ALIGNED __attribute__((aligned(64)))
-#endif
-
 /* What the kernels are called with. */
 typedef struct { uint64_t x, y, z; } engine_dim3;
 typedef struct { void *data; size_t size; } engine_argument;
@@ -92,7 +86,8 @@ enum {
   ENGINE_OUT_OF_RANGE = 2,
   ENGINE_NULL_OR_MISALIGNED = -1,
   ENGINE_NEGATIVE_COUNT = -2,
-  ENGINE_KERNEL_FAILED = -3
+  ENGINE_KERNEL_FAILED = -3,
+  ENGINE_NO_MEMORY = -4
 };
 
 /* C = op(A) op(B) in column-major order: C is m x n, op(A) m x k, op(B) k x n. Only what the
