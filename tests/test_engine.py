@@ -18,7 +18,8 @@ SOURCE = """
 
 #define PUBLIC __attribute__((visibility("default")))
 
-PUBLIC int probe_run(int op, const engine_slice *slices, uint32_t count, const int64_t *numbers, unsigned char **buffers);
+PUBLIC int probe_run(int op, const engine_slice *slices, uint32_t count, const int64_t *numbers,
+                     unsigned char **buffers);
 PUBLIC int probe_sort(double *keys, float *others, const int64_t *numbers);
 PUBLIC int probe_groups(int64_t x, int64_t y, int64_t z, int fail_at, int64_t *seen);
 PUBLIC int probe_unused(void);

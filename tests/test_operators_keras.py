@@ -219,7 +219,7 @@ def _built(layer):
 
 SMALL = np.ones((2, 3))
 ERRORS = {
-    "integer_input": (lambda: tgk.gradient(tf.square)(3), SignatureError, ["expected: float", "got: int32", "cast"]),
+    "integer_input": (lambda: tgk.gradient(tf.square)(3), SignatureError, ["expected: float", "got: int", "cast"]),
     "text_input": (lambda: tgk.gradient(tf.square)("3"), SignatureError, ["expected: float", "got: string"]),
     "no_tensor": (lambda: tgk.gradient(tf.square)(object()), SignatureError, ["expected: a tensor", "got: object"]),
     "no_batch_axis": (
@@ -255,7 +255,7 @@ ERRORS = {
         lambda: tgk.jvp(tf.square, batched=True)(SMALL, tangents=np.ones((4, 3))), SignatureError,
         ["expected: [2, 3]", "got: [4, 3]"]),
     "integer_seed": (
-        lambda: tgk.jvp(tf.square)(1.0, tangents=1), SignatureError, ["tangents", "expected: float", "got: int32"]),
+        lambda: tgk.jvp(tf.square)(1.0, tangents=1), SignatureError, ["tangents", "expected: float", "got: int"]),
     "dict_result": (
         lambda: tgk.jacobian(lambda x: {"p": x})(1.0), SignatureError, ["expected: one tensor", "dict", "'p'"]),
     "two_results": (
@@ -290,7 +290,7 @@ ERRORS = {
         lambda: tgk.gradient(_small())(np.ones((1, 2))), GradientError, ["small", "[B, 1]", "got: [B, 3]", "jacobian"]),
     "embedding": (
         lambda: tgk.jacobian(_embedding())([[1.0, 2.0]]), SignatureError,
-        ["expected: a floating", "got: int32", "embedding"]),
+        ["expected: a floating", "got: int", "embedding"]),
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import jinja2
 import numpy as np
 
 from ..errors import CompilerError
-from ..native import ABI_VERSION
+from ..native import ABI_VERSION, SMALL
 from .interface import KINDS, Entry, Port
 from .program import Copy, Dot, KernelCall, Program, Slice, Sort, Step
 
@@ -257,5 +257,5 @@ def _selftest(sources: Sources) -> dict[str, Any]:
         "calls": calls,
         "points": points,
         "tolerance": repr(sources.tolerance),
-        "root": repr(float(np.sqrt(np.finfo(port.dtype).eps))),
+        "small": repr(SMALL[port.dtype]),
     }
