@@ -17,7 +17,8 @@ import numpy as np
 from clients import RESULTS, Arrays, in_c, in_ctypes, in_python, in_saved_model, in_tensorflow_c
 
 from tfgradkit.cli.quiet import import_tensorflow
-from tfgradkit.native import load_native, relative_error
+from tfgradkit.comparison import relative_error
+from tfgradkit.native import load_native
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY, SAVED_MODEL = ROOT / "build" / "eos", ROOT / "build" / "water_saved_model"

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import tfgradkit as tgk
-from tfgradkit.native import relative_error
+from tfgradkit.comparison import relative_error
 
 # Relative to the largest magnitude of a branch: a few roundings of each dtype, and XLA's own
 # approximations of exp, log, tanh and erf.

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 import tfgradkit as tgk
-from tfgradkit.native import relative_error
+from tfgradkit.comparison import relative_error
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ import threading
 import numpy as np
 import pytest
 
+from tfgradkit.comparison import relative_error
 from tfgradkit.export.toolchain import Toolchain, archive, compile_c, find_toolchain, link_shared
-from tfgradkit.native import load_native, relative_error
+from tfgradkit.native import load_native
 
 POINTER = ctypes.c_void_p
 

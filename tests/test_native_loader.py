@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import tfgradkit as tgk
-from tfgradkit.native import load_native, relative_error
+from tfgradkit.comparison import relative_error
+from tfgradkit.native import load_native
 
 
 def test_runs_without_tensorflow(water_library, water_points, tmp_path):

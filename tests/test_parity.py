@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tfgradkit as tgk
-from tfgradkit.native import relative_error
+from tfgradkit.comparison import relative_error
 
 # float64 throughout: what is left are a few roundings, and XLA's own tanh.
 TOLERANCE = 1e-12

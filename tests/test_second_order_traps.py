@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import tfgradkit as tgk
-from tfgradkit.native import relative_error
+from tfgradkit.comparison import relative_error
 
 L = keras.layers
 X = np.random.default_rng(0).uniform(-1, 1, (3, 4))

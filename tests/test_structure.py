@@ -12,8 +12,8 @@ import tfgradkit as tgk
 
 # Data goes up this list. A module may import from its own floor and from those below.
 FLOORS = (
-    ("errors", "checksums", "version"),
-    ("differentiable", "rules", "native"),
+    ("errors", "checksums", "comparison", "version"),
+    ("artifact", "differentiable", "rules", "native"),
     ("sources",),
     ("derivatives",),
     ("export",),

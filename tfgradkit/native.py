@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import math
 import os
-import tempfile
 import threading
 import warnings
 from pathlib import Path
@@ -14,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from .checksums import verify_checksums
-from .errors import ChecksumError, LibraryError, SignatureError
+from .artifact import open_library, read_metadata
+from .comparison import relative_error
+from .errors import LibraryError, SignatureError
 
-ABI_VERSION = 1
 _ALIGNMENT = 64
 
 
@@ -45,9 +43,9 @@ class NativeLibrary:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self.metadata = _read_metadata(self.path)
+        self.metadata = read_metadata(self.path)
         self.name: str = self.metadata["name"]
-        self._library = _open(self.path / self.metadata["files"]["shared"])
+        self._library = open_library(self.path / self.metadata["files"]["shared"])
         self._dtype = np.dtype(self.metadata["dtype"])
         self._functions = {entry["kind"]: self._function(entry) for entry in self.metadata["functions"]}
         self._workspace_size = self._call_size("workspace_size")
@@ -262,24 +260,6 @@ class _Function:
         self.outputs = outputs
 
 
-# A component smaller than this share of the largest one counts as just that small: what is left
-# of it are roundings of the larger ones. About 128 times the precision, by the tolerance.
-SMALL = {"float32": 0.15, "float64": 3e-4}
-
-
-def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference, relative to the largest magnitude its component has at any point.
-
-    The first axis counts the points. Infinite where one is NaN.
-    """
-    if got.size == 0:
-        return 0.0
-    magnitude = np.max(np.abs(expected.astype(np.float64)), axis=0 if expected.ndim > 1 else None, keepdims=True)
-    scale = np.maximum(magnitude, SMALL[expected.dtype.name] * magnitude.max())
-    error = np.max(np.abs(got.astype(np.float64) - expected) / np.where(scale > 0, scale, 1.0))
-    return float("inf") if np.isnan(error) else float(error)
-
-
 def _address(array: np.ndarray) -> int:
     """Where the array's data lies. A third of the time of ``__array_interface__``, where it can be had."""
     try:
@@ -290,53 +270,3 @@ def _address(array: np.ndarray) -> int:
 
 _addressof = ctypes.addressof
 _at_buffer = ctypes.c_char.from_buffer
-
-
-def _read_metadata(folder: Path) -> dict[str, Any]:
-    """The metadata of a folder whose checksums are right."""
-    found = sorted(folder.glob("share/*/metadata.json")) if folder.is_dir() else []
-    if len(found) != 1:
-        raise LibraryError(
-            "there is no compiled library here",
-            subject=folder,
-            expected="a folder that export_native or `tfgradkit compile` wrote, with share/<name>/metadata.json",
-            got=f"{len(found)} such files" if folder.is_dir() else "a file" if folder.exists() else "no such folder",
-        )
-    verified = verify_checksums(folder)
-    try:
-        metadata = json.loads(found[0].read_text())
-        version, files = metadata["abi_version"], [found[0].relative_to(folder).as_posix(), *metadata["files"].values()]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LibraryError("the library's metadata can't be read", subject=found[0], got=repr(error)) from error
-    if version != ABI_VERSION:
-        raise LibraryError(
-            "the library has another interface version",
-            subject=folder,
-            expected=ABI_VERSION,
-            got=version,
-            hint="export it again with this tfgradkit",
-        )
-    if missing := [name for name in files if name not in verified]:
-        raise ChecksumError("the list of checksums is not complete", subject=folder, got=f"no line for {missing[0]}")
-    return metadata
-
-
-def _open(file: Path) -> ctypes.CDLL:
-    try:
-        with tempfile.TemporaryDirectory() as work:
-            # Through a name that was never used: the loader gives back what it once opened under a
-            # path, even where another library has taken the file's place since.
-            link = Path(work) / file.name
-            link.symlink_to(os.path.abspath(file))
-            return ctypes.CDLL(str(link))
-    except OSError:
-        pass  # no folder for temporary files, or a library that can't be loaded: the path itself tells
-    try:
-        return ctypes.CDLL(os.path.abspath(file))
-    except OSError as error:
-        raise LibraryError(
-            "the library can't be loaded on this machine",
-            subject=file,
-            got=str(error),
-            hint="export it for this machine",
-        ) from error

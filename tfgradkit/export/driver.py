@@ -12,8 +12,9 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from ..artifact import ABI_VERSION
+from ..comparison import SMALL
 from ..errors import CompilerError
-from ..native import ABI_VERSION, SMALL
 from .interface import KINDS, Entry, Port
 from .program import Copy, Dot, KernelCall, Program, Slice, Sort, Step
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ..artifact import ABI_VERSION
 from ..checksums import write_checksums
+from ..comparison import relative_error
 from ..errors import CompilerError, LibraryError
-from ..native import ABI_VERSION, NativeLibrary, relative_error
+from ..native import NativeLibrary
 from ..version import __version__
 from .driver import Compiled, Sources, write_sources
 from .host import host_target

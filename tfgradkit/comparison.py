@@ -1,0 +1,22 @@
+"""How far two sets of results are apart."""
+
+from __future__ import annotations
+
+import numpy as np
+
+# A component smaller than this share of the largest one counts as just that small: what is left
+# of it are roundings of the larger ones. About 128 times the precision, by the tolerance.
+SMALL = {"float32": 0.15, "float64": 3e-4}
+
+
+def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference, relative to the largest magnitude its component has at any point.
+
+    The first axis counts the points. Infinite where one is NaN.
+    """
+    if got.size == 0:
+        return 0.0
+    magnitude = np.max(np.abs(expected.astype(np.float64)), axis=0 if expected.ndim > 1 else None, keepdims=True)
+    scale = np.maximum(magnitude, SMALL[expected.dtype.name] * magnitude.max())
+    error = np.max(np.abs(got.astype(np.float64) - expected) / np.where(scale > 0, scale, 1.0))
+    return float("inf") if np.isnan(error) else float(error)
