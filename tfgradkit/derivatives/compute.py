@@ -96,11 +96,10 @@ def jacobian(point: Point) -> Parts:
 def hessian(point: Point) -> Parts:
     """∂²y/∂x², shaped y + x + x after the batch axis; without y for a scalar-valued f."""
     kept: Parts = {}
-    mode = "forward" if point.mode == "auto" else point.mode
     slope, pull = pullback(_keeping(_slope, "slope", point, kept), point.x)
     if kept["slope"] is None:
         return {"value": kept["value"], "gradient": None, "hessian": None}
-    second = _jacobian_of(slope, pull, replace(point, mode=mode, unconnected="zero"))
+    second = _jacobian_of(slope, pull, replace(point, unconnected="zero"))
     return {"value": kept["value"], "gradient": slope, "hessian": second}
 
 
