@@ -131,6 +131,23 @@ def test_custom_gradient_is_honoured(tmp_path):
     assert relative_error(library.jacobian(x), np.broadcast_to(2 * np.eye(3), (5, 3, 3))) < 1e-15
 
 
+def test_models_that_are_not_built_yet(tmp_path):
+    """Built by the export, for any batch size."""
+    model = keras.Sequential([keras.layers.Dense(4, "tanh"), keras.layers.Dense(2)])
+    library = export(model, tmp_path, input_specs=tf.TensorSpec([None, 3]))
+    x = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
+    assert relative_error(library.jacobian(x), tgk.jacobian(model)(x).numpy()) < 1e-6
+    again = export(model, tmp_path / "again", kinds=())
+    assert again.metadata["weights_sha256"] == library.metadata["weights_sha256"]
+    model.layers[0].bias.assign([1.0, 0.0, 0.0, 0.0])
+    changed = export(model, tmp_path / "changed", kinds=())
+    assert changed.metadata["weights_sha256"] != library.metadata["weights_sha256"]
+    other = keras.Sequential([keras.layers.Dense(4, "tanh"), keras.layers.Dense(2)])
+    tgk.export_saved_model(other, tmp_path / "saved", input_specs=tf.TensorSpec([None, 3]))
+    got = tf.saved_model.load(str(tmp_path / "saved")).signatures["jacobian"](x=tf.constant(x))["jacobian"].numpy()
+    assert relative_error(got, tgk.jacobian(other)(x).numpy()) < 1e-6
+
+
 def test_value_alone(tmp_path):
     model = models.build(models.mlp(2, 1, 4), "float64")
     library = export(model, tmp_path, kinds=())

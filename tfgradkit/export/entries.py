@@ -27,7 +27,8 @@ def describe(
     spec = source.input_spec
     assert spec is not None
     sample = tuple(spec.shape[1:] if source.batched else spec.shape)
-    y = _output(source, tf.TensorSpec([1, *sample] if source.batched else sample, spec.dtype))
+    # With an unknown batch size: a model that isn't built yet would keep the one it is built with.
+    y = _output(source, tf.TensorSpec([None, *sample] if source.batched else sample, spec.dtype))
     x_port = Port(x_name, sample, spec.dtype.name)
     y_port = Port(y_name, tuple(y.shape[1:] if source.batched else y.shape), y.dtype.name)
     entries = tuple(entry(kind, x_port, y_port) for kind in kinds)
@@ -48,7 +49,7 @@ def _output(source: Differentiable, spec: tf.TensorSpec) -> tf.Tensor:
             got=f"{spec.dtype.name} {shape_text(spec.shape)}: {_first_line(error)}",
             hint="call it with an array of that shape and dtype to see more",
         ) from error
-    if not y.shape.is_fully_defined() or (source.batched and y.shape.rank == 0):
+    if y.shape.rank is None or (source.batched and y.shape.rank == 0) or None in y.shape[source.batched :].as_list():
         raise ExportError(
             "the output must have a fixed shape behind the batch axis", subject=source.name, got=shape_text(y.shape)
         )

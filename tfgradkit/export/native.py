@@ -87,7 +87,7 @@ def export_native(
         _check_dtypes(source, entries[0])
         bounds = check_ranges(ranges, entries[0].inputs[0])
         functions = _compile(source, entries, name, Path(work), progress)
-        weights = _weights_hash(source)
+        weights = _weights_hash(resolve(fn))  # again: a model may have been built by the tracing
         progress("recording test points")
         vectors = record(source, entries, bounds, 2 * functions[0].tile_points + 3)
         progress("building the library")
