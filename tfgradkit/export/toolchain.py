@@ -83,6 +83,8 @@ def compile_c(tools: Toolchain, source: Path, include: Path, output: Path) -> No
 
 def link_shared(tools: Toolchain, objects: list[Path], output: Path, name: str, *, libm: bool) -> None:
     """The shared library; only ``<name>_*`` is exported."""
+    # A library of that name may be loaded: it keeps its file, and this one gets another.
+    output.unlink(missing_ok=True)
     script = objects[0].with_suffix(".map")
     script.write_text(f"{{ global: {name}_*; local: *; }};\n")
     flags = [
