@@ -58,7 +58,8 @@ def tensorflow_c(model: Any, work: Path, *, tape: bool) -> Timer:
     """
     from tfgradkit.export.entries import describe
     from tfgradkit.export.freeze import freeze
-    from tfgradkit.export.functions import argument_specs, exported, with_specs
+    from tfgradkit.export.functions import argument_specs, exported
+    from tfgradkit.export.specs import with_specs
     from tfgradkit.sources.resolve import resolve
 
     source = with_specs(resolve(model), None)

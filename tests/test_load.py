@@ -245,18 +245,9 @@ def test_a_truncated_graph_of_a_saved_model_is_a_model_file_error(files, tmp_pat
             tgk.load(folder)
 
 
-@pytest.mark.parametrize(
-    ("signature", "told"),
-    [
-        pytest.param("nothing", "value | jacobian | vjp", id="unknown"),
-        pytest.param("vjp", "one input and one output", id="two inputs"),
-        pytest.param("jacobian", "one input and one output", id="two outputs"),
-    ],
-)
-def test_a_signature_that_is_no_function_of_one_tensor_is_refused(files, signature, told):
-    with pytest.raises(SignatureError) as error:
-        tgk.load(files / "good", signature=signature)
-    assert told in str(error.value)
+def test_an_unknown_signature_is_refused(files):
+    with pytest.raises(SignatureError, match=r"value | jacobian | vjp"):
+        tgk.load(files / "good", signature="nothing")
 
 
 @pytest.fixture

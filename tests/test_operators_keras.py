@@ -124,7 +124,7 @@ def test_jacobian_of_a_sequence_layer(name, mode, strategy):
     model = SEQUENCES[name]()
     x = np.random.default_rng(5).uniform(-1, 1, (2, *model.input_shape[1:]))
     if (name, mode) in WITHOUT_VECTORIZED_FORM and strategy == "vectorize":
-        with pytest.raises(GradientError, match='strategy="loop"'):
+        with pytest.raises(GradientError, match='strategy="tile" or "loop"'):
             tgk.jacobian(model, mode=mode, strategy=strategy)(x)
         strategy = "auto"
     jacobian = tgk.jacobian(model, mode=mode, strategy=strategy)(x)
@@ -256,11 +256,7 @@ ERRORS = {
         ["expected: [2, 3]", "got: [4, 3]"]),
     "integer_seed": (
         lambda: tgk.jvp(tf.square)(1.0, tangents=1), SignatureError, ["tangents", "expected: float", "got: int"]),
-    "dict_result": (
-        lambda: tgk.jacobian(lambda x: {"p": x})(1.0), SignatureError, ["expected: one tensor", "dict", "'p'"]),
-    "two_results": (
-        lambda: tgk.jacobian(lambda x: (x, x))(1.0), SignatureError, ["expected: one tensor", "tuple of 2"]),
-    "no_result": (lambda: tgk.jacobian(lambda x: None)(1.0), SignatureError, ["expected: one tensor", "got: None"]),
+    "no_result": (lambda: tgk.jacobian(lambda x: None)(1.0), SignatureError, ["got: None", "return statement"]),
     "integer_result": (
         lambda: tgk.jacobian(tf.argmax)([1.0, 2.0]), SignatureError, ["expected: a floating", "got: int64"]),
     "unknown_mode": (lambda: tgk.jacobian(tf.square, mode="fwd"), SignatureError, ["forward | reverse", "got: 'fwd'"]),
@@ -283,9 +279,10 @@ ERRORS = {
     "layer_with_other_size": (
         lambda: tgk.jacobian(_built(L.Dense(1)))(SMALL), SignatureError, ["axis -1", "value 2", "got: [B, 3]"]),
     "model_of_two_inputs": (
-        lambda: tgk.jacobian(_two_inputs()), SignatureError, ["expected: one input", "got: 2"]),
-    "model_of_two_outputs": (
-        lambda: tgk.jacobian(_two_outputs())(np.ones((1, 2))), SignatureError, ["expected: one tensor", "list of 2"]),
+        lambda: tgk.jacobian(_two_inputs())(np.ones((1, 2))), SignatureError,
+        ["wrong structure", "expected: ([B, 2], [B, 2])", "got: [1, 2]"]),
+    "gradient_of_two_outputs": (
+        lambda: tgk.gradient(_two_outputs())(np.ones((1, 2))), GradientError, ["scalar-valued", "[B, 1], [B, 2]"]),
     "gradient_of_a_vector_model": (
         lambda: tgk.gradient(_small())(np.ones((1, 2))), GradientError, ["small", "[B, 1]", "got: [B, 3]", "jacobian"]),
     "embedding": (

@@ -13,7 +13,8 @@ import tfgradkit as tgk
 # Data goes up this list. A module may import from its own floor and from those below.
 FLOORS = (
     ("errors", "checksums", "comparison", "version"),
-    ("artifact", "differentiable", "rules", "native"),
+    ("arguments", "artifact", "rules", "native"),
+    ("differentiable",),
     ("sources",),
     ("derivatives",),
     ("export",),

@@ -1,59 +1,103 @@
-"""What is differentiated: a function of one tensor, with what is known of it beforehand."""
+"""What is differentiated: a function of any number of arguments, with what is known of it beforehand."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
+from .arguments import as_constant, as_floating, leaves, map_leaves, shape_text, structure_text
 from .errors import SignatureError
-
-TensorFunction = Callable[[tf.Tensor], tf.Tensor]
 
 
 @dataclass(frozen=True)
 class Differentiable:
-    """A function ``y = call(x)`` of one tensor.
+    """A function ``y = call(*arguments)``; arguments and y are any ``tf.nest`` of tensors.
 
     Attributes:
         call: the function; traced, never run eagerly by the operators.
         name: how messages and exported files call it.
-        batched: whether the first axis of x and y counts independent samples.
-        input_spec: shape and dtype of x where they are known (a batched shape starts with None).
+        batched: whether the first axis of the arguments and of y counts independent samples.
+        input_specs: for each argument the nest of its shapes and dtypes, where they are known (a
+            batched shape starts with None).
         variables: what an exported SavedModel has to carry.
+        trainable: the variables that ``wrt="parameters"`` means, asked for when they are needed.
         layer_names: names of the layers of a Keras model, for messages about its graph.
+        argument_names: names of the arguments, where they have some.
+        input_names, output_names: of the leaves, in the order of ``tf.nest``, for exports.
+        model: the Keras model whose layers ``of=`` and ``wrt=`` may name.
     """
 
-    call: TensorFunction
+    call: Callable[..., Any]
     name: str
     batched: bool
-    input_spec: tf.TensorSpec | None = None
+    input_specs: tuple[Any, ...] | None = None
     variables: tuple[Any, ...] = field(default=(), compare=False)
+    trainable: Callable[[], Sequence[Any]] = field(default=tuple, compare=False)
     layer_names: tuple[str, ...] = ()
+    argument_names: tuple[str, ...] = ()
+    input_names: tuple[str, ...] = ()
+    output_names: tuple[str, ...] = ()
+    model: Any = field(default=None, compare=False)
 
-    def __call__(self, x: Any) -> tf.Tensor:
-        """The function's value at ``x``."""
-        return self.call(self.to_input(x))
+    def __call__(self, *arguments: Any) -> Any:
+        """The function's value."""
+        return self.call(*self.to_arguments(arguments, range(len(arguments))))
 
-    def to_input(self, x: Any, role: str = "x") -> tf.Tensor:
-        """``x`` as a floating tensor that fits ``input_spec``.
+    def to_arguments(self, given: Sequence[Any], picked: Collection[int]) -> list[Any]:
+        """The arguments as nests of tensors; those ``picked`` are to be floating.
 
         Raises:
-            SignatureError: integers, or a shape that doesn't fit.
+            SignatureError: integers, or a number, structure or shape that doesn't fit.
         """
-        tensor = as_floating(x, role, self.input_spec.dtype if self.input_spec is not None else None)
-        expected = self.input_spec.shape if self.input_spec is not None else tf.TensorShape(None)
-        if not expected.is_compatible_with(tensor.shape):
-            raise SignatureError(
-                f"{role} has the wrong shape",
-                subject=self.name,
-                expected=shape_text(expected),
-                got=shape_text(tensor.shape),
-                hint=_shape_hint(expected, tensor.shape, role),
-            )
+        specs = self._specs_for(given)
+        converted = list(given)
+
+        def convert(position: int, rule: Callable[..., Any]) -> None:
+            role = self._role(position, len(given))
+            converted[position] = map_leaves(rule, given[position], specs[position], role)
+
+        for position in picked:
+            convert(position, self._floating)
+        inputs = leaves([converted[position] for position in picked])
+        like = inputs[0].dtype if inputs else None
+        for position in set(range(len(given))) - set(picked):
+            convert(position, partial(self._constant, like=like))
+        if self.batched:
+            self._check_batch(inputs)
+        return converted
+
+    def _specs_for(self, given: Sequence[Any]) -> Sequence[Any]:
+        if not given:
+            raise SignatureError("no argument was given", subject=self.name, expected=self._signature())
+        if self.input_specs is None:
+            return [None] * len(given)
+        if len(given) == len(self.input_specs):
+            return self.input_specs
+        inputs = tf.nest.flatten(self.input_specs)
+        # A Keras model of several inputs takes them one by one, too.
+        if self.model is not None and len(given) == len(inputs):
+            return inputs
+        raise SignatureError(
+            "wrong number of arguments", subject=self.name, expected=self._signature(), got=f"{len(given)} arguments"
+        )
+
+    def _signature(self) -> str:
+        if self.input_specs is None:
+            return f"({', '.join(self.argument_names) or 'x'})"
+        return ", ".join(structure_text(spec) for spec in self.input_specs)
+
+    def _role(self, position: int, count: int) -> str:
+        if position < len(self.argument_names):
+            return self.argument_names[position]
+        return "x" if count == 1 else f"argument {position}"
+
+    def _floating(self, leaf: Any, role: str, spec: tf.TensorSpec | None) -> tf.Tensor:
+        tensor = as_floating(leaf, role, None if spec is None else spec.dtype)
+        self._check_shape(tensor, role, spec)
         if self.batched and tensor.shape.rank == 0:
             raise SignatureError(
                 f"{role} has no batch axis",
@@ -64,59 +108,31 @@ class Differentiable:
             )
         return tensor
 
-    def trace_spec(self, x: tf.Tensor) -> tf.TensorSpec:
-        """The spec under which a trace for ``x`` is kept: any batch size shares one."""
-        shape = [None, *x.shape[1:]] if self.batched else x.shape
-        return tf.TensorSpec(shape, x.dtype)
+    def _constant(self, leaf: Any, role: str, spec: tf.TensorSpec | None, *, like: tf.DType | None) -> Any:
+        constant = as_constant(leaf, None if spec is None else spec.dtype, like)
+        if isinstance(constant, tf.Tensor):
+            self._check_shape(constant, role, spec)
+        return constant
 
+    def _check_shape(self, tensor: tf.Tensor, role: str, spec: tf.TensorSpec | None) -> None:
+        if spec is not None and not spec.shape.is_compatible_with(tensor.shape):
+            raise SignatureError(
+                f"{role} has the wrong shape",
+                subject=self.name,
+                expected=shape_text(spec.shape),
+                got=shape_text(tensor.shape),
+                hint=_shape_hint(spec.shape, tensor.shape, role),
+            )
 
-def as_floating(x: Any, role: str, dtype: tf.DType | None, *, wide: bool = False) -> tf.Tensor:
-    """``x`` as a tensor of ``dtype`` (its own, if None); integers are refused.
-
-    Python numbers are float64 on their way to a known ``dtype``, or with ``wide``: TensorFlow
-    would make them float32 first, and lose half of their digits.
-    """
-    try:
-        tensor = tf.convert_to_tensor(_exact(x) if wide or dtype is not None else x)
-    except (TypeError, ValueError) as error:
-        raise SignatureError(
-            f"{role} can't be made a tensor",
-            expected="a tensor, a NumPy array, or nested lists of numbers",
-            got=type(x).__name__,
-            hint=str(error).split("\n", 1)[0],
-        ) from error
-    if not (tensor.dtype.is_floating or tensor.dtype.is_complex):
-        raise SignatureError(
-            f"{role} is not floating, so nothing can be differentiated by it",
-            expected="float16, bfloat16, float32, float64 or complex",
-            got=tensor.dtype.name,
-            hint=f"pass tf.cast({role}, tf.float32); of an embedding, differentiate by the embedded vectors",
-        )
-    if dtype is None or dtype == tensor.dtype:
-        return tensor
-    if not dtype.is_floating:
-        raise SignatureError(
-            "the function takes integers, so nothing can be differentiated by them",
-            expected="a floating input",
-            got=dtype.name,
-            hint="differentiate the part of the model behind the embedding or the cast",
-        )
-    return tf.cast(tensor, dtype)
-
-
-def _exact(x: Any) -> Any:
-    numbers = all(isinstance(leaf, (bool, int, float, complex)) for leaf in tf.nest.flatten(x))
-    return np.asarray(x) if numbers else x
-
-
-def shape_text(shape: tf.TensorShape) -> str:
-    """``[B, 2]`` rather than ``(None, 2)``: None is the batch axis where it comes first."""
-    if shape.rank is None:
-        return "any shape"
-    names = [
-        "B" if axis == 0 and size is None else "?" if size is None else str(size) for axis, size in enumerate(shape)
-    ]
-    return f"[{', '.join(names)}]"
+    def _check_batch(self, batch: Sequence[tf.Tensor]) -> None:
+        for tensor in batch[1:]:
+            if not tensor.shape[:1].is_compatible_with(batch[0].shape[:1]):
+                raise SignatureError(
+                    "the inputs have different batch sizes",
+                    subject=self.name,
+                    expected=f"{batch[0].shape[0]} samples in each",
+                    got=", ".join(shape_text(t.shape) for t in batch),
+                )
 
 
 def _shape_hint(expected: tf.TensorShape, got: tf.TensorShape, role: str) -> str:

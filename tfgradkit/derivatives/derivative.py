@@ -2,114 +2,95 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import tensorflow as tf
 
-from ..differentiable import Differentiable, as_floating, shape_text
+from ..arguments import as_floating, map_leaves, shape_text, structure_text
+from ..differentiable import Differentiable
 from ..errors import SignatureError
-from ..rules.moments import exact_moments
-from .compute import OPERATORS, Parts, Point, fit
-from .shapes import dims
-from .strategy import Mode, Strategy, Unconnected, check_choice
-
-SEED_NAMES = {"vjp": "output_gradients", "jvp": "tangents", "hvp": "tangents"}
-
-
-@dataclass(frozen=True)
-class Options:
-    """The keywords all operators share; see :mod:`tfgradkit.derivatives.operators`."""
-
-    mode: Mode = "auto"
-    strategy: Strategy = "auto"
-    unconnected: Unconnected = "zero"
-    jit_compile: bool | Literal["auto"] = "auto"
-
-    def __post_init__(self) -> None:
-        for name in ("mode", "strategy", "unconnected"):
-            check_choice(name, getattr(self, name))
-        if self.jit_compile not in (True, False, "auto"):
-            raise SignatureError(
-                "no such choice", subject="jit_compile", expected='True | False | "auto"', got=repr(self.jit_compile)
-            )
+from .choices import Options
+from .evaluate import Evaluated, evaluate
+from .plan import Plan
+from .registry import SEED_NAMES
+from .selection import positions
+from .trace import Trace, signature_of
 
 
 class Derivative:
     """A derivative as a function. Make it once, call it often.
 
-    The first call with a new shape or dtype traces; later calls with the same run the trace,
+    The first call with new shapes or dtypes traces; later calls with the same run the trace,
     whatever their batch size. Inside ``tf.function`` a call becomes part of that function. Calls
-    work under an outer ``tf.GradientTape``, with respect to the argument and to the variables of the function.
+    work under an outer ``tf.GradientTape``, with respect to the arguments and to the variables of the function.
     """
 
-    def __init__(self, source: Differentiable, operator: str, parts: tuple[str, ...], options: Options) -> None:
+    def __init__(
+        self,
+        source: Differentiable,
+        operator: str,
+        parts: tuple[str, ...],
+        options: Options,
+        extra: dict[str, Any] | None = None,
+    ) -> None:
         self.source = source
         self.operator = operator
         self.parts = parts
         self.options = options
-        self._traces: dict[tuple[tf.TensorSpec, ...], Any] = {}
+        self.extra = extra or {}
+        self._traces: dict[Any, Trace] = {}
+        self._latest: Trace | None = None
 
-    def __call__(self, x: Any, *, output_gradients: Any = None, tangents: Any = None) -> Any:
-        """The derivative at ``x``; with several parts, a tuple, the value first.
+    def __call__(self, *arguments: Any, output_gradients: Any = None, tangents: Any = None) -> Any:
+        """The derivative at the arguments; with several parts, a tuple, the value first, aux last.
 
         Args:
-            x: ``[B] + x`` where batched; tensor, NumPy array or nested lists.
-            output_gradients: for ``vjp``, shaped like the function's result.
-            tangents: for ``jvp`` and ``hvp``, shaped like ``x``.
+            arguments: what the function takes: nests of tensors, NumPy arrays or nested lists, each
+                ``[B] + x`` where batched.
+            output_gradients: for ``vjp``, in the structure of the function's results.
+            tangents: for ``jvp`` and ``hvp``, in the structure of what is differentiated by.
 
         Raises:
-            SignatureError: wrong shape or dtype, or a missing or unwanted keyword.
+            SignatureError: wrong structure, shape or dtype, or a missing or unwanted keyword.
             GradientError: no such derivative (a gradient of a vector-valued function).
         """
         seed = self._seed({"output_gradients": output_gradients, "tangents": tangents})
-        arguments = [self.source.to_input(x)]
+        converted = self._converted(arguments)
         if seed is not None:
-            arguments.append(self._checked_seed(seed, arguments[0]))
+            seed = self._checked_seed(seed, converted)
         if tf.executing_eagerly():
-            results = self.trace(*(self.source.trace_spec(a) for a in arguments))(*arguments)
-        else:
-            # Part of somebody's graph, whose tensors the function may close over.
-            results = self._present(*arguments, inlined=True)
-        values = [results.get(part) for part in self.parts]
-        return values[0] if len(values) == 1 else tuple(values)
-
-    def trace(self, *specs: tf.TensorSpec) -> Any:
-        """The function for these specs, from tensors to a dict of parts; made and traced once."""
-        if specs not in self._traces:
-            jit = self.options.jit_compile is True
-            # Called through tf.function, not its concrete function: that binds arguments in half the time.
-            function = tf.function(self._present, input_signature=specs, jit_compile=jit, autograph=False)
-            function.get_concrete_function()
-            self._traces[specs] = function
-        return self._traces[specs]
+            return self._traced(converted, seed)(converted, seed)
+        # Part of somebody's graph, whose tensors the function may close over.
+        return self._picked(self.evaluate(converted, seed, inlined=True))
 
     @property
     def trace_count(self) -> int:
         """How many signatures have been traced so far."""
         return len(self._traces)
 
-    def compute(self, x: tf.Tensor, seed: tf.Tensor | None = None, *, inlined: bool = False) -> Parts:
-        """The parts as tensors of the surrounding graph: for traces and for other operators.
+    @property
+    def plan(self) -> Plan:
+        """What was chosen for the latest signature, and why; before any call, for the function's own specs.
+
+        Raises:
+            SignatureError: it was not called yet, and the function has no specs.
+        """
+        if self._latest is None:
+            self._traced(*self._specimen())
+        assert self._latest is not None
+        return Plan(str(self), self._latest.steps, self.options.jit_compile is True)
+
+    def evaluate(self, arguments: Sequence[Any], seed: Any = None, *, inlined: bool = False) -> Evaluated:
+        """The parts as tensors of the surrounding graph: for traces, exports and other operators.
 
         ``inlined`` says that the graph is somebody's own, who may differentiate or compile it.
         """
-        o = self.options
-        source = self.source
-        point = Point(source.call, x, source.name, source.batched, seed, o.mode, o.strategy, o.unconnected, inlined)
-        with exact_moments():
-            computed = OPERATORS[self.operator](point)
-        return {part: computed[part] for part in self.parts}
+        return evaluate(self.source, self.operator, self.options, arguments, seed, inlined=inlined, extra=self.extra)
 
     def as_differentiable(self, batched: bool | None = None) -> Differentiable:
-        """This derivative as a function that another operator differentiates."""
-        if self.operator in SEED_NAMES or len(self.parts) != 1:
-            raise SignatureError(
-                "only a derivative with one argument and one result can be differentiated again",
-                subject=str(self),
-                expected="gradient, jacobian or hessian",
-                hint="write the combination as a function of x and differentiate that",
-            )
+        """This derivative as a function that another operator differentiates; its seed is a last argument."""
         if batched is not None and batched != self.source.batched:
             raise SignatureError(
                 "batched differs from the inner derivative's",
@@ -117,26 +98,51 @@ class Derivative:
                 expected=self.source.batched,
                 got=batched,
             )
-        part = self.parts[0]
-        inner = Derivative(self.source, self.operator, self.parts, replace(self.options, unconnected="zero"))
-
-        def call(x: tf.Tensor) -> tf.Tensor:
-            return inner.compute(x, inlined=True)[part]
-
-        return Differentiable(
-            call, str(self), self.source.batched, self.source.input_spec, self.source.variables, self.source.layer_names
+        inner = Derivative(
+            self.source, self.operator, self.parts, replace(self.options, unconnected="zero"), self.extra
         )
+        seeded = self.operator in SEED_NAMES
+        specs = None if seeded else self.source.input_specs
+        return replace(self.source, call=inner._inlined, name=str(self), input_specs=specs, output_names=())
 
     def __repr__(self) -> str:
-        return f"{'_and_'.join(self.parts)}({self.source.name})"
+        by = (
+            "" if self.options.wrt == "inputs" and isinstance(self.options.wrt, str) else f" by {_by(self.options.wrt)}"
+        )
+        return f"{'_and_'.join(self.parts)}({self.source.name}{by})"
 
-    def _present(self, *arguments: tf.Tensor, inlined: bool = False) -> dict[str, tf.Tensor]:
-        if not self.source.batched or arguments[0].shape[0] is not None:
-            return _without_none(self.compute(*arguments, inlined=inlined))
-        # Vectorized loops divide by the batch size: an empty batch runs as one row, dropped again.
-        count = tf.shape(arguments[0])[0]
-        filled = [_at_least_one_row(argument, count) for argument in arguments]
-        return {part: tensor[:count] for part, tensor in _without_none(self.compute(*filled, inlined=inlined)).items()}
+    def _inlined(self, *arguments: Any) -> Any:
+        *given, seed = arguments if self.operator in SEED_NAMES else (*arguments, None)
+        return self._picked(self.evaluate(given, seed, inlined=True))
+
+    def _picked(self, evaluated: Evaluated) -> Any:
+        values = [evaluated.packed[part] for part in self.parts]
+        values += [evaluated.aux] if self.options.has_aux else []
+        return values[0] if len(values) == 1 else tuple(values)
+
+    def _converted(self, arguments: Sequence[Any]) -> list[Any]:
+        by_inputs = isinstance(self.options.wrt, str) and self.options.wrt == "inputs"
+        # By anything else, the arguments need not be floating.
+        picked = positions(self.options, max(1, len(arguments)), str(self)) if by_inputs else ()
+        return self.source.to_arguments(arguments, picked)
+
+    def _traced(self, arguments: list[Any], seed: Any) -> Trace:
+        key = signature_of((arguments, seed), self.source.batched)
+        trace = self._traces.get(key)
+        if trace is None:
+            trace = Trace(self._picked, self.evaluate, arguments, seed, self.source.batched, self.options.jit_compile)
+            self._traces[key] = trace
+        self._latest = trace
+        return trace
+
+    def _specimen(self) -> tuple[list[Any], Any]:
+        specs = self.source.input_specs
+        if specs is None or self.operator in SEED_NAMES:
+            raise SignatureError("a plan needs a signature", subject=str(self), hint="call the derivative once first")
+        # Shapes alone matter; an unknown size is one sample, or one element.
+        return [
+            tf.nest.map_structure(lambda s: tf.ones([n or 1 for n in s.shape], s.dtype), spec) for spec in specs
+        ], None
 
     def _seed(self, given: dict[str, Any]) -> Any:
         wanted = SEED_NAMES.get(self.operator)
@@ -150,30 +156,40 @@ class Derivative:
                 )
         return given[wanted] if wanted else None
 
-    def _checked_seed(self, seed: Any, x: tf.Tensor) -> tf.Tensor:
-        """A seed that fits x; whether it fits y is seen when y is there (``compute.fit``)."""
+    def _checked_seed(self, seed: Any, arguments: list[Any]) -> Any:
+        """A seed of tensors that fits x; whether it fits y is seen when y is there."""
         role = SEED_NAMES[self.operator]
-        like_x = role == "tangents"
-        tensor = as_floating(seed, role, x.dtype if like_x else None, wide=True)
-        if like_x:
-            fit(tensor, x, role, str(self))
-        elif self.source.batched and tensor.shape.rank and not tensor.shape[:1].is_compatible_with(x.shape[:1]):
+        by_inputs = isinstance(self.options.wrt, str) and self.options.wrt == "inputs"
+        if role == "tangents" and by_inputs:
+            picked = [arguments[p] for p in positions(self.options, len(arguments), str(self))]
+            like = tuple(picked) if isinstance(self.options.argnums, tuple) else picked[0]
+            return map_leaves(self._like, seed, tf.nest.map_structure(tf.TensorSpec.from_tensor, like), role)
+        return map_leaves(lambda leaf, name, _: self._with_batch(leaf, name, arguments), seed, None, role)
+
+    def _like(self, leaf: Any, role: str, spec: tf.TensorSpec) -> tf.Tensor:
+        tensor = as_floating(leaf, role, spec.dtype, wide=True)
+        if not spec.shape.is_compatible_with(tensor.shape):
+            raise SignatureError(
+                f"{role} has the wrong shape",
+                subject=str(self),
+                expected=f"{shape_text(spec.shape)}, like the argument",
+                got=shape_text(tensor.shape),
+            )
+        return tensor
+
+    def _with_batch(self, leaf: Any, role: str, arguments: list[Any]) -> tf.Tensor:
+        tensor = as_floating(leaf, role, None, wide=True)
+        batch = next((t.shape[:1] for t in tf.nest.flatten(arguments) if isinstance(t, tf.Tensor)), None)
+        by_result = SEED_NAMES[self.operator] == "output_gradients"
+        if self.source.batched and by_result and batch is not None and not tensor.shape[:1].is_compatible_with(batch):
             raise SignatureError(
                 f"{role} and x have different batch sizes",
                 subject=str(self),
-                expected=f"{shape_text(x.shape[:1])}, then the axes of the result",
+                expected=f"{shape_text(batch)}, then the axes of the result",
                 got=shape_text(tensor.shape),
             )
         return tensor
 
 
-def _without_none(parts: Parts) -> dict[str, tf.Tensor]:
-    """A trace can't return None; what is missing is None to the caller."""
-    return {part: tensor for part, tensor in parts.items() if tensor is not None}
-
-
-def _at_least_one_row(tensor: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    row = [1 if size is None else size for size in dims(tensor)[1:]]
-    filled = tf.concat([tensor, tf.ones([tf.maximum(1 - count, 0), *row], tensor.dtype)], 0)
-    filled.set_shape(tensor.shape)
-    return filled
+def _by(wrt: Any) -> str:
+    return wrt if isinstance(wrt, str) else structure_text(wrt)

@@ -23,31 +23,44 @@ Raises (from the operator, or from the call):
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from ..sources.resolve import resolve
-from .derivative import Derivative, Options
-from .strategy import Mode, Strategy, Unconnected
+from .choices import ChunkSize, JitCompile, Mode, Options, Strategy, Unconnected
+from .derivative import Derivative
 
 
 class Keywords(TypedDict, total=False):
     """What every operator takes beside the function."""
 
+    argnums: int | tuple[int, ...]
+    wrt: Any
+    of: str | None
     batched: bool | None
+    has_aux: bool
     mode: Mode
     strategy: Strategy
+    chunk_size: ChunkSize
+    memory_limit: int | None
     unconnected: Unconnected
-    jit_compile: bool | Literal["auto"]
+    jit_compile: JitCompile
     training: bool
 
 
-def _build(operator: str, parts: tuple[str, ...], fn: Any, keywords: Keywords) -> Derivative:
+def build(
+    operator: str, parts: tuple[str, ...], fn: Any, keywords: Keywords, extra: dict[str, Any] | None = None
+) -> Derivative:
+    """The derivative behind an operator's front.
+
+    Raises:
+        TypeError: a keyword that no operator has.
+    """
     if unknown := set(keywords) - set(Keywords.__annotations__):
         known = ", ".join(sorted(Keywords.__annotations__))
         raise TypeError(f"{operator}() has no keyword {sorted(unknown)[0]!r}; it has {known}")
     options = {name: keywords[name] for name in keywords if name not in ("batched", "training")}  # type: ignore[literal-required]
     source = resolve(fn, batched=keywords.get("batched"), training=keywords.get("training", False))
-    return Derivative(source, operator, parts, Options(**options))
+    return Derivative(source, operator, parts, Options(**options), extra)
 
 
 def gradient(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
@@ -55,22 +68,22 @@ def gradient(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
 
     A batched result ``[B, 1]`` counts as scalar-valued.
     """
-    return _build("gradient", ("gradient",), fn, keywords)
+    return build("gradient", ("gradient",), fn, keywords)
 
 
 def jacobian(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
     """∂y/∂x: ``(x) -> y + x``, batched ``[B] + y + x``."""
-    return _build("jacobian", ("jacobian",), fn, keywords)
+    return build("jacobian", ("jacobian",), fn, keywords)
 
 
 def vjp(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
     """uᵀ ∂y/∂x: ``(x, output_gradients=u) -> x``, batched ``[B] + x``. u is shaped like y."""
-    return _build("vjp", ("vjp",), fn, keywords)
+    return build("vjp", ("vjp",), fn, keywords)
 
 
 def jvp(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
     """(∂y/∂x) v: ``(x, tangents=v) -> y``, batched ``[B] + y``. v is shaped like x."""
-    return _build("jvp", ("jvp",), fn, keywords)
+    return build("jvp", ("jvp",), fn, keywords)
 
 
 def hessian(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
@@ -78,39 +91,39 @@ def hessian(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
 
     For a scalar-valued function (``[B, 1]`` counts) there is no axis for y.
     """
-    return _build("hessian", ("hessian",), fn, keywords)
+    return build("hessian", ("hessian",), fn, keywords)
 
 
 def hvp(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
     """(∇²f) v of a scalar-valued function: ``(x, tangents=v) -> x``, batched ``[B] + x``."""
-    return _build("hvp", ("hvp",), fn, keywords)
+    return build("hvp", ("hvp",), fn, keywords)
 
 
 def value_and_gradient(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
     """``(y, ∇f)`` from one pass; y without the 1 of ``[B, 1]``."""
-    return _build("gradient", ("value", "gradient"), fn, keywords)
+    return build("gradient", ("value", "gradient"), fn, keywords)
 
 
 def value_and_jacobian(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
     """``(y, ∂y/∂x)`` from one pass."""
-    return _build("jacobian", ("value", "jacobian"), fn, keywords)
+    return build("jacobian", ("value", "jacobian"), fn, keywords)
 
 
 def value_and_vjp(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
     """``(y, uᵀ ∂y/∂x)`` from one pass."""
-    return _build("vjp", ("value", "vjp"), fn, keywords)
+    return build("vjp", ("value", "vjp"), fn, keywords)
 
 
 def value_and_jvp(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
     """``(y, (∂y/∂x) v)`` from one pass."""
-    return _build("jvp", ("value", "jvp"), fn, keywords)
+    return build("jvp", ("value", "jvp"), fn, keywords)
 
 
 def value_and_hvp(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
     """``(y, (∇²f) v)`` from one pass."""
-    return _build("hvp", ("value", "hvp"), fn, keywords)
+    return build("hvp", ("value", "hvp"), fn, keywords)
 
 
 def value_gradient_and_hessian(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
     """``(y, ∂y/∂x, ∂²y/∂x²)`` from one pass, for any function; ∇f where it is scalar-valued."""
-    return _build("hessian", ("value", "gradient", "hessian"), fn, keywords)
+    return build("hessian", ("value", "gradient", "hessian"), fn, keywords)

@@ -9,46 +9,98 @@ mode of it: uᵀJ is linear in u, so its own reverse derivative is Jv
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import tensorflow as tf
 
-from ..differentiable import TensorFunction
+from ..errors import GradientError
 from ..rules import builtin as _rules  # noqa: F401  registers what second order and forward mode need
-from ..rules.silent import checked
+from ..rules.operations import added, reached, sample_bytes
+from ..rules.silent import refuse_silent
 
-Product = Callable[[tf.Tensor], tf.Tensor | None]
+Tensors = list[tf.Tensor]
+# None where there is no connection; in a seed, where it is zero.
+Partials = list[tf.Tensor | None]
+Product = Callable[[Sequence[tf.Tensor | None]], Partials]
+
+_LOOPS = frozenset({"While", "StatelessWhile"})
 
 
-def pullback(f: TensorFunction, x: tf.Tensor) -> tuple[tf.Tensor, Product]:
-    """``y = f(x)`` and ``u ↦ uᵀ ∂f/∂x``, None where y does not depend on x."""
+@dataclass(frozen=True)
+class Pullback:
+    """A function evaluated once, ready for products.
+
+    Attributes:
+        ys: its results.
+        product: ``us ↦ Σ uᵀ ∂y/∂x`` for each x, None where no y depends on it.
+        loops: whether the way from x to y leads through a loop.
+        sample_bytes: of all intermediate results on that way.
+    """
+
+    ys: Tensors
+    product: Product
+    loops: bool = False
+    sample_bytes: int = 0
+
+
+def pullback(f: Callable[[Tensors], Tensors], xs: Tensors) -> Pullback:
+    """``f`` at ``xs``, which may be variables; f then reads them itself.
+
+    Raises:
+        GradientError: an op on the way would be left out in silence.
+    """
     with tf.GradientTape(persistent=True) as tape:
-        tape.watch(x)
-        y = _separate(checked(f, x), x)
+        tape.watch(xs)
+        results, operations = added(f, xs)
+        ys = [_separate(y, xs) for y in results]
+    operations = reached(operations, xs)
+    refuse_silent(operations)
 
-    def product(u: tf.Tensor) -> tf.Tensor | None:
-        return _dense(tape.gradient(y, x, output_gradients=u))
+    def product(us: Sequence[tf.Tensor | None]) -> Partials:
+        return _gradient(tape, ys, xs, us)
 
-    return y, product
+    loops = any(operation.type in _LOOPS for operation in operations)
+    return Pullback(ys, product, loops, sample_bytes(operations))
 
 
-def transposed(pull: Product, y: tf.Tensor) -> Product:
-    """``v ↦ (∂f/∂x) v`` from the ``pullback`` of f, without evaluating f again."""
+def transposed(pull: Pullback) -> Product:
+    """``vs ↦ Σ (∂y/∂x) v`` for each y, from the ``pullback`` of f, without evaluating f again.
+
+    Raises:
+        GradientError: an op of the gradient would be left out in silence.
+    """
     with tf.GradientTape(persistent=True) as tape:
-        # Any u will do, since the product is linear in it; it has to be watched before it is used.
-        u = tf.zeros_like(y)
-        tape.watch(u)
-        linear = checked(pull, u)
+        # Any us will do, since the product is linear in them; they have to be watched before they are used.
+        us = [tf.zeros_like(y) for y in pull.ys]
+        tape.watch(us)
+        linear, operations = added(pull.product, us)
+    refuse_silent(reached(operations, us))
 
-    def product(v: tf.Tensor) -> tf.Tensor | None:
-        return None if linear is None else _dense(tape.gradient(linear, u, output_gradients=v))
+    def product(vs: Sequence[tf.Tensor | None]) -> Partials:
+        return _gradient(tape, linear, us, vs)
 
     return product
 
 
-def _separate(y: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+def _gradient(tape: tf.GradientTape, ys: Partials, xs: Tensors, us: Sequence[tf.Tensor | None]) -> Partials:
+    given = [(y, u) for y, u in zip(ys, us, strict=True) if y is not None and u is not None]
+    if not given:
+        return [None] * len(xs)
+    targets, seeds = zip(*given, strict=True)
+    try:
+        return [_dense(g) for g in tape.gradient(list(targets), xs, output_gradients=list(seeds))]
+    except LookupError as error:
+        raise GradientError(
+            "an op on the way has no gradient, or its gradient has none",
+            subject=str(error).rpartition(":")[2].strip().strip("'\"") or None,
+            hint="another op; or the same calculation with a gradient of its own (tf.custom_gradient)",
+        ) from error
+
+
+def _separate(y: tf.Tensor, xs: Tensors) -> tf.Tensor:
     """A function may return its argument itself; the tape then needs a tensor of its own."""
-    return tf.identity(y) if y is x else y
+    return tf.identity(y) if any(y is x for x in xs) else y
 
 
 def _dense(gradient: tf.Tensor | tf.IndexedSlices | None) -> tf.Tensor | None:

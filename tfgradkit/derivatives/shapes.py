@@ -6,9 +6,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..differentiable import TensorFunction, shape_text
-from ..errors import GradientError
-
 Dims = list[Any]
 
 
@@ -35,24 +32,11 @@ def size(sample: Dims) -> Any:
     return count
 
 
-def scalar_valued(f: TensorFunction, x: tf.Tensor, batched: bool, operator: str, name: str) -> TensorFunction:
-    """``f`` with results ``[B]`` (or a scalar, not batched): an axis of size 1 is dropped.
+def is_scalar_sample(y: tf.Tensor, batched: bool) -> bool:
+    """Whether y counts as scalar-valued: no axis, or batched ``[B]`` and ``[B, 1]``."""
+    return split(y, batched)[1] in ([], [1] if batched else [])
 
-    Raises (when traced):
-        GradientError: ``f`` has more than one output a sample.
-    """
 
-    def call(argument: tf.Tensor) -> tf.Tensor:
-        y = f(argument)
-        batch, sample = split(y, batched)
-        if sample not in ([], [1]) or (sample and not batched):
-            raise GradientError(
-                f"{operator} needs a scalar-valued function",
-                subject=name,
-                expected="[B] or [B, 1]" if batched else "a scalar",
-                got=shape_text(y.shape),
-                hint="jacobian for all outputs, vjp for a weighted sum of them, or return the one output you mean",
-            )
-        return tf.reshape(y, batch)
-
-    return call
+def repeated(tensor: tf.Tensor, copies: Any) -> tf.Tensor:
+    """The batch ``copies`` times, one after another."""
+    return tf.tile(tensor, [copies, *[1] * (tensor.shape.rank - 1)])

@@ -3,84 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
 
-from ..derivatives.derivative import Derivative, Options
-from ..derivatives.shapes import split
-from ..differentiable import Differentiable, shape_text
-from ..errors import SignatureError
+from ..derivatives.choices import Options
+from ..derivatives.derivative import Derivative
+from ..derivatives.evaluate import FlatSeed
+from ..derivatives.shapes import dims, split
+from ..differentiable import Differentiable
 from .interface import Entry
 
-
-def with_specs(source: Differentiable, input_specs: Any) -> Differentiable:
-    """``source`` with a known input, every size of it but the batch's.
-
-    Raises:
-        SignatureError: the input's shape isn't known, or not fully.
-    """
-    given = input_specs[0] if isinstance(input_specs, (list, tuple)) and len(input_specs) == 1 else input_specs
-    spec = source.input_spec if given is None else given
-    if not isinstance(spec, tf.TensorSpec):
-        raise SignatureError(
-            "the shape and dtype of the input must be known",
-            subject=source.name,
-            expected="input_specs=tf.TensorSpec([None, 2], tf.float64)"
-            if source.batched
-            else "input_specs=tf.TensorSpec([2], tf.float64)",
-            got="none" if spec is None else repr(spec),
-        )
-    known = source.input_spec
-    if known is not None and (known.dtype != spec.dtype or not known.shape.is_compatible_with(spec.shape)):
-        raise SignatureError(
-            "input_specs does not fit the model",
-            subject=source.name,
-            expected=f"{known.dtype.name} {shape_text(known.shape)}",
-            got=f"{spec.dtype.name} {shape_text(spec.shape)}",
-        )
-    sample = spec.shape[1:] if source.batched else spec.shape
-    if not sample.is_fully_defined():
-        raise SignatureError(
-            "an inner dimension of the input is not fixed",
-            subject=source.name,
-            expected="a fixed size for every axis but the batch's",
-            got=shape_text(spec.shape),
-            hint="build the model with a fixed shape, or give input_specs=tf.TensorSpec([None, 8], tf.float32)",
-        )
-    if not spec.dtype.is_floating:
-        raise SignatureError(
-            "the input is not floating, so nothing can be differentiated by it",
-            subject=source.name,
-            got=spec.dtype.name,
-        )
-    return replace(source, input_spec=tf.TensorSpec([None, *sample] if source.batched else sample, spec.dtype))
+Named = dict[str, tf.Tensor]
 
 
 def derivative_of(source: Differentiable, entry: Entry) -> Derivative:
-    """The operator behind an entry, with the parts that the entry returns."""
-    return Derivative(source, entry.kind, entry.parts, Options())
+    """The operator behind an entry, by all arguments."""
+    assert source.input_specs is not None
+    count = len(source.input_specs)
+    parts = tuple(dict.fromkeys(path[0] for path in entry.parts))
+    return Derivative(source, entry.kind, parts, Options(argnums=0 if count == 1 else tuple(range(count))))
 
 
-def exported(source: Differentiable, entry: Entry) -> Callable[..., dict[str, tf.Tensor]]:
+def by_name(source: Differentiable, entry: Entry) -> Callable[[Named], Named]:
+    """``entry`` from arguments by name to results by name: of a batch, or of one sample where not batched."""
+    derivative = derivative_of(source, entry)
+
+    def results(named: Named) -> Named:
+        flat = [named[port.name] for port in entry.inputs]
+        given, seeds = flat[: len(flat) - entry.seeds], flat[len(flat) - entry.seeds :]
+        arguments = tf.nest.pack_sequence_as(source.input_specs, given)
+        computed = derivative.evaluate(arguments, FlatSeed(seeds) if seeds else None).parts
+        batch = split(given[0], source.batched)[0]
+        return {
+            port.name: _as_port(_at(computed, path), [*batch, *port.shape], port.dtype)
+            for port, path in zip(entry.outputs, entry.parts, strict=True)
+        }
+
+    return results
+
+
+def exported(source: Differentiable, entry: Entry) -> Callable[..., Named]:
     """``entry`` as a function of keyword arguments over a batch: the results by the ports' names.
 
     A function of one sample is differentiated for one sample, and that is mapped over the batch:
     the other way round, the map would replace ops that have a gradient of their own.
     """
-    derivative = derivative_of(source, entry)
+    results = by_name(source, entry)
 
-    def results(arguments: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
-        computed = derivative.compute(*arguments)
-        batch = split(arguments[0], source.batched)[0]
-        named = zip(entry.outputs, entry.parts, strict=True)
-        # Scalar-valued operators drop the 1 of [B, 1]; the exported value keeps it.
-        return {port.name: tf.reshape(computed[part], [*batch, *port.shape]) for port, part in named}
-
-    def call(**named: tf.Tensor) -> dict[str, tf.Tensor]:
-        arguments = tuple(named[port.name] for port in entry.inputs)
-        return results(arguments) if source.batched else tf.vectorized_map(results, arguments)
+    def call(**named: tf.Tensor) -> Named:
+        count = next(iter(named.values())).shape[0]
+        if count is not None:
+            return results(named) if source.batched else tf.vectorized_map(results, named)
+        # Vectorized loops divide by the batch size: an empty batch runs as one sample, dropped again.
+        size = tf.shape(next(iter(named.values())))[0]
+        filled = {name: _at_least_one_row(tensor, size) for name, tensor in named.items()}
+        computed = results(filled) if source.batched else tf.vectorized_map(results, filled)
+        return {name: tensor[:size] for name, tensor in computed.items()}
 
     return call
 
@@ -88,3 +67,20 @@ def exported(source: Differentiable, entry: Entry) -> Callable[..., dict[str, tf
 def argument_specs(entry: Entry, batch: int | None) -> dict[str, tf.TensorSpec]:
     """The specs of an entry's arguments for a batch size."""
     return {p.name: tf.TensorSpec([batch, *p.shape], p.dtype, name=p.name) for p in entry.inputs}
+
+
+def _at(parts: Any, path: tuple[Any, ...]) -> tf.Tensor:
+    for step in path:
+        parts = parts[step]
+    return parts
+
+
+def _as_port(tensor: tf.Tensor, shape: list[Any], dtype: str) -> tf.Tensor:
+    """Scalar-valued operators drop the 1 of [B, 1]; the exported value keeps it."""
+    return tf.cast(tf.reshape(tensor, shape), dtype)
+
+
+def _at_least_one_row(tensor: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    filled = tf.concat([tensor, tf.ones([tf.maximum(1 - count, 0), *dims(tensor)[1:]], tensor.dtype)], 0)
+    filled.set_shape(tensor.shape)
+    return filled

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import keyword
 import math
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import ExportError, SignatureError
 
@@ -18,7 +21,7 @@ class Kind:
     Attributes:
         comment: what a header says of it.
         seed: what it takes beside x.
-        results: what it returns beside y: the operator's part, and of what its shape is made.
+        results: what it returns beside y: the operator's part, and of what its blocks' shapes are made.
         scalar_only: whether it exists for one output alone.
     """
 
@@ -39,7 +42,6 @@ KINDS = {
         "The model, whose output is one number, and its Hessian times tangents.", "tangents", (("hvp", "x"),), True
     ),
 }
-_SEED_SHAPES = {"output_gradients": "y", "tangents": "x"}
 _C_WORDS = {
     *("auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern"),
     *("float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed"),
@@ -136,36 +138,75 @@ class Port:
 
 @dataclass(frozen=True)
 class Entry:
-    """One exported function; ``parts`` names the operator's part behind each output."""
+    """One exported function.
+
+    Attributes:
+        inputs: the model's, then the seeds.
+        outputs: the model's, then the derivatives' blocks.
+        parts: where each output is found among the operator's parts: a name, then positions.
+        seeds: how many of the inputs are seeds.
+    """
 
     kind: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
-    parts: tuple[str, ...]
+    parts: tuple[tuple[Any, ...], ...]
+    seeds: int = 0
 
 
-def entry(kind: str, x: Port, y: Port) -> Entry:
-    """The function of ``kind`` for a model from x to y.
+def entry(kind: str, xs: Sequence[Port], ys: Sequence[Port]) -> Entry:
+    """The function of ``kind`` for a model from xs to ys.
 
     Raises:
         SignatureError: the kind is for one output, and there are more.
     """
-    rule, scalar = KINDS[kind], y.shape in ((), (1,))
-    if rule.scalar_only and not scalar:
+    rule = KINDS[kind]
+    if rule.scalar_only and not (len(ys) == 1 and _is_scalar(ys[0])):
         raise SignatureError(
             f"{kind} needs a model with one output",
-            expected="an output of one number",
-            got=list(y.shape),
+            expected="one output of one number",
+            got=", ".join(f"{y.name} {list(y.shape)}" for y in ys),
             hint="jacobian for all outputs, vjp for a weighted sum of them",
         )
-    # As for the operators, an output of one number has no axis in a Hessian.
-    shapes = {"x": x.shape, "y": y.shape} | ({"y": ()} if scalar and kind == "hessian" else {})
-    seed = () if rule.seed is None else (Port(rule.seed, shapes[_SEED_SHAPES[rule.seed]], y.dtype),)
-    results = [
-        Port(_result_name(part, kind, scalar), sum((shapes[s] for s in made_of), ()), y.dtype)
-        for part, made_of in rule.results
-    ]
-    return Entry(kind, (x, *seed), (y, *results), ("value", *(part for part, _ in rule.results)))
+    seeded = {"output_gradients": ys, "tangents": xs, None: ()}[rule.seed]
+    seeds = [Port(_one_of(rule.seed, port, seeded), port.shape, port.dtype) for port in seeded]
+    blocks = [block for part, made_of in rule.results for block in _blocks(kind, part, made_of, xs, ys)]
+    outputs = (*ys, *(port for port, _ in blocks))
+    parts = (*(("value", i) for i in range(len(ys))), *(path for _, path in blocks))
+    return Entry(kind, (*xs, *seeds), outputs, parts, len(seeds))
+
+
+def _is_scalar(y: Port) -> bool:
+    return y.shape in ((), (1,))
+
+
+def _blocks(
+    kind: str, part: str, made_of: str, xs: Sequence[Port], ys: Sequence[Port]
+) -> Iterator[tuple[Port, tuple[Any, ...]]]:
+    """The blocks of a part, outputs outside: for each the port, and where it is found."""
+    ranges = [ys if letter == "y" else xs for letter in made_of]
+    for path in itertools.product(*(range(len(ports)) for ports in ranges)):
+        chosen = [ports[i] for ports, i in zip(ranges, path, strict=True)]
+        # As for the operators, an output of one number has no axis in a Hessian.
+        shapes = [
+            () if kind == "hessian" and letter == "y" and _is_scalar(p) else p.shape
+            for letter, p in zip(made_of, chosen, strict=True)
+        ]
+        several = len(xs) > 1 or len(ys) > 1
+        name = _block_name(kind, part, made_of, chosen) if several else _result_name(part, kind, _is_scalar(ys[0]))
+        yield Port(name, sum(shapes, ()), chosen[0].dtype), (part, *path)
+
+
+def _block_name(kind: str, part: str, made_of: str, chosen: Sequence[Port]) -> str:
+    """``d_y_d_x`` for one of several blocks, ``d2_y_d_x_d_x`` for a second derivative, ``vjp_x`` for a product."""
+    if made_of in ("x", "y"):
+        return f"{part}_{chosen[0].name}"
+    order = "d" if len(chosen) == 2 else f"d{len(chosen) - 1}"
+    return "_".join([order, chosen[0].name, *(f"d_{port.name}" for port in chosen[1:])])
+
+
+def _one_of(role: str | None, port: Port, ports: Sequence[Port]) -> str:
+    return f"{role}" if len(ports) == 1 else f"{role}_{port.name}"
 
 
 def _result_name(part: str, kind: str, scalar: bool) -> str:
@@ -217,12 +258,13 @@ def check_name(name: str, role: str = "name") -> str:
             f"the {role} is no identifier",
             expected="a letter, then letters, digits and _; no keyword of C or Python",
             got=repr(name),
-            hint=f"for example {_proposal(name)!r}",
+            hint=f"for example {identifier(name)!r}",
         )
     return name
 
 
-def _proposal(name: str) -> str:
-    ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    cleaned = re.sub(r"[^A-Za-z0-9_]+", "_", ascii_only).strip("_0123456789") or "model"
+def identifier(text: str) -> str:
+    """``text`` made an identifier: without accents, anything else but letters, digits and _ a _; never a keyword."""
+    ascii_only = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    cleaned = re.sub(r"[^A-Za-z0-9_]+", "_", ascii_only).lstrip("_0123456789").rstrip("_") or "model"
     return f"{cleaned}_" if cleaned in _C_WORDS or keyword.iskeyword(cleaned) else cleaned

@@ -20,7 +20,7 @@ from .driver import Compiled
 from .entries import describe
 from .folder import output_folder
 from .freeze import FrozenGraph, freeze
-from .functions import argument_specs, exported, with_specs
+from .functions import argument_specs, exported
 from .header import read_header
 from .host import host_target
 from .interface import Entry, check_kinds, check_library_name
@@ -28,6 +28,7 @@ from .library import MARKER, Parts, write_library
 from .objects import read_constants
 from .points import check_ranges, record
 from .program import Program
+from .specs import with_specs
 from .tfcompile import compile_jobs, prepare
 from .toolchain import working_toolchain
 from .versions import require_tensorflow
@@ -56,13 +57,13 @@ def export_native(
     """Writes a C library of the model and its derivatives that needs no TensorFlow.
 
     Args:
-        fn: a Keras model or layer, or a function with ``input_specs``; one input, one output.
+        fn: a Keras model or layer, or a function with ``input_specs``; any number of inputs and outputs.
         path: the folder to write; must not exist or be empty.
         name: prefix of the C functions and of the files.
         derivatives: of "jacobian", "vjp", "jvp", "gradient", "hessian", "hvp"; "value" is always there.
         targets: ("host",): code for this machine.
-        input_specs: ``tf.TensorSpec`` of the input where the function has none of its own.
-        input_names, output_names: one name each, in place of "x" and "y".
+        input_specs: ``tf.TensorSpec``s of the inputs where the function has none of its own.
+        input_names, output_names: a name for each, in place of "x" and "y" or the model's own.
         ranges: ``{"x": (low, high)}``; the library reports inputs outside, and is tested inside.
         variables: weights to keep changeable; none yet.
         overwrite: replace an earlier export in ``path``.
@@ -85,7 +86,7 @@ def export_native(
         source = with_specs(resolve(fn), input_specs)
         entries = describe(source, kinds, input_names, output_names)
         _check_dtypes(source, entries[0])
-        bounds = check_ranges(ranges, entries[0].inputs[0])
+        bounds = check_ranges(ranges, entries[0].inputs)
         functions = _compile(source, entries, name, Path(work), progress)
         weights = _weights_hash(resolve(fn))  # again: a model may have been built by the tracing
         progress("recording test points")

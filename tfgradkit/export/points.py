@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
-from ..derivatives.derivative import SEED_NAMES, Derivative
 from ..differentiable import Differentiable
 from ..errors import ExportError, SignatureError
-from .functions import derivative_of
+from .functions import by_name
 from .interface import Entry, Port
 
 Range = tuple[np.ndarray, np.ndarray]
 
 
-def check_ranges(ranges: Mapping[str, Any] | None, x: Port) -> dict[str, Range]:
+def check_ranges(ranges: Mapping[str, Any] | None, xs: Sequence[Port]) -> dict[str, Range]:
     """``{name: (low, high)}`` with both broadcast to one point of the input.
 
     Raises:
         SignatureError: an unknown input, a wrong shape, or bounds that are no finite range of its dtype.
     """
-    return {name: _range(name, bounds, x) for name, bounds in (ranges or {}).items()}
+    ports = {x.name: x for x in xs}
+    for name in ranges or {}:
+        if name not in ports:
+            raise SignatureError("a range is given for an unknown input", expected=" | ".join(ports), got=name)
+    return {name: _range(name, bounds, ports[name]) for name, bounds in (ranges or {}).items()}
 
 
 def _range(name: str, bounds: Any, x: Port) -> Range:
-    if name != x.name:
-        raise SignatureError("a range is given for an unknown input", expected=x.name, got=name)
     expected = f"(low, high), each of shape {list(x.shape)} or a number"
     try:
         low, high = (np.broadcast_to(np.asarray(bound, np.float64), x.shape) for bound in bounds)
@@ -52,23 +54,19 @@ def record(
 ) -> dict[str, np.ndarray]:
     """``count`` points and the answers of every entry there, by port name, the point first.
 
-    Points are uniform in the range of x where it has one, else standard normal. Points where an
+    Points are uniform in the range of an input where it has one, else standard normal. Points where an
     answer is not finite are replaced by others.
 
     Raises:
         ExportError: no point has finite answers.
     """
     generator = np.random.default_rng(0)
-    x = entries[0].inputs[0]
-    shape = (count, *x.shape)
-    drawn = generator.uniform(*ranges[x.name], shape) if x.name in ranges else generator.standard_normal(shape)
-    vectors: dict[str, np.ndarray] = {x.name: drawn.astype(x.dtype)}
+    vectors: dict[str, np.ndarray] = {}
     for entry in entries:
-        for seed in entry.inputs[1:]:
+        for port in entry.inputs:
             # Two kinds may share a seed; the answers of the first belong to it, too.
-            if seed.name in vectors:
-                continue
-            vectors[seed.name] = generator.standard_normal((count, *seed.shape)).astype(seed.dtype)
+            if port.name not in vectors:
+                vectors[port.name] = _drawn(port, ranges, generator, count)
         vectors.update(_answers(source, entry, vectors))
     finite = np.all([np.isfinite(v).reshape(count, -1).all(axis=1) for v in vectors.values()], axis=0)
     if not finite.any():
@@ -84,20 +82,20 @@ def record(
     return {name: np.resize(array[finite], array.shape) for name, array in vectors.items()}
 
 
+def _drawn(port: Port, ranges: dict[str, Range], generator: np.random.Generator, count: int) -> np.ndarray:
+    shape = (count, *port.shape)
+    known = port.name in ranges
+    return (generator.uniform(*ranges[port.name], shape) if known else generator.standard_normal(shape)).astype(
+        port.dtype
+    )
+
+
 def _answers(source: Differentiable, entry: Entry, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What the operators say: for a function of one sample, a call a point."""
-    derivative = derivative_of(source, entry)
-    arguments = [vectors[port.name] for port in entry.inputs]
+    function = tf.function(by_name(source, entry), autograph=False)
+    arguments = {port.name: tf.constant(vectors[port.name]) for port in entry.inputs}
     if source.batched:
-        results = _call(derivative, arguments)
-    else:
-        rows = [_call(derivative, list(row)) for row in zip(*arguments, strict=True)]
-        results = tuple(np.stack(column) for column in zip(*rows, strict=True))
-    named = zip(entry.outputs, results, strict=True)
-    return {port.name: np.reshape(result, (len(arguments[0]), *port.shape)) for port, result in named}
-
-
-def _call(derivative: Derivative, arguments: list[np.ndarray]) -> tuple[np.ndarray, ...]:
-    seed = {SEED_NAMES[derivative.operator]: arguments[1]} if len(arguments) > 1 else {}
-    results = derivative(arguments[0], **seed)
-    return tuple(r.numpy() for r in (results if isinstance(results, tuple) else (results,)))
+        return {name: result.numpy() for name, result in function(arguments).items()}
+    count = len(next(iter(arguments.values())))
+    rows = [function({name: array[row] for name, array in arguments.items()}) for row in range(count)]
+    return {port.name: np.stack([row[port.name].numpy() for row in rows]) for port in entry.outputs}

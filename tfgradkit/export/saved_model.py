@@ -13,8 +13,9 @@ from ..errors import ExportError, SignatureError
 from ..sources.resolve import resolve
 from .entries import describe
 from .folder import output_folder
-from .functions import argument_specs, exported, with_specs
+from .functions import argument_specs, exported
 from .interface import check_kinds
+from .specs import with_specs
 
 MARKER = "saved_model.pb"
 
@@ -38,12 +39,12 @@ def export_saved_model(
     TensorFlow Serving, ``saved_model_cli run`` and TensorFlow's C API load it.
 
     Args:
-        fn: a Keras model or layer, or a function with ``input_specs``; one input, one output.
+        fn: a Keras model or layer, or a function with ``input_specs``; any number of inputs and outputs.
         path: the folder to write; must not exist or be empty.
         derivatives: of "jacobian", "vjp", "jvp", "gradient", "hessian", "hvp"; "value" is always there.
         batch: a fixed batch size; None for any.
-        input_specs: ``tf.TensorSpec`` of the input where the function has none of its own.
-        input_names, output_names: one name each, in place of "x" and "y".
+        input_specs: ``tf.TensorSpec``s of the inputs where the function has none of its own.
+        input_names, output_names: a name for each, in place of "x" and "y" or the model's own.
         overwrite: replace an earlier export in ``path``.
         progress: is told each step's name.
 

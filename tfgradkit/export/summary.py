@@ -9,14 +9,16 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..differentiable import Differentiable, shape_text
+from ..arguments import shape_text
+from ..differentiable import Differentiable
 from ..errors import TfGradKitError, UnsupportedModelError
 from ..sources.resolve import resolve
 from .audit import audit_native
 from .entries import describe
 from .freeze import freeze
-from .functions import argument_specs, exported, with_specs
-from .interface import KINDS, Entry
+from .functions import argument_specs, exported
+from .interface import KINDS, Entry, Port
+from .specs import with_specs
 
 
 @dataclass(frozen=True)
@@ -44,19 +46,24 @@ def summarize(fn: Any, *, input_specs: Any = None) -> Summary:
         SourceError, SignatureError: it can't be used as a function of one tensor.
     """
     source = with_specs(resolve(fn), input_specs)
-    spec = source.input_spec
-    assert spec is not None
-    function = tf.function(source.call, autograph=False).get_concrete_function(spec)
-    y = function.structured_outputs
+    assert source.input_specs is not None
+    value = describe(source, ("value",))[0]
+    function = tf.function(source.call, autograph=False).get_concrete_function(*source.input_specs)
     exports = {kind: (_answer(_trace, source, kind), _answer(_audit, source, kind)) for kind in KINDS}
     return Summary(
         name=source.name,
-        input=f"{spec.dtype.name} {shape_text(spec.shape)}",
-        output=f"{y.dtype.name} {shape_text(y.shape)}",
+        input=_ports(value.inputs, source.batched),
+        output=_ports(value.outputs, source.batched),
         parameters=sum(int(tf.size(v)) for v in source.variables),
         ops=tuple(Counter(_ops(function.graph)).most_common()),
         exports=exports,
     )
+
+
+def _ports(ports: tuple[Port, ...], batched: bool) -> str:
+    """dtype and shape of each, with its name where there are several."""
+    texts = [f"{p.dtype} {shape_text(tf.TensorShape([None, *p.shape] if batched else p.shape))}" for p in ports]
+    return texts[0] if len(ports) == 1 else ", ".join(f"{p.name} {t}" for p, t in zip(ports, texts, strict=True))
 
 
 def _ops(graph: Any) -> list[str]:

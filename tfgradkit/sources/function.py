@@ -8,25 +8,25 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..differentiable import Differentiable, shape_text
+from ..arguments import shape_text
+from ..differentiable import Differentiable
 from ..errors import SignatureError
 
 
 def from_function(fn: Callable[..., Any], *, batched: bool | None) -> Differentiable:
-    """A function of one tensor; a single sample unless ``batched`` says otherwise."""
+    """A function of tensors; of a single sample unless ``batched`` says otherwise."""
     name = getattr(fn, "__name__", type(fn).__name__)
     # tf.function brings AutoGraph: an `if` on a tensor in the user's code works in a trace.
     traced = tf.function(fn) if _has_statements(fn) else fn
-
-    def call(x: tf.Tensor) -> tf.Tensor:
-        return single_tensor(traced(x), name)
-
+    module = fn if isinstance(fn, tf.Module) else None
     return Differentiable(
-        call=call,
+        call=traced,
         name=name,
         batched=bool(batched),
-        input_spec=_declared_spec(fn),
-        variables=tuple(getattr(fn, "variables", ())) if isinstance(fn, tf.Module) else (),
+        input_specs=_declared_specs(fn),
+        variables=tuple(module.variables) if module else (),
+        trainable=lambda: tuple(module.trainable_variables) if module else (),
+        argument_names=_argument_names(fn),
     )
 
 
@@ -34,40 +34,48 @@ def _has_statements(fn: Any) -> bool:
     return (inspect.isfunction(fn) or inspect.ismethod(fn)) and fn.__name__ != "<lambda>"
 
 
-def single_tensor(y: Any, name: str) -> tf.Tensor:
-    """``y`` as one floating tensor, or an error that says what came."""
-    if isinstance(y, (list, tuple)) and len(y) == 1:
-        y = y[0]
-    if isinstance(y, (dict, list, tuple)) or y is None:
+def floating_results(y: Any, name: str) -> list[tf.Tensor]:
+    """The leaves of ``y`` as floating tensors, or an error that says what came."""
+    return [_floating(leaf, name) for leaf in tf.nest.flatten(y)]
+
+
+def _floating(y: Any, name: str) -> tf.Tensor:
+    if y is None:
         raise SignatureError(
-            "the function must return one tensor",
-            subject=name,
-            expected="one tensor",
-            got=_describe(y),
-            hint="return one of them, or tf.concat / tf.stack them",
+            "the function's result holds no tensor", subject=name, got="None", hint="is a return statement missing?"
         )
-    y = tf.convert_to_tensor(y)
+    try:
+        y = tf.convert_to_tensor(y)
+    except (TypeError, ValueError) as error:
+        raise SignatureError(
+            "the function's result can't be made a tensor",
+            subject=name,
+            expected="tensors, in any structure of dicts, lists and tuples",
+            got=type(y).__name__,
+            hint=str(error).split("\n", 1)[0],
+        ) from error
     if not (y.dtype.is_floating or y.dtype.is_complex):
         raise SignatureError(
             "the function's result is not floating, so it has no derivative",
             subject=name,
             expected="a floating result",
             got=f"{y.dtype.name} {shape_text(y.shape)}",
-            hint="return the value before argmax, round or the cast to integers",
+            hint="return the value before argmax, round or the cast to integers; or as aux, with has_aux=True",
         )
     return y
 
 
-def _describe(y: Any) -> str:
-    if y is None:
-        return "None (is a return statement missing?)"
-    keys = f" with keys {sorted(map(str, y))}" if isinstance(y, dict) else f" of {len(y)}"
-    return f"a {type(y).__name__}{keys}"
+def _declared_specs(fn: Any) -> tuple[Any, ...] | None:
+    """The specs of a ``tf.function`` with an ``input_signature``, where they are all tensors."""
+    signature = getattr(fn, "input_signature", None) or ()
+    known = all(isinstance(spec, tf.TensorSpec) for spec in tf.nest.flatten(list(signature)))
+    return tuple(signature) if signature and known else None
 
 
-def _declared_spec(fn: Any) -> tf.TensorSpec | None:
-    """The only spec of a ``tf.function`` with an ``input_signature``, where there is one."""
-    signature = getattr(fn, "input_signature", None)
-    if signature and len(signature) == 1 and isinstance(signature[0], tf.TensorSpec):
-        return signature[0]
-    return None
+def _argument_names(fn: Any) -> tuple[str, ...]:
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    try:
+        parameters = inspect.signature(getattr(fn, "python_function", fn)).parameters.values()
+    except (TypeError, ValueError):
+        return ()
+    return tuple(p.name for p in parameters if p.kind in positional and p.name != "self")

@@ -7,9 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..differentiable import Differentiable, shape_text
+from ..arguments import structure_text
+from ..differentiable import Differentiable
 from ..errors import SignatureError
-from .function import single_tensor
 
 
 def is_keras(fn: Any) -> bool:
@@ -20,24 +20,36 @@ def is_keras(fn: Any) -> bool:
 
 
 def from_keras(model: Any, *, batched: bool | None, training: bool) -> Differentiable:
-    """A model or layer of one input and one output, batched unless told otherwise."""
+    """A model or layer, batched unless told otherwise. It takes one nest of its inputs, or them one by one."""
     spec = _input_spec(model)
-    wants_batch = True if batched is None else batched
 
-    def call(x: tf.Tensor) -> tf.Tensor:
-        return single_tensor(_called(model, x, training), model.name)
+    def call(*arguments: Any) -> Any:
+        x = arguments[0] if len(arguments) == 1 else tf.nest.pack_sequence_as(spec, arguments)
+        y = _called(model, x, training)
+        # outputs=[y] is how many write a model of one output.
+        return y[0] if isinstance(y, (list, tuple)) and len(y) == 1 else y
 
     return Differentiable(
         call=call,
         name=model.name,
-        batched=wants_batch,
-        input_spec=spec,
+        batched=True if batched is None else batched,
+        input_specs=None if spec is None else (spec,),
         variables=tuple(_tf_variable(v) for v in model.variables),
-        layer_names=tuple(layer.name for layer in _flat_layers(model)),
+        trainable=lambda: tuple(_tf_variable(v) for v in model.trainable_variables),
+        layer_names=tuple(layer.name for layer in flat_layers(model)),
+        input_names=_names(getattr(model, "inputs", None), spec),
+        output_names=_output_names(model),
+        model=model,
     )
 
 
-def _called(model: Any, x: tf.Tensor, training: bool) -> Any:
+def flat_layers(model: Any) -> list[Any]:
+    """All layers inside, those of models in the model, too."""
+    flatten = getattr(model, "_flatten_layers", None)
+    return list(flatten(include_self=False)) if flatten else []
+
+
+def _called(model: Any, x: Any, training: bool) -> Any:
     try:
         return model(x, training=training)
     except ValueError as error:
@@ -45,7 +57,7 @@ def _called(model: Any, x: tf.Tensor, training: bool) -> Any:
         if told is None:
             raise
         raise SignatureError(
-            "x does not fit the model", subject=model.name, expected=_COLOURS.sub("", told), got=shape_text(x.shape)
+            "x does not fit the model", subject=model.name, expected=_COLOURS.sub("", told), got=structure_text(x)
         ) from error
 
 
@@ -54,19 +66,29 @@ _REFUSED = re.compile("incompatible with the layer|Invalid input shape|incompati
 _COLOURS = re.compile("\x1b\\[[0-9;]*m")
 
 
-def _input_spec(model: Any) -> tf.TensorSpec | None:
-    inputs = getattr(model, "inputs", None)
-    if not inputs:
+def _input_spec(model: Any) -> Any:
+    """The nest of what a model takes; one spec for a model of one input."""
+    if not getattr(model, "inputs", None):
         return None if not getattr(model, "built", False) else _layer_spec(model)
-    if len(inputs) != 1:
-        raise SignatureError(
-            "the model must have one input",
-            subject=model.name,
-            expected="one input",
-            got=f"{len(inputs)}: {[i.name for i in inputs]}",
-            hint="concatenate the inputs inside the model, or fix the others in a function of one input",
-        )
-    return tf.TensorSpec(inputs[0].shape, inputs[0].dtype)
+    inputs = getattr(model, "_inputs_struct", None)
+    inputs = list(model.inputs) if inputs is None else inputs
+    specs = tf.nest.map_structure(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), inputs)
+    return specs[0] if isinstance(specs, (list, tuple)) and len(specs) == 1 else specs
+
+
+def _names(tensors: Any, spec: Any) -> tuple[str, ...]:
+    """Names of the inputs by ``tf.nest``'s order: the keys of a dict, else those of the layers."""
+    if not tensors or isinstance(spec, tf.TensorSpec):
+        return ()
+    return tuple(sorted(spec)) if isinstance(spec, dict) else tuple(tensor.name for tensor in tensors)
+
+
+def _output_names(model: Any) -> tuple[str, ...]:
+    outputs = getattr(model, "_outputs_struct", None)
+    if isinstance(outputs, dict):
+        return tuple(sorted(outputs))
+    names = getattr(model, "output_names", None) if isinstance(outputs, (list, tuple)) else None
+    return tuple(names) if names and len(names) > 1 else ()
 
 
 def _layer_spec(layer: Any) -> tf.TensorSpec | None:
@@ -82,11 +104,6 @@ def _layer_spec(layer: Any) -> tf.TensorSpec | None:
     for axis, size in (spec.axes or {}).items():
         shape[axis] = size
     return tf.TensorSpec(shape, layer.compute_dtype)
-
-
-def _flat_layers(model: Any) -> list[Any]:
-    flatten = getattr(model, "_flatten_layers", None)
-    return list(flatten(include_self=False)) if flatten else []
 
 
 def _tf_variable(variable: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A signature of a SavedModel as a function of one tensor."""
+"""A signature of a SavedModel as a function: of one tensor, or of a dict of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def from_saved_model(folder: Path, signature: str | None) -> Differentiable:
 
     Raises:
         ModelFileError: no SavedModel there, or not one that can be loaded.
-        SignatureError: no such signature, or not one input and one output.
+        SignatureError: no such signature.
     """
     if not (folder / "saved_model.pb").is_file():
         raise ModelFileError(
@@ -34,21 +34,31 @@ def from_saved_model(folder: Path, signature: str | None) -> Differentiable:
         ) from error
     key = _key(loaded.signatures, signature, folder)
     function = loaded.signatures[key]
-    arguments = function.structured_input_signature[1]
-    if len(arguments) != 1 or len(function.structured_outputs) != 1:
-        raise SignatureError(
-            "the signature must have one input and one output", subject=f"{folder}, {key}",
-            got=f"inputs {sorted(arguments)}, outputs {sorted(function.structured_outputs)}",
-        )  # fmt: skip
-    ((name, spec),) = arguments.items()
-    (output,) = function.structured_outputs
+    inputs = dict(function.structured_input_signature[1])
+    outputs = sorted(function.structured_outputs)
+    single = len(inputs) == 1
 
-    def call(x: tf.Tensor) -> tf.Tensor:
+    def call(*arguments: Any) -> Any:
+        given = arguments[0] if len(arguments) == 1 else dict(zip(sorted(inputs), arguments, strict=True))
         # Through `loaded`: its variables live as long as it does.
-        return loaded.signatures[key](**{name: x})[output]
+        results = loaded.signatures[key](**({next(iter(inputs)): given} if single else given))
+        return results[outputs[0]] if len(outputs) == 1 else dict(results)
 
-    batched = spec.shape.rank is not None and spec.shape.rank > 0 and spec.shape[0] is None
-    return Differentiable(call, folder.name, batched, tf.TensorSpec(spec.shape, spec.dtype), tuple(function.variables))
+    specs = {name: tf.TensorSpec(spec.shape, spec.dtype) for name, spec in inputs.items()}
+    return Differentiable(
+        call=call,
+        name=folder.name,
+        batched=bool(specs) and all(_starts_unknown(spec) for spec in specs.values()),
+        input_specs=(next(iter(specs.values())) if single else specs,),
+        variables=tuple(function.variables),
+        trainable=lambda: tuple(function.trainable_variables),
+        input_names=() if single else tuple(sorted(inputs)),
+        output_names=() if len(outputs) == 1 else tuple(outputs),
+    )
+
+
+def _starts_unknown(spec: tf.TensorSpec) -> bool:
+    return spec.shape.rank is not None and spec.shape.rank > 0 and spec.shape[0] is None
 
 
 def _key(signatures: Mapping[str, Any], wanted: str | None, folder: Path) -> str:

@@ -1,0 +1,140 @@
+"""From what a caller passes to tensors: any nest of arrays, numbers and tensors, for every argument.
+
+A list of Python numbers, or of such lists, is an array. Every other list, tuple or dict is a
+structure (``tf.nest``). Where the specs of an argument are known, they decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from .errors import SignatureError
+
+_NUMBERS = (bool, int, float, complex)
+
+
+def as_floating(x: Any, role: str, dtype: tf.DType | None, *, wide: bool = False) -> tf.Tensor:
+    """``x`` as a tensor of ``dtype`` (its own, if None); integers are refused.
+
+    Python numbers are float64 on their way to a known ``dtype``, or with ``wide``: TensorFlow
+    would make them float32 first, and lose half of their digits.
+    """
+    try:
+        tensor = tf.convert_to_tensor(_exact(x) if wide or dtype is not None else x)
+    except (TypeError, ValueError) as error:
+        raise SignatureError(
+            f"{role} can't be made a tensor",
+            expected="a tensor, a NumPy array, or nested lists of numbers",
+            got=type(x).__name__,
+            hint=str(error).split("\n", 1)[0],
+        ) from error
+    if not (tensor.dtype.is_floating or tensor.dtype.is_complex):
+        raise SignatureError(
+            f"{role} is not floating, so nothing can be differentiated by it",
+            expected="float16, bfloat16, float32, float64 or complex",
+            got=tensor.dtype.name,
+            hint=f"pass tf.cast({role}, tf.float32); of an embedding, differentiate by the embedded vectors; "
+            "argnums= leaves an argument out",
+        )
+    if dtype is None or dtype == tensor.dtype:
+        return tensor
+    if not dtype.is_floating:
+        raise SignatureError(
+            "the function takes integers, so nothing can be differentiated by them",
+            expected="a floating input",
+            got=dtype.name,
+            hint="differentiate the part of the model behind the embedding or the cast: "
+            'wrt="layer:NAME", or argnums= for another argument',
+        )
+    return tf.cast(tensor, dtype)
+
+
+def as_constant(x: Any, dtype: tf.DType | None, like: tf.DType | None) -> Any:
+    """An argument that is not differentiated.
+
+    Arrays are tensors, and Python floats, too, of the dtype ``like`` that the others have; what is
+    no number, and Python integers, stay as they are: a trace is made for each value.
+    """
+    if x is None or isinstance(x, (str, bool)) or callable(x) or (type(x) is int and dtype is None):
+        return x
+    try:
+        return tf.convert_to_tensor(_exact(x), dtype or (like if isinstance(x, float) else None))
+    except (TypeError, ValueError):
+        return x if dtype is None else tf.cast(tf.convert_to_tensor(x), dtype)
+
+
+def map_leaves(convert: Callable[..., Any], given: Any, spec: Any, role: str) -> Any:
+    """``given`` with ``convert(leaf, role, spec)`` for each leaf, along the structure of ``spec`` where there is one.
+
+    Keys of a dict that ``spec`` doesn't have are left out, as Keras does.
+
+    Raises:
+        SignatureError: another structure than that of ``spec``.
+    """
+    if isinstance(spec, tf.TensorSpec) or (spec is None and _is_leaf(given)):
+        return convert(_unwrapped(given) if spec is not None else given, role, spec)
+    wanted = given if spec is None else spec
+    if isinstance(wanted, dict) and isinstance(given, dict) and set(wanted) <= set(given):
+        return type(given)({k: map_leaves(convert, given[k], _at(spec, k), f"{role}[{k!r}]") for k in wanted})
+    if _is_sequence(wanted) and _is_sequence(given) and len(wanted) == len(given):
+        items = [map_leaves(convert, v, _at(spec, i), f"{role}[{i}]") for i, v in enumerate(given)]
+        return type(given)(*items) if hasattr(given, "_fields") else type(given)(items)
+    raise SignatureError(f"{role} has the wrong structure", expected=structure_text(spec), got=structure_text(given))
+
+
+def _is_sequence(x: Any) -> bool:
+    return isinstance(x, (list, tuple))
+
+
+def _is_leaf(x: Any) -> bool:
+    return not isinstance(x, (dict, list, tuple)) or is_numbers(x)
+
+
+def _unwrapped(given: Any) -> Any:
+    """``[array]`` where one array is expected: how Keras' own ``inputs`` come."""
+    single = _is_sequence(given) and len(given) == 1
+    return given[0] if single and isinstance(given[0], (np.ndarray, tf.Tensor, tf.Variable)) else given
+
+
+def _at(spec: Any, key: Any) -> Any:
+    return None if spec is None else spec[key]
+
+
+def is_numbers(x: Any) -> bool:
+    """Whether ``x`` is a Python number or nested lists of such, so an array and no structure."""
+    if isinstance(x, (list, tuple)) and not hasattr(x, "_fields"):
+        return bool(x) and all(is_numbers(item) for item in x)
+    return isinstance(x, (*_NUMBERS, np.generic))
+
+
+def _exact(x: Any) -> Any:
+    return np.asarray(x) if isinstance(x, _NUMBERS) or is_numbers(x) else x
+
+
+def leaves(arguments: Sequence[Any]) -> list[tf.Tensor]:
+    """The tensors among the arguments, in the order of ``tf.nest``."""
+    return [leaf for leaf in tf.nest.flatten(list(arguments)) if isinstance(leaf, (tf.Tensor, tf.Variable))]
+
+
+def structure_text(nest: Any) -> str:
+    """``{'a': [B, 2], 'b': [B]}`` for a nest of specs, arrays or tensors."""
+    if isinstance(nest, dict):
+        return "{" + ", ".join(f"{key!r}: {structure_text(nest[key])}" for key in nest) + "}"
+    if isinstance(nest, (list, tuple)) and not is_numbers(nest):
+        return "(" + ", ".join(structure_text(item) for item in nest) + ("," if len(nest) == 1 else "") + ")"
+    shape = getattr(nest, "shape", None)
+    return type(nest).__name__ if shape is None else shape_text(tf.TensorShape(shape))
+
+
+def shape_text(shape: tf.TensorShape) -> str:
+    """``[B, 2]`` rather than ``(None, 2)``: None is the batch axis where it comes first."""
+    if shape.rank is None:
+        return "any shape"
+    names = [
+        "B" if axis == 0 and size is None else "?" if size is None else str(size) for axis, size in enumerate(shape)
+    ]
+    return f"[{', '.join(names)}]"

@@ -1,0 +1,24 @@
+"""Which operators there are, what seeds they take, and how their parts are laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .first_order import Parts, gradient, jacobian, jvp, value, vjp
+from .point import Point
+from .second_order import hessian, hvp
+
+OPERATORS: dict[str, Callable[[Point], Parts]] = {
+    rule.__name__: rule for rule in (value, jacobian, vjp, jvp, gradient, hessian, hvp)
+}
+SEED_NAMES = {"vjp": "output_gradients", "jvp": "tangents", "hvp": "tangents"}
+# By part: a letter for each level of lists, y the results, x the arguments.
+LAYOUTS = {
+    "value": {"value": "y"},
+    "jacobian": {"value": "y", "jacobian": "yx"},
+    "vjp": {"value": "y", "vjp": "x"},
+    "jvp": {"value": "y", "jvp": "y"},
+    "gradient": {"value": "y", "gradient": "x"},
+    "hessian": {"value": "y", "gradient": "yx", "hessian": "yxx"},
+    "hvp": {"value": "y", "hvp": "x"},
+}

@@ -1,0 +1,198 @@
+"""By what a function is differentiated: some of its arguments, its variables, or a layer's result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import tensorflow as tf
+
+from ..arguments import leaves
+from ..differentiable import Differentiable
+from ..errors import GradientError, SignatureError
+from ..sources.function import floating_results
+from ..sources.layers import PREFIX, find_layer, intermediate, layer_output, substituted
+from .choices import Options
+from .point import PointFunction
+from .primitives import Tensors
+from .shapes import repeated
+
+
+@dataclass
+class Results:
+    """What the function returned beside flat tensors, the first time it was called."""
+
+    structure: Any = None
+    aux: Any = None
+    seen: bool = False
+
+    def keep(self, y: Any, aux: Any) -> None:
+        """Remembers the first call's."""
+        if not self.seen:
+            self.structure, self.aux, self.seen = y, aux, True
+
+
+@dataclass
+class Selection:
+    """A function of flat tensors.
+
+    Attributes:
+        f: from (xs, copies) to ys.
+        xs: where.
+        structure: the nest that xs come from.
+        results: fills up when f is called.
+        variables: whether xs are variables.
+    """
+
+    f: PointFunction
+    xs: Tensors
+    structure: Any
+    results: Results = field(default_factory=Results)
+    variables: bool = False
+
+
+def narrowed(source: Differentiable, options: Options) -> Differentiable:
+    """``source`` with ``of=`` applied."""
+    return source if options.of is None else layer_output(source, options.of)
+
+
+def positions(options: Options, count: int, name: str) -> tuple[int, ...]:
+    """Which of ``count`` arguments have to be floating: those of ``argnums``, from the front.
+
+    Raises:
+        SignatureError: there is no such argument.
+    """
+    picked = tuple(p + count if p < 0 else p for p in options.positions)
+    if any(not 0 <= p < count for p in picked):
+        raise SignatureError(
+            "argnums picks an argument that isn't there",
+            subject=name,
+            expected=f"0 to {count - 1}",
+            got=options.argnums,
+        )
+    return picked
+
+
+def select(source: Differentiable, options: Options, arguments: Sequence[Any]) -> Selection:
+    """The function to differentiate, at ``arguments``.
+
+    Raises:
+        SignatureError: no such argument, layer or variables.
+    """
+    if isinstance(options.wrt, str) and options.wrt == "inputs":
+        return _by_arguments(source, options, arguments)
+    if isinstance(options.wrt, str) and options.wrt.startswith(PREFIX):
+        return _by_layer(source, options, arguments)
+    return _by_variables(source, options, arguments)
+
+
+def _by_arguments(source: Differentiable, options: Options, arguments: Sequence[Any]) -> Selection:
+    picked = positions(options, len(arguments), source.name)
+    structure = tuple(arguments[p] for p in picked) if isinstance(options.argnums, tuple) else arguments[picked[0]]
+    xs = tf.nest.flatten(structure)
+    batch = xs[0].shape[:1] if source.batched and xs else None
+    results = Results()
+
+    def f(flat: Tensors, copies: Any) -> Tensors:
+        packed = tf.nest.pack_sequence_as(structure, flat)
+        chosen = dict(zip(picked, packed if isinstance(options.argnums, tuple) else [packed], strict=True))
+        filled = [chosen[i] if i in chosen else _repeated(a, batch, copies) for i, a in enumerate(arguments)]
+        return called(source, options, filled, results)
+
+    return Selection(f, xs, structure, results)
+
+
+def _by_layer(source: Differentiable, options: Options, arguments: Sequence[Any]) -> Selection:
+    layer = find_layer(source, options.wrt)
+    structure = intermediate(source, layer, tuple(arguments))
+    batch = leaves(arguments)[0].shape[:1] if source.batched else None
+    results = Results()
+
+    def f(flat: Tensors, copies: Any) -> Tensors:
+        filled = [_repeated(a, batch, copies) for a in arguments]
+        y = substituted(source, layer, tuple(filled), tf.nest.pack_sequence_as(structure, flat))
+        return split_aux(y, options, source.name, results)
+
+    return Selection(f, tf.nest.flatten(structure), structure, results)
+
+
+def _by_variables(source: Differentiable, options: Options, arguments: Sequence[Any]) -> Selection:
+    variables = wanted_variables(source, options)
+    structure = variables[0] if is_variable(options.wrt) else list(variables)
+    results = Results()
+    # The function reads the variables itself.
+    return Selection(lambda _, copies: called(source, options, arguments, results), variables, structure, results, True)
+
+
+def is_variable(x: Any) -> bool:
+    """A TensorFlow variable, or a Keras one around it."""
+    return isinstance(x, tf.Variable) or isinstance(getattr(x, "value", None), tf.Variable)
+
+
+def wanted_variables(source: Differentiable, options: Options) -> list[tf.Variable]:
+    """The TensorFlow variables that ``wrt=`` names.
+
+    Raises:
+        SignatureError: it names none.
+    """
+    wrt = options.wrt
+    if isinstance(wrt, str) and wrt == "parameters":
+        found = list(source.trainable())
+        if found:
+            return found
+        raise SignatureError(
+            "the function has no trainable variables that are known",
+            subject=source.name,
+            expected="a Keras model that is built, or a tf.Module with trainable variables",
+            hint="wrt=[variables] names those that the function uses",
+        )
+    given = [wrt] if is_variable(wrt) else list(wrt) if isinstance(wrt, (list, tuple)) else []
+    if not given or not all(is_variable(v) for v in given):
+        raise SignatureError(
+            "no such choice",
+            subject="wrt",
+            expected='"inputs" | "parameters" | "layer:NAME" | a list of variables',
+            got=repr(wrt),
+        )
+    return [v if isinstance(v, tf.Variable) else v.value for v in given]
+
+
+def called(source: Differentiable, options: Options, arguments: Sequence[Any], results: Results) -> Tensors:
+    """The function's results as flat tensors; their structure and the aux are kept in ``results``."""
+    return split_aux(source.call(*arguments), options, source.name, results)
+
+
+def split_aux(y: Any, options: Options, name: str, results: Results) -> Tensors:
+    """The flat tensors of y, without the aux.
+
+    Raises:
+        SignatureError: ``has_aux``, and y is no pair.
+    """
+    aux = None
+    if options.has_aux:
+        if not isinstance(y, (list, tuple)) or len(y) != 2:
+            raise SignatureError(
+                "with has_aux=True the function returns a pair",
+                subject=name,
+                expected="(y, aux)",
+                got=f"a {type(y).__name__}" + (f" of {len(y)}" if isinstance(y, (list, tuple)) else ""),
+            )
+        y, aux = y
+    if not tf.nest.flatten(y):
+        raise GradientError("the function returns nothing", subject=name, got=repr(y))
+    flat = floating_results(y, name)
+    results.keep(y, aux)
+    return flat
+
+
+def _repeated(argument: Any, batch: tf.TensorShape | None, copies: Any) -> Any:
+    """An argument that is not differentiated, where the batch comes several times."""
+    if batch is None or (isinstance(copies, int) and copies == 1):
+        return argument
+
+    def leaf(x: Any) -> Any:
+        whole = isinstance(x, tf.Tensor) and x.shape.rank and x.shape[:1].as_list() == batch.as_list()
+        return repeated(x, copies) if whole else x
+
+    return tf.nest.map_structure(leaf, argument)

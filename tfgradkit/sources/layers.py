@@ -1,0 +1,106 @@
+"""Intermediate results of a Keras model, by the name of the layer that makes them.
+
+While the model is called, the layer's ``call`` is another one, which keeps its result or hands out
+another in its place. So subclassed models and models inside models work like functional ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from ..differentiable import Differentiable
+from ..errors import SignatureError
+from .keras import flat_layers
+
+PREFIX = "layer:"
+
+
+def layer_output(source: Differentiable, name: str) -> Differentiable:
+    """``source`` with the result of a layer in place of its own: ``of="layer:NAME"``."""
+    layer = find_layer(source, name)
+
+    def call(*arguments: Any) -> Any:
+        return intermediate(source, layer, arguments)
+
+    return replace(source, call=call, name=f"{source.name}, layer {layer.name}", output_names=())
+
+
+def intermediate(source: Differentiable, layer: Any, arguments: tuple[Any, ...]) -> Any:
+    """What ``layer`` returns where the model is called with ``arguments``.
+
+    Raises:
+        SignatureError: the layer is not called, or more than once.
+    """
+    kept: list[Any] = []
+
+    def keep(original: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+        kept.append(original(*args, **keywords))
+        return kept[-1]
+
+    with _replaced(layer, keep):
+        source.call(*arguments)
+    _check_once(layer, len(kept), source)
+    return kept[0]
+
+
+def substituted(source: Differentiable, layer: Any, arguments: tuple[Any, ...], result: Any) -> Any:
+    """The model's value at ``arguments``, had ``layer`` returned ``result``."""
+    calls: list[Any] = []
+
+    def instead(original: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+        calls.append(original)
+        return result
+
+    with _replaced(layer, instead):
+        value = source.call(*arguments)
+    _check_once(layer, len(calls), source)
+    return value
+
+
+def find_layer(source: Differentiable, text: str) -> Any:
+    """The layer that ``"layer:NAME"`` names.
+
+    Raises:
+        SignatureError: no Keras model, or no layer of that name in it, or several.
+    """
+    name = text.removeprefix(PREFIX)
+    layers = flat_layers(source.model) if source.model is not None else []
+    found = [layer for layer in layers if layer.name == name]
+    if len(found) != 1 or not text.startswith(PREFIX):
+        raise SignatureError(
+            "no such layer" if not found else "several layers have this name",
+            subject=source.name,
+            expected=" | ".join(f"{PREFIX}{layer.name}" for layer in layers)
+            or "a Keras model, whose layers have names",
+            got=text,
+        )
+    return found[0]
+
+
+@contextmanager
+def _replaced(layer: Any, call: Callable[..., Any]) -> Iterator[None]:
+    original, own = layer.call, "call" in vars(layer)
+
+    def replacement(*args: Any, **keywords: Any) -> Any:
+        return call(original, *args, **keywords)
+
+    # Not through Keras' own __setattr__, which tracks what is assigned.
+    object.__setattr__(layer, "call", replacement)
+    try:
+        yield
+    finally:
+        object.__setattr__(layer, "call", original) if own else object.__delattr__(layer, "call")
+
+
+def _check_once(layer: Any, calls: int, source: Differentiable) -> None:
+    if calls != 1:
+        raise SignatureError(
+            "the layer is not called once" if calls else "the layer is not called at all",
+            subject=f"{source.name}, layer {layer.name}",
+            expected="one call",
+            got=f"{calls} calls",
+            hint="name another layer; of a shared layer it is not clear which result is meant" if calls else None,
+        )
