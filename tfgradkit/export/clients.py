@@ -8,26 +8,19 @@ from typing import Any
 from ..artifact import ABI_VERSION
 from .fortran import fold, fortran_names
 from .interface import KINDS, Entry, Port
-from .rendering import render
+from .rendering import render, template
 
 # Names in the Fortran module that an argument, or the module itself, must not hide.
-_FORTRAN_TAKEN = frozenset(
-    "n workspace code aligned copied strlen iso_c_binding c_associated c_char c_double c_f_pointer c_float c_int "
-    "c_int8_t c_int64_t c_intptr_t c_loc c_null_ptr c_ptr c_size_t c_strlen metadata_address status_text_address".split()
-)
+_FORTRAN_TAKEN = {
+    *("n", "workspace", "code", "aligned", "copied", "strlen", "metadata_address", "status_text_address"),
+    *("iso_c_binding", "c_associated", "c_char", "c_double", "c_f_pointer", "c_float", "c_int", "c_int8_t"),
+    *("c_int64_t", "c_intptr_t", "c_loc", "c_null_ptr", "c_ptr", "c_size_t", "c_strlen"),
+}
 _FORTRAN_KINDS = {"float32": "c_float", "float64": "c_double"}
 # Longest that is put behind a library's name: _negative_count, _workspace_size.
 _PREFIX_LETTERS = 63 - 15
 # Functions and namespaces of C and C++ that a model might be called like: a namespace can't be.
-_CXX_TAKEN = frozenset(
-    "abort abs access acos alarm asin atan atof atoi atol bind calloc ceil clock close connect cos cosh ctime daemon "
-    "difftime div drem dup erf erfc exit exp exp2 fabs fdim floor fma fmax fmin fmod fork free frexp gamma getenv gets "
-    "hypot index isnan isinf j0 j1 jn kill labs ldexp ldiv lgamma link listen llabs log log10 log1p log2 logb malloc "
-    "memchr memcpy memset mktime modf nan nice pause perror pipe posix pow printf putc puts qsort raise rand random read "
-    "realloc remainder remove rename rewind rindex rint round scalb scanf select send setenv signal significand sin "
-    "sinh sleep sqrt srand stat std strlen swab sync system tan tanh tgamma tolower toupper trunc unlink wait write "
-    "y0 y1 yn".split()
-)
+_CXX_TAKEN = frozenset(template("cxx_names.txt").split())
 
 
 @dataclass(frozen=True)
