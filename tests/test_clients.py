@@ -127,12 +127,32 @@ def test_a_rebuilt_library_passes_its_tests_and_is_installed_as_one_that_is_foun
     assert {line.split()[2][:4] for line in symbols.splitlines()} == {"eos_"}
 
 
+def test_a_project_that_adds_the_sources_has_the_same_targets(place, root, numbers, tmp_path):
+    need("cmake", "make")
+    (tmp_path / "CMakeLists.txt").write_text(f"""
+        cmake_minimum_required(VERSION 3.15)
+        project(client LANGUAGES C)
+        add_subdirectory("{place}/build/eos/src" eos)
+        add_executable(point "{root}/examples/clients/point.c")
+        target_link_libraries(point PRIVATE eos::static)
+        add_executable(point_shared "{root}/examples/clients/point.c")
+        target_link_libraries(point_shared PRIVATE eos::eos)
+    """)
+    run("cmake", "-S", tmp_path, "-B", tmp_path / "build")
+    run("cmake", "--build", tmp_path / "build")
+    for program in ("point", "point_shared"):
+        check_output(run(tmp_path / "build" / program), numbers)
+
+
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-def test_check_passes_without_a_warning(water_library, tmp_path, compiler):
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_check_passes_without_a_warning(water_library, mlp_library, tmp_path, compiler, dtype):
     need(compiler)
-    folder, program = water_library.path, tmp_path / "check"
+    library = water_library if dtype == "float64" else mlp_library[1]
+    folder, program = library.path, tmp_path / "check"
     flags = ["-std=c99", *STRICT, "-I", folder / "include"]
-    run(compiler, *flags, folder / "test" / "check.c", folder / "lib" / "libeos.a", "-lm", "-o", program)
+    static = folder / library.metadata["files"]["static"]
+    run(compiler, *flags, folder / "test" / "check.c", static, "-lm", "-o", program)
     assert "all is as promised" in run(program)
 
 
