@@ -118,7 +118,7 @@ def test_pkg_config_finds_a_library_in_a_folder_with_spaces(water_library, tmp_p
 def test_a_rebuilt_library_passes_its_tests_and_is_installed_as_one_that_is_found(root, place, docs, tmp_path, numbers):
     need("cmake", "make")
     (script,) = (block for block in blocks(docs, "sh") if block.startswith("cmake -S build/eos/src"))
-    assert "100% tests passed, 0 tests failed out of 2" in run("bash", "-ec", script, cwd=place)
+    assert re.search("100% tests passed.* out of 2", run("bash", "-ec", script, cwd=place))
     installed, source = place / "build" / "installed", root / "examples" / "clients"
     run("cmake", "-S", source, "-B", tmp_path, f"-DCMAKE_PREFIX_PATH={installed}", "-DCMAKE_Fortran_COMPILER=")
     run("cmake", "--build", tmp_path, "--target", "point_shared")

@@ -1,6 +1,7 @@
 // Pressure and internal energy of water at one point, and how they change with T and rho.
 #include <array>
 #include <cstdio>
+#include <exception>
 #include <vector>
 
 #include "eos.hpp"
