@@ -10,9 +10,12 @@ from .fortran import fold, fortran_names
 from .interface import KINDS, Entry, Port
 from .rendering import render, template
 
+# The functions of no argument that return a text, and what they say.
+_TEXTS = {"metadata": "What this library is, as JSON: names, shapes, dtypes, versions, achieved error."}
 # Names in the Fortran module that an argument, or the module itself, must not hide.
 _FORTRAN_TAKEN = {
-    *("n", "workspace", "code", "aligned", "copied", "strlen", "metadata_address", "status_text_address"),
+    *("n", "workspace", "code", "aligned", "copied", "strlen", "status_text_address"),
+    *(f"{name}_address" for name in _TEXTS),
     *("iso_c_binding", "c_associated", "c_char", "c_double", "c_f_pointer", "c_float", "c_int", "c_int8_t"),
     *("c_int64_t", "c_intptr_t", "c_loc", "c_null_ptr", "c_ptr", "c_size_t", "c_strlen"),
 }
@@ -105,6 +108,7 @@ def _fortran(clients: Clients) -> dict[str, Any]:
         "module": fortran_names([clients.name], _FORTRAN_TAKEN)[clients.name],
         "prefix": clients.name[:_PREFIX_LETTERS],
         "entries": entries,
+        "texts": [{"name": name, "comment": comment} for name, comment in _TEXTS.items()],
         "ports": [_fortran_port(port, names) for port in ports],
         "kinds": sorted({_FORTRAN_KINDS[port.dtype] for port in ports}),
     }
