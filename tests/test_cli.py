@@ -21,11 +21,17 @@ NAME = "tiny"
 LIBRARY_FILES = [
     "LICENSES/Apache-2.0.txt",
     "SHA256SUMS",
+    "fortran/tiny.f90",
     "include/tiny.h",
+    "include/tiny.hpp",
+    "lib/cmake/tiny/tiny-config-version.cmake",
+    "lib/cmake/tiny/tiny-config.cmake",
     "lib/libtiny.a",
     "lib/libtiny.so",
+    "lib/pkgconfig/tiny.pc",
     "share/tiny/metadata.json",
     "share/tiny/testvectors.npz",
+    "src/CMakeLists.txt",
     "src/constants.c",
     "src/constants.h",
     "src/engine.h",
@@ -33,6 +39,7 @@ LIBRARY_FILES = [
     "src/tiny.c",
     "src/tiny_value_1.o",
     "src/tiny_value_32.o",
+    "test/check.c",
 ]
 COMMANDS = ["show", "export", "compile", "verify"]
 

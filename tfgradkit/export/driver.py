@@ -5,11 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from ..artifact import ABI_VERSION
@@ -17,6 +14,7 @@ from ..comparison import SMALL
 from ..errors import CompilerError
 from .interface import KINDS, Entry, Port
 from .program import Copy, Dot, KernelCall, Program, Slice, Sort, Step
+from .rendering import render, template
 
 _ALIGNMENT = 64
 # From this share of a tile on, padding it is cheaper than its points one by one.
@@ -64,29 +62,13 @@ def write_sources(sources: Sources) -> dict[str, str]:
     context = _context(sources)
     name = sources.name
     return {
-        f"include/{name}.h": _render("header.h.j2", context),
-        f"src/{name}.c": _render("library.c.j2", context),
-        "src/constants.c": _render("constants.c.j2", context),
-        "src/record.c": _render("record.c.j2", context),
-        "src/constants.h": _render("constants.h.j2", context),
-        "src/engine.h": _template("engine.h"),
+        f"include/{name}.h": render("header.h.j2", context),
+        f"src/{name}.c": render("library.c.j2", context),
+        "src/constants.c": render("constants.c.j2", context),
+        "src/record.c": render("record.c.j2", context),
+        "src/constants.h": render("constants.h.j2", context),
+        "src/engine.h": template("engine.h"),
     }
-
-
-@cache
-def _template(name: str) -> str:
-    return resources.files("tfgradkit.export").joinpath("templates", name).read_text()
-
-
-def _render(template: str, context: dict[str, Any]) -> str:
-    environment = jinja2.Environment(
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,
-    )
-    return environment.from_string(_template(template)).render(context)
 
 
 def _context(sources: Sources) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ..comparison import relative_error
 from ..errors import CompilerError, LibraryError
 from ..native import NativeLibrary
 from ..version import __version__
+from .clients import Clients, write_clients
 from .driver import Compiled, Sources, write_sources
 from .host import host_target
 from .interface import Port
@@ -87,12 +88,11 @@ def write_library(folder: Path, parts: Parts) -> None:
 def _build(folder: Path, parts: Parts, metadata: dict[str, Any]) -> None:
     text = json.dumps(metadata, indent=2)
     (folder / "share" / parts.name / "metadata.json").write_text(text + "\n")
-    for path, source in write_sources(_sources(parts, text)).items():
-        (folder / path).parent.mkdir(exist_ok=True)
+    for path, source in (write_sources(_sources(parts, text)) | write_clients(_clients(parts))).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(source)
     objects = [_compiled(folder, parts, stem) for stem in (parts.name, "record", "constants")]
     objects += [folder / "src" / name for name in _object_names(parts)]
-    (folder / "lib").mkdir(exist_ok=True)
     link_shared(parts.tools, objects, folder / "lib" / f"lib{parts.name}.so", parts.name, libm=_needs_libm(parts))
     archive(parts.tools, objects, folder / "lib" / f"lib{parts.name}.a", _public(parts))
     write_checksums(folder)
@@ -119,6 +119,17 @@ def _sources(parts: Parts, metadata: str) -> Sources:
         ranges=parts.ranges,
         metadata=metadata,
         needs_libm=_needs_libm(parts),
+    )
+
+
+def _clients(parts: Parts) -> Clients:
+    return Clients(
+        name=parts.name,
+        version=__version__,
+        entries=tuple(f.entry for f in parts.functions),
+        shared=f"lib/lib{parts.name}.so",
+        static=f"lib/lib{parts.name}.a",
+        libm=_needs_libm(parts),
     )
 
 
