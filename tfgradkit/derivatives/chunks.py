@@ -11,40 +11,21 @@ from .primitives import Tensors
 from .shapes import dims
 from .sweeps import Choice, sweep
 
-# What "auto" keeps to where no memory_limit is given.
-DEFAULT_LIMIT = 256 << 20
-
 # What a plan says of a sweep: strategy, passes, chunk, bytes, reason.
-Facts = tuple[str, int | None, Any, int, str]
+Facts = tuple[str, int | None, int | None, int, str]
 
 
 def chunked(linear: Linear, index: int, count: Any, choice: Choice) -> tuple[Tensors, Facts]:
     """The results for all ``count`` unit seeds of a tensor, and how they came."""
-    options = linear.point.options
-    auto = options.chunk_size == "auto" or (options.chunk_size is None and options.memory_limit is not None)
+    chunk = linear.point.options.chunk_size
     # A pass keeps the results of the function, and about as much again of its derivative.
     bytes_a_seed = 2 * linear.pull.sample_bytes
     known = count if isinstance(count, int) else None
-    size: Any = None if options.chunk_size == "auto" else options.chunk_size
-    if auto:
-        size = _affordable(linear, index, bytes_a_seed, count)
-    if size is None or (known is not None and isinstance(size, int) and size >= known):
-        ids = range(count) if known is not None else tf.range(count)
-        stacked, choice = sweep(linear, index, ids, choice)
+    if not isinstance(chunk, int) or (known is not None and chunk >= known):
+        stacked, choice = sweep(linear, index, range(count) if known is not None else tf.range(count), choice)
         return stacked, (choice.strategy, known, None, bytes_a_seed, choice.reason)
-    stacked, choice = _in_chunks(linear, index, count, size, choice)
-    return stacked, (choice.strategy, known, "auto" if auto else size, bytes_a_seed, choice.reason)
-
-
-def _affordable(linear: Linear, index: int, bytes_a_seed: int, count: Any) -> Any:
-    """How many seeds at a time stay under the limit: an int where the batch size is known."""
-    limit = linear.point.options.memory_limit or DEFAULT_LIMIT
-    batch = dims(linear.seeded[index])[0] if linear.point.batched else 1
-    if isinstance(batch, int):
-        return max(1, limit // max(1, bytes_a_seed * batch))
-    each = tf.maximum(tf.cast(batch, tf.int64) * max(1, bytes_a_seed), 1)
-    affordable = tf.cast(tf.maximum(tf.cast(limit, tf.int64) // each, 1), tf.int32)
-    return tf.minimum(affordable, tf.cast(count, tf.int32))
+    stacked, choice = _in_chunks(linear, index, count, chunk if known else tf.minimum(chunk, count), choice)
+    return stacked, (choice.strategy, known, chunk, bytes_a_seed, choice.reason)
 
 
 def _in_chunks(linear: Linear, index: int, count: Any, size: Any, choice: Choice) -> tuple[Tensors, Choice]:

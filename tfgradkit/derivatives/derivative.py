@@ -56,6 +56,9 @@ class Derivative:
             SignatureError: wrong structure, shape or dtype, or a missing or unwanted keyword.
             GradientError: no such derivative (a gradient of a vector-valued function).
         """
+        if len(arguments) == 1 and output_gradients is tangents is None and self._can_repeat(arguments[0]):
+            assert self._latest is not None
+            return self._latest.at(arguments[0])
         seed = self._seed({"output_gradients": output_gradients, "tangents": tangents})
         converted = self._converted(arguments)
         if seed is not None:
@@ -111,12 +114,16 @@ class Derivative:
         )
         return f"{'_and_'.join(self.parts)}({self.source.name}{by})"
 
+    def _can_repeat(self, x: Any) -> bool:
+        """Whether the latest trace takes ``x`` as it is: then nothing has to be checked again."""
+        return self._latest is not None and tf.executing_eagerly() and self._latest.takes(x)
+
     def _inlined(self, *arguments: Any) -> Any:
         *given, seed = arguments if self.operator in SEED_NAMES else (*arguments, None)
         return self._picked(self.evaluate(given, seed, inlined=True))
 
     def _picked(self, evaluated: Evaluated) -> Any:
-        values = [evaluated.packed[part] for part in self.parts]
+        values = [evaluated.packed(part) for part in self.parts]
         values += [evaluated.aux] if self.options.has_aux else []
         return values[0] if len(values) == 1 else tuple(values)
 

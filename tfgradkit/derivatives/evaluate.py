@@ -19,6 +19,7 @@ from .plan import Step
 from .point import Point, check_seeds
 from .registry import LAYOUTS, OPERATORS, SEED_NAMES
 from .selection import Selection, narrowed, select
+from .within_limit import within_limit
 
 
 class FlatSeed(list[tf.Tensor]):
@@ -31,15 +32,21 @@ class Evaluated:
 
     Attributes:
         parts: by name, as nested flat lists.
-        packed: by name, in the structures of the caller.
+        layouts: of the parts: a letter for each level of lists, y the results, x the arguments.
+        structures: the nests that the letters stand for.
         aux: what the function returned beside, with ``has_aux``.
         steps: what was decided.
     """
 
     parts: Parts
-    packed: Parts
+    layouts: dict[str, str]
+    structures: dict[str, Any]
     aux: Any
     steps: tuple[Step, ...]
+
+    def packed(self, name: str) -> Any:
+        """A part in the structures of the caller."""
+        return _packed(self.parts[name], self.layouts[name], self.structures)
 
 
 def evaluate(
@@ -58,20 +65,38 @@ def evaluate(
         SignatureError: a seed of the wrong structure or shape.
         GradientError: no such derivative.
     """
+
+    def whole(arguments: Sequence[Any], seed: Any, options: Options) -> Evaluated:
+        return _evaluate(narrowed(source, options), operator, options, arguments, seed, inlined, extra)
+
     with exact_moments():
-        source = narrowed(source, options)
-        selection = select(source, options, arguments)
-        if selection.variables and source.batched:
-            selection.f(selection.xs, 1)  # for the value, its structure and the aux, of the whole batch
-        point = Point(selection.f, selection.xs, source.name, source.batched, options, inlined=inlined, extra=extra)
-        point = replace(point, seeds=_seeds(seed, SEED_NAMES.get(operator), selection, point))
-        if selection.variables and source.batched:
-            parts = per_sample(source, options, arguments, point, OPERATORS[operator], operator)
-        else:
-            parts = OPERATORS[operator](point)
+        if not (options.limited and source.batched):
+            return whole(arguments, seed, options)
+        return within_limit(whole, options, arguments, seed, inlined=inlined)
+
+
+def _evaluate(
+    source: Differentiable,
+    operator: str,
+    options: Options,
+    arguments: Sequence[Any],
+    seed: Any,
+    inlined: bool,
+    extra: dict[str, Any],
+) -> Evaluated:
+    selection = select(source, options, arguments)
+    samples = selection.variables and source.batched
+    if samples or SEED_NAMES.get(operator) == "output_gradients":
+        # For the structure of the results; where each sample is evaluated alone, for the value and the aux, too.
+        selection.f(selection.xs, 1)
+    point = Point(selection.f, selection.xs, source.name, source.batched, options, inlined=inlined, extra=extra)
+    point = replace(point, seeds=_seeds(seed, SEED_NAMES.get(operator), selection, point))
+    if samples:
+        parts = per_sample(source, options, arguments, point, OPERATORS[operator], operator)
+    else:
+        parts = OPERATORS[operator](point)
     structures = {"y": selection.results.structure, "x": selection.structure}
-    packed = {name: _packed(part, LAYOUTS[operator][name], structures) for name, part in parts.items()}
-    return Evaluated(parts, packed, selection.results.aux, tuple(point.log))
+    return Evaluated(parts, LAYOUTS[operator], structures, selection.results.aux, tuple(point.log))
 
 
 def _seeds(seed: Any, role: Any, selection: Selection, point: Point) -> list[tf.Tensor]:
@@ -82,8 +107,6 @@ def _seeds(seed: Any, role: Any, selection: Selection, point: Point) -> list[tf.
         flat = [tf.cast(v, x.dtype) for v, x in zip(flat, selection.xs, strict=True)]
         check_seeds(flat, selection.xs, role, point.name)
         return flat
-    if not selection.results.seen:
-        selection.f(selection.xs, 1)  # its results tell the structure of the seeds
     return _flat_like(seed, selection.results.structure, role, point.name)
 
 

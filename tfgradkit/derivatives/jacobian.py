@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..errors import GradientError
-from .choices import Mode
+from .choices import Mode, Options
 from .chunks import chunked
 from .linear import Linear, linearized
 from .plan import Step
@@ -50,7 +50,7 @@ def _connected(pull: Pullback, index: int) -> list[bool]:
 def _direction(point: Point, pull: Pullback, connected: list[list[bool]]) -> Linear:
     inputs = [size(split(x, point.batched)[1]) for j, x in enumerate(point.xs) if any(row[j] for row in connected)]
     outputs = [size(split(y, point.batched)[1]) for y, row in zip(pull.ys, connected, strict=True) if any(row)]
-    if pick_mode(point.options.mode, sum(inputs), sum(outputs)) == "reverse":
+    if pick_mode(point.options, sum(inputs), sum(outputs)) == "reverse":
         return linearized(point, False, pull)
     try:
         return linearized(point, True, pull)
@@ -61,15 +61,13 @@ def _direction(point: Point, pull: Pullback, connected: list[list[bool]]) -> Lin
         return linearized(point, False, pull)
 
 
-def pick_mode(mode: Mode, inputs: Any, outputs: Any) -> Mode:
-    """Forward costs one pass an input, reverse one an output; a tie goes forward.
-
-    A tie goes forward since there every matrix product keeps the layout of the forward pass.
-    """
-    if mode != "auto":
-        return mode
-    known = isinstance(inputs, int) and isinstance(outputs, int)
-    return "forward" if known and inputs <= outputs else "reverse"
+def pick_mode(options: Options, inputs: Any, outputs: Any) -> Mode:
+    """Forward costs one pass an input, reverse one an output; ``options.tie`` where that is the same."""
+    if options.mode != "auto":
+        return options.mode
+    if not (isinstance(inputs, int) and isinstance(outputs, int)):
+        return "reverse"
+    return options.tie if inputs == outputs else "forward" if inputs < outputs else "reverse"
 
 
 def _blocks_along(linear: Linear, index: int, others: list[int]) -> dict[int, tf.Tensor]:

@@ -22,7 +22,8 @@ def derivative_of(source: Differentiable, entry: Entry) -> Derivative:
     assert source.input_specs is not None
     count = len(source.input_specs)
     parts = tuple(dict.fromkeys(path[0] for path in entry.parts))
-    return Derivative(source, entry.kind, parts, Options(argnums=0 if count == 1 else tuple(range(count))))
+    options = Options(argnums=0 if count == 1 else tuple(range(count)), tie="forward")
+    return Derivative(source, entry.kind, parts, options)
 
 
 def by_name(source: Differentiable, entry: Entry) -> Callable[[Named], Named]:

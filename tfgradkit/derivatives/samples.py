@@ -1,0 +1,92 @@
+"""Evaluations over a few samples at a time, so that intermediate results stay under a number of bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from ..rules.operations import added, sample_bytes
+from .shapes import dims
+
+# What "auto" keeps to where no memory_limit is given.
+DEFAULT_LIMIT = 256 << 20
+
+Leaves = list[tf.Tensor]
+
+
+def bytes_a_sample(evaluate: Callable[[Leaves], Leaves], leaves: Leaves) -> int:
+    """Bytes that ``evaluate`` takes for one sample.
+
+    All results, which are not all alive at a time, and once more as much for the scratch of kernels and
+    what the allocator keeps: measured, the growth of the process stays below that.
+    """
+    _, operations = added(evaluate, leaves)
+    return max(1, 2 * sample_bytes(operations))
+
+
+def in_groups(
+    evaluate: Callable[[Leaves], Leaves],
+    leaves: Leaves,
+    samples: int,
+    like: Sequence[tf.Tensor],
+    *,
+    compiled: bool,
+) -> Leaves:
+    """``evaluate`` for groups of at most ``samples`` samples of ``leaves``, results as of the whole batch.
+
+    Results are written to their place, since groups joined at the end would need their memory twice.
+    The last group begins earlier, so that all are of one size.
+
+    Args:
+        evaluate: from rows of the leaves to rows of the results.
+        like: tensors shaped like the results.
+        compiled: whether XLA may compile the graph; it has no ops that write in place, and needs none.
+    """
+    write = _scattered if compiled else _in_place
+    batch = dims(leaves[0])[0]
+    size = min(samples, batch) if isinstance(batch, int) else tf.minimum(samples, batch)
+
+    def body(first: tf.Tensor, *results: tf.Tensor) -> Any:
+        places = tf.minimum(first, batch - size) + tf.range(size)
+        parts = evaluate([_rows(leaf, places[0], size) for leaf in leaves])
+        return first + size, *(write(r, places, p) for r, p in zip(results, parts, strict=True))
+
+    shapes = [[batch, *dims(result)[1:]] for result in like]
+    # Empty is never folded to a constant, which another thread would write into.
+    results = [
+        tf.zeros(shape, r.dtype) if compiled else tf.raw_ops.Empty(shape=tf.stack(shape), dtype=r.dtype)
+        for shape, r in zip(shapes, like, strict=True)
+    ]
+    for result, r in zip(results, like, strict=True):
+        result.set_shape([leaves[0].shape[0], *r.shape[1:]])
+    _, *results = tf.while_loop(
+        lambda first, *_: first < batch,
+        body,
+        (tf.constant(0), *results),
+        shape_invariants=(tf.TensorShape([]), *(tf.TensorShape([leaves[0].shape[0], *r.shape[1:]]) for r in like)),
+        parallel_iterations=1,
+        maximum_iterations=-(-batch // size) if isinstance(batch, int) else None,
+    )
+    return results
+
+
+def _rows(leaf: tf.Tensor, first: tf.Tensor, size: Any) -> tf.Tensor:
+    rows = tf.slice(leaf, [first, *[0] * (leaf.shape.rank - 1)], [size, *[-1] * (leaf.shape.rank - 1)])
+    rows.set_shape([size if isinstance(size, int) else None, *leaf.shape[1:]])
+    return rows
+
+
+def _scattered(rows: tf.Tensor, places: tf.Tensor, part: tf.Tensor) -> tf.Tensor:
+    return tf.tensor_scatter_nd_update(rows, places[:, None], part)
+
+
+@tf.custom_gradient
+def _in_place(rows: tf.Tensor, places: tf.Tensor, part: tf.Tensor) -> Any:
+    """``rows`` with those at ``places`` replaced, in the same memory: a scatter would copy all of it each time."""
+
+    def back(upstream: tf.Tensor) -> tuple[tf.Tensor, None, tf.Tensor]:
+        return _scattered(upstream, places, tf.zeros_like(part)), None, tf.gather(upstream, places)
+
+    return tf.raw_ops.InplaceUpdate(x=rows, i=places, v=part), back
