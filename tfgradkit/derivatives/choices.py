@@ -47,6 +47,11 @@ class Options:
         self._check_argnums()
 
     @property
+    def by_inputs(self) -> bool:
+        """Whether the arguments are what is differentiated by."""
+        return isinstance(self.wrt, str) and self.wrt == "inputs"
+
+    @property
     def limited(self) -> bool:
         """Whether the memory of intermediate results is bounded."""
         return self.chunk_size == "auto" or self.memory_limit is not None

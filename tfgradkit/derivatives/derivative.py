@@ -8,14 +8,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..arguments import as_floating, map_leaves, shape_text, structure_text
+from ..arguments import structure_text
 from ..differentiable import Differentiable
 from ..errors import SignatureError
 from .choices import Options
 from .evaluate import Evaluated, evaluate
 from .plan import Plan
 from .registry import SEED_NAMES
-from .selection import positions
+from .seeds import converted_seed, wanted_seed
+from .selection import batch_axis, positions
 from .trace import Trace, signature_of
 
 
@@ -59,10 +60,11 @@ class Derivative:
         if len(arguments) == 1 and output_gradients is tangents is None and self._can_repeat(arguments[0]):
             assert self._latest is not None
             return self._latest.at(arguments[0])
-        seed = self._seed({"output_gradients": output_gradients, "tangents": tangents})
+        seed = wanted_seed(self.operator, {"output_gradients": output_gradients, "tangents": tangents}, str(self))
         converted = self._converted(arguments)
         if seed is not None:
-            seed = self._checked_seed(seed, converted)
+            batched = self.source.batched
+            seed = converted_seed(seed, self.operator, self.options, converted, batched=batched, name=str(self))
         if tf.executing_eagerly():
             return self._traced(converted, seed)(converted, seed)
         # Part of somebody's graph, whose tensors the function may close over.
@@ -109,9 +111,7 @@ class Derivative:
         return replace(self.source, call=inner._inlined, name=str(self), input_specs=specs, output_names=())
 
     def __repr__(self) -> str:
-        by = (
-            "" if self.options.wrt == "inputs" and isinstance(self.options.wrt, str) else f" by {_by(self.options.wrt)}"
-        )
+        by = "" if self.options.by_inputs else f" by {_by(self.options.wrt)}"
         return f"{'_and_'.join(self.parts)}({self.source.name}{by})"
 
     def _can_repeat(self, x: Any) -> bool:
@@ -128,16 +128,18 @@ class Derivative:
         return values[0] if len(values) == 1 else tuple(values)
 
     def _converted(self, arguments: Sequence[Any]) -> list[Any]:
-        by_inputs = isinstance(self.options.wrt, str) and self.options.wrt == "inputs"
-        # By anything else, the arguments need not be floating.
-        picked = positions(self.options, max(1, len(arguments)), str(self)) if by_inputs else ()
+        # By anything but them, the arguments need not be floating.
+        picked = positions(self.options, max(1, len(arguments)), str(self)) if self.options.by_inputs else ()
         return self.source.to_arguments(arguments, picked)
 
     def _traced(self, arguments: list[Any], seed: Any) -> Trace:
-        key = signature_of((arguments, seed), self.source.batched)
+        batch = batch_axis(self.options, arguments)[0] if self.source.batched else None
+        key = signature_of((arguments, seed), batch)
         trace = self._traces.get(key)
         if trace is None:
-            trace = Trace(self._picked, self.evaluate, arguments, seed, self.source.batched, self.options.jit_compile)
+            trace = Trace(
+                self._picked, self.evaluate, arguments, seed, batch, jit_compile=self.options.jit_compile is True
+            )
             self._traces[key] = trace
         self._latest = trace
         return trace
@@ -150,52 +152,6 @@ class Derivative:
         return [
             tf.nest.map_structure(lambda s: tf.ones([n or 1 for n in s.shape], s.dtype), spec) for spec in specs
         ], None
-
-    def _seed(self, given: dict[str, Any]) -> Any:
-        wanted = SEED_NAMES.get(self.operator)
-        for name, seed in given.items():
-            if name == wanted and seed is None:
-                raise SignatureError(f"{name}= is missing", subject=str(self), expected=f"(x, {name}=...)", got="(x)")
-            if name != wanted and seed is not None:
-                accepted = "(x)" if wanted is None else f"(x, {wanted}=...)"
-                raise SignatureError(
-                    f"{name}= is not an argument", subject=str(self), expected=accepted, got=f"(x, {name}=...)"
-                )
-        return given[wanted] if wanted else None
-
-    def _checked_seed(self, seed: Any, arguments: list[Any]) -> Any:
-        """A seed of tensors that fits x; whether it fits y is seen when y is there."""
-        role = SEED_NAMES[self.operator]
-        by_inputs = isinstance(self.options.wrt, str) and self.options.wrt == "inputs"
-        if role == "tangents" and by_inputs:
-            picked = [arguments[p] for p in positions(self.options, len(arguments), str(self))]
-            like = tuple(picked) if isinstance(self.options.argnums, tuple) else picked[0]
-            return map_leaves(self._like, seed, tf.nest.map_structure(tf.TensorSpec.from_tensor, like), role)
-        return map_leaves(lambda leaf, name, _: self._with_batch(leaf, name, arguments), seed, None, role)
-
-    def _like(self, leaf: Any, role: str, spec: tf.TensorSpec) -> tf.Tensor:
-        tensor = as_floating(leaf, role, spec.dtype, wide=True)
-        if not spec.shape.is_compatible_with(tensor.shape):
-            raise SignatureError(
-                f"{role} has the wrong shape",
-                subject=str(self),
-                expected=f"{shape_text(spec.shape)}, like the argument",
-                got=shape_text(tensor.shape),
-            )
-        return tensor
-
-    def _with_batch(self, leaf: Any, role: str, arguments: list[Any]) -> tf.Tensor:
-        tensor = as_floating(leaf, role, None, wide=True)
-        batch = next((t.shape[:1] for t in tf.nest.flatten(arguments) if isinstance(t, tf.Tensor)), None)
-        by_result = SEED_NAMES[self.operator] == "output_gradients"
-        if self.source.batched and by_result and batch is not None and not tensor.shape[:1].is_compatible_with(batch):
-            raise SignatureError(
-                f"{role} and x have different batch sizes",
-                subject=str(self),
-                expected=f"{shape_text(batch)}, then the axes of the result",
-                got=shape_text(tensor.shape),
-            )
-        return tensor
 
 
 def _by(wrt: Any) -> str:

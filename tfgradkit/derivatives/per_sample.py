@@ -11,12 +11,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..arguments import leaves
 from ..differentiable import Differentiable
 from .choices import Options
 from .first_order import Parts
 from .point import Point
-from .selection import select
+from .selection import batch_axis, is_batched, select
 
 
 def per_sample(
@@ -28,9 +27,9 @@ def per_sample(
     operator: str,
 ) -> Parts:
     """``rule`` for each sample: every part has the batch as its first axis."""
-    batch = leaves(arguments)[0].shape[:1].as_list()
+    batch = batch_axis(options, arguments)
     flat = tf.nest.flatten(list(arguments))
-    mapped = [i for i, leaf in enumerate(flat) if _is_batched(leaf, batch)]
+    mapped = [i for i, leaf in enumerate(flat) if is_batched(leaf, batch)]
     # Gradients of results are a sample's; tangents of variables are everybody's.
     own_seeds = operator == "vjp"
     skeleton: list[Any] = []
@@ -56,10 +55,6 @@ def per_sample(
             results = _loop(one, rows)
     found = iter(results)
     return tf.nest.map_structure(lambda there: next(found) if there else None, skeleton[0])
-
-
-def _is_batched(leaf: Any, batch: list[Any]) -> bool:
-    return isinstance(leaf, tf.Tensor) and bool(leaf.shape.rank) and leaf.shape[:1].as_list() == batch
 
 
 def _first_row(f: Callable[..., Any], operator: str) -> Callable[..., Any]:

@@ -74,13 +74,25 @@ def positions(options: Options, count: int, name: str) -> tuple[int, ...]:
     return picked
 
 
+def batch_axis(options: Options, arguments: Sequence[Any]) -> tf.TensorShape:
+    """The batch size, of rank 1: the first axis of the first tensor in the arguments that ``argnums`` picks."""
+    count = len(arguments)
+    picked = [arguments[p] for p in positions(options, count, "argnums") if p < count]
+    return next((t.shape[:1] for t in leaves([*picked, *arguments]) if t.shape.rank), tf.TensorShape([None]))
+
+
+def is_batched(leaf: Any, batch: tf.TensorShape) -> bool:
+    """Whether the first axis of an argument is the batch."""
+    return isinstance(leaf, tf.Tensor) and bool(leaf.shape.rank) and leaf.shape[:1].as_list() == batch.as_list()
+
+
 def select(source: Differentiable, options: Options, arguments: Sequence[Any]) -> Selection:
     """The function to differentiate, at ``arguments``.
 
     Raises:
         SignatureError: no such argument, layer or variables.
     """
-    if isinstance(options.wrt, str) and options.wrt == "inputs":
+    if options.by_inputs:
         return _by_arguments(source, options, arguments)
     if isinstance(options.wrt, str) and options.wrt.startswith(PREFIX):
         return _by_layer(source, options, arguments)
@@ -106,7 +118,7 @@ def _by_arguments(source: Differentiable, options: Options, arguments: Sequence[
 def _by_layer(source: Differentiable, options: Options, arguments: Sequence[Any]) -> Selection:
     layer = find_layer(source, options.wrt)
     structure = intermediate(source, layer, tuple(arguments))
-    batch = leaves(arguments)[0].shape[:1] if source.batched else None
+    batch = batch_axis(options, arguments) if source.batched else None
     results = Results()
 
     def f(flat: Tensors, copies: Any) -> Tensors:
@@ -191,8 +203,4 @@ def _repeated(argument: Any, batch: tf.TensorShape | None, copies: Any) -> Any:
     if batch is None or (isinstance(copies, int) and copies == 1):
         return argument
 
-    def leaf(x: Any) -> Any:
-        whole = isinstance(x, tf.Tensor) and x.shape.rank and x.shape[:1].as_list() == batch.as_list()
-        return repeated(x, copies) if whole else x
-
-    return tf.nest.map_structure(leaf, argument)
+    return tf.nest.map_structure(lambda x: repeated(x, copies) if is_batched(x, batch) else x, argument)

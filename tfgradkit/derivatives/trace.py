@@ -7,7 +7,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from .choices import JitCompile
 from .plan import Step
 
 
@@ -20,22 +19,20 @@ class Trace:
         evaluate: Callable[..., Any],
         arguments: list[Any],
         seed: Any,
-        batched: bool,
-        jit_compile: JitCompile,
+        batch: int | None,
+        *,
+        jit_compile: bool,
     ) -> None:
         self.steps: tuple[Step, ...] = ()
         self._pick, self._evaluate = pick, evaluate
-        self._batched = batched
+        self._batched = batch is not None
         self._layout: Any = None
         self._structure = (arguments, seed)
         self._leaves = tf.nest.flatten(self._structure)
         self._places = [i for i, leaf in enumerate(self._leaves) if isinstance(leaf, tf.Tensor)]
-        batch = _batch_of(arguments, batched)
         specs = [_spec(self._leaves[place], batch) for place in self._places]
         self._alone = _alone(arguments, seed, specs)
-        self._function = tf.function(
-            self._flat, input_signature=specs, jit_compile=jit_compile is True, autograph=False
-        )
+        self._function = tf.function(self._flat, input_signature=specs, jit_compile=jit_compile, autograph=False)
         self._concrete = self._function.get_concrete_function()
         self._captured = self._concrete.captured_inputs
         # The first call's tensors are not needed any more.
@@ -94,28 +91,16 @@ class Trace:
         )
 
 
-def signature_of(nest: Any, batched: bool) -> Any:
-    """A key: structure, dtypes and shapes without the batch size, and what is no tensor as it is."""
-    batch = _batch_of(nest[0], batched)
-    return _key(nest, batch)
-
-
-def _key(nest: Any, batch: int | None) -> Any:
+def signature_of(nest: Any, batch: int | None) -> Any:
+    """A key: structure, dtypes, shapes without the batch size, and what is no tensor as it is."""
     if isinstance(nest, tf.Tensor):
         shape = nest.shape.as_list()
         return nest.dtype.as_datatype_enum, tuple(["B", *shape[1:]] if shape and shape[0] == batch else shape)
     if isinstance(nest, dict):
-        return type(nest), tuple((key, _key(nest[key], batch)) for key in sorted(nest))
+        return type(nest), tuple((key, signature_of(nest[key], batch)) for key in sorted(nest))
     if isinstance(nest, (list, tuple)):
-        return type(nest), tuple(_key(item, batch) for item in nest)
+        return type(nest), tuple(signature_of(item, batch) for item in nest)
     return type(nest), nest if getattr(nest, "__hash__", None) else id(nest)
-
-
-def _batch_of(arguments: Any, batched: bool) -> int | None:
-    """The batch size: that of the first tensor that has axes."""
-    if not batched:
-        return None
-    return next((t.shape[0] for t in tf.nest.flatten(arguments) if isinstance(t, tf.Tensor) and t.shape.rank), None)
 
 
 def _spec(tensor: tf.Tensor, batch: int | None) -> tf.TensorSpec:

@@ -8,9 +8,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..arguments import leaves
 from .choices import Options
 from .samples import DEFAULT_LIMIT, bytes_a_sample, in_groups
+from .selection import batch_axis, is_batched
 
 
 def within_limit(
@@ -21,8 +21,8 @@ def within_limit(
     The first evaluation only tells what everything takes, and is pruned from the graph.
     """
     flat = tf.nest.flatten((list(arguments), seed))
-    batch = leaves(arguments)[0].shape[:1].as_list()
-    batched = [i for i, leaf in enumerate(flat) if _is_batched(leaf, batch)]
+    batch = batch_axis(options, arguments)
+    batched = [i for i, leaf in enumerate(flat) if is_batched(leaf, batch)]
     kept: list[Any] = []
 
     def evaluate(rows: list[tf.Tensor], options: Options = options) -> list[tf.Tensor]:
@@ -52,7 +52,3 @@ def _with_chunks(options: Options, steps: Sequence[Any], share: float) -> Option
     affordable = max(1, int(passes * share))
     asked = options.chunk_size if isinstance(options.chunk_size, int) else affordable
     return replace(options, chunk_size=min(asked, affordable))
-
-
-def _is_batched(leaf: Any, batch: list[Any]) -> bool:
-    return isinstance(leaf, tf.Tensor) and bool(leaf.shape.rank) and leaf.shape[:1].as_list() == batch
