@@ -62,3 +62,13 @@ def mlp_library(tmp_path_factory):
 
     model = models.build(models.mlp(), "float32")
     return model, tgk.export_native(model, tmp_path_factory.mktemp("mlp") / "mlp", "mlp", ("jacobian", "vjp"))
+
+
+@pytest.fixture(scope="session")
+def pair_library(tmp_path_factory):
+    """Two inputs, two outputs, two dtypes; see pair.py."""
+    import pair
+
+    from tfgradkit.native import load_native
+
+    return load_native(pair.write_pair(tmp_path_factory.mktemp("pair") / "pair", ROOT / "tests/clients/pair.c"))

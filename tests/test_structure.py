@@ -13,7 +13,7 @@ import tfgradkit as tgk
 # Data goes up this list. A module may import from its own floor and from those below.
 FLOORS = (
     ("errors", "checksums", "comparison", "version"),
-    ("arguments", "artifact", "rules", "native"),
+    ("arguments", "artifact", "loader", "native", "rules"),
     ("differentiable",),
     ("sources",),
     ("derivatives",),

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
-import math
 import os
-import threading
-import warnings
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from .artifact import open_library, read_metadata
-from .comparison import relative_error
-from .errors import LibraryError, SignatureError
-
-_ALIGNMENT = 64
+from .loader.library import Library
 
 
 def load_native(path: str | os.PathLike[str]) -> NativeLibrary:
@@ -29,244 +18,95 @@ def load_native(path: str | os.PathLike[str]) -> NativeLibrary:
     return NativeLibrary(path)
 
 
-class NativeLibrary:
-    """A compiled model and its derivatives; a method for each kind in it.
+class NativeLibrary(Library):
+    """A compiled model and its derivatives; a method for each kind in it, and a twin with the value first.
 
-    All methods take points of any leading shape:
-    an ``x`` of the sample's own shape is one point, ``[n] + x`` are n, and so on. Arrays of
-    another floating dtype are converted to the library's. Safe to call from several threads.
+    Inputs are given in their declared order or by name. Any leading axes: an ``x`` of the sample's own
+    shape is one point, ``[n] + x`` are n, and so on; several inputs have the same leading axes. A
+    result of one array is that array, one of several a dict by their C names.
 
-    Attributes:
-        path: the folder.
-        metadata: ``share/<name>/metadata.json``.
+    Arrays of another floating dtype are converted to the library's, others that C can't read where
+    they lie are copied; integers are refused.
+
+    Every method takes
+        out: what to write the result into, in the result's own form: an array, a dict, for a twin a tuple
+            of them; None in it makes a new one. Shape and dtype must be the result's, and no memory
+            shared with an argument. An array that is not contiguous is written through a copy.
+        threads: at most how many threads; None and "all": one for each processor that this process
+            may use. A batch that is too small to gain by it stays on the calling thread, and the
+            results are the same to the last bit.
+    and raises
+        SignatureError: an argument that doesn't fit.
+        LibraryError: a kind that is not in the library.
+    A result that is not finite and an input outside its range are a RuntimeWarning.
+    The interpreter is free during a call; calls from several threads may overlap.
+
+    Beside the methods below: ``kinds``, ``input_names``, ``output_names``, ``metadata``, ``path``,
+    ``call`` for the C functions as they are, and ``verify`` for the recorded points.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        self.metadata = read_metadata(self.path)
-        self.name: str = self.metadata["name"]
-        self._library = open_library(self.path / self.metadata["files"]["shared"])
-        self._dtype = np.dtype(self.metadata["dtype"])
-        self._functions = {entry["kind"]: self._function(entry) for entry in self.metadata["functions"]}
-        self._workspace_size = self._call_size("workspace_size")
-        self._local = threading.local()
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds of derivative in the library, ``value`` first."""
-        return tuple(self._functions)
-
-    def value(self, x: Any) -> np.ndarray:
+    def value(self, *inputs: Any, out: Any = None, threads: Any = None, **named: Any) -> Any:
         """y, shaped ``[...] + y``."""
-        return self._run("value", x)[0]
+        return self._method("value", 1)(inputs, named, None, out, threads)
 
-    def jacobian(self, x: Any) -> np.ndarray:
+    def jacobian(self, *inputs: Any, out: Any = None, threads: Any = None, **named: Any) -> Any:
         """∂y/∂x, shaped ``[...] + y + x``."""
-        return self._run("jacobian", x, skip=True)[1]
+        return self._method("jacobian", 1)(inputs, named, None, out, threads)
 
-    def value_and_jacobian(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
+    def value_and_jacobian(self, *inputs: Any, out: Any = None, threads: Any = None, **named: Any) -> Any:
         """``(y, ∂y/∂x)`` from one pass."""
-        return self._run("jacobian", x)
+        return self._method("jacobian", 2)(inputs, named, None, out, threads)
 
-    def vjp(self, x: Any, output_gradients: Any) -> np.ndarray:
-        """uᵀ ∂y/∂x for u shaped like y; shaped like x."""
-        return self._run("vjp", x, output_gradients, skip=True)[1]
+    def vjp(
+        self, *inputs: Any, output_gradients: Any = None, out: Any = None, threads: Any = None, **named: Any
+    ) -> Any:
+        """uᵀ ∂y/∂x for u shaped like y; shaped like x.
 
-    def value_and_vjp(self, x: Any, output_gradients: Any) -> tuple[np.ndarray, np.ndarray]:
-        """``(y, uᵀ ∂y/∂x)`` from one pass."""
-        return self._run("vjp", x, output_gradients)
-
-    def jvp(self, x: Any, tangents: Any) -> np.ndarray:
-        """(∂y/∂x) v for v shaped like x; shaped like y."""
-        return self._run("jvp", x, tangents, skip=True)[1]
-
-    def value_and_jvp(self, x: Any, tangents: Any) -> tuple[np.ndarray, np.ndarray]:
-        """``(y, (∂y/∂x) v)`` from one pass."""
-        return self._run("jvp", x, tangents)
-
-    def gradient(self, x: Any) -> np.ndarray:
-        """∇y of an output of one number; shaped like x."""
-        return self._run("gradient", x, skip=True)[1]
-
-    def value_and_gradient(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
-        """``(y, ∇y)`` from one pass."""
-        return self._run("gradient", x)
-
-    def hessian(self, x: Any) -> np.ndarray:
-        """∂²y/∂x², shaped ``[...] + y + x + x``; without y for an output of one number."""
-        return self._run("hessian", x, skip=True)[2]
-
-    def value_gradient_and_hessian(self, x: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """``(y, ∂y/∂x, ∂²y/∂x²)`` from one pass."""
-        return self._run("hessian", x)
-
-    def hvp(self, x: Any, tangents: Any) -> np.ndarray:
-        """(∇²y) v of an output of one number, for v shaped like x; shaped like x."""
-        return self._run("hvp", x, tangents, skip=True)[1]
-
-    def value_and_hvp(self, x: Any, tangents: Any) -> tuple[np.ndarray, np.ndarray]:
-        """``(y, (∇²y) v)`` from one pass."""
-        return self._run("hvp", x, tangents)
-
-    def verify(self) -> dict[str, float]:
-        """Runs the recorded points; the largest error of each result, relative to its magnitude.
-
-        Raises:
-            LibraryError: an error is above the tolerance in the metadata.
+        For several outputs ``output_gradients`` is a tuple, or a dict by their names.
         """
-        with np.load(self.path / self.metadata["files"]["vectors"]) as file:
-            vectors = dict(file)
-        errors = {}
-        for entry in self.metadata["functions"]:
-            results = self._run(entry["kind"], *(vectors[name] for name in entry["inputs"]))
-            for name, result in zip(entry["outputs"], results, strict=True):
-                errors[f"{entry['kind']}.{name}"] = relative_error(result, vectors[name])
-        worst = max(errors, key=lambda key: errors[key])
-        if not errors[worst] <= self.metadata["tolerance"]:
-            raise LibraryError(
-                "the library disagrees with its recorded answers",
-                subject=f"{self.path}, {worst}",
-                expected=f"a relative error of at most {self.metadata['tolerance']:g}",
-                got=f"{errors[worst]:.3g}",
-                hint="the machine may lack instructions it was compiled for: export it again here",
-            )
-        return errors
+        return self._method("vjp", 1)(inputs, named, output_gradients, out, threads)
 
-    def __repr__(self) -> str:
-        return f"NativeLibrary({self.name!r}, {', '.join(self.kinds)}, {self._dtype})"
+    def value_and_vjp(
+        self, *inputs: Any, output_gradients: Any = None, out: Any = None, threads: Any = None, **named: Any
+    ) -> Any:
+        """``(y, uᵀ ∂y/∂x)`` from one pass."""
+        return self._method("vjp", 2)(inputs, named, output_gradients, out, threads)
 
-    def call(self, kind: str, x: Any, seed: Any = None) -> tuple[np.ndarray, ...]:
-        """The function of any ``kind``: y, and the derivative where there is one."""
-        return self._run(kind, x, seed)
+    def jvp(self, *inputs: Any, tangents: Any = None, out: Any = None, threads: Any = None, **named: Any) -> Any:
+        """(∂y/∂x) v for v shaped like x; shaped like y.
 
-    def _run(self, kind: str, x: Any, seed: Any = None, *, skip: bool = False) -> Any:
-        """Calls a function; all results, or with ``skip`` all but y, which is then not written."""
-        function = self._functions.get(kind)
-        if function is None:
-            raise LibraryError(
-                "this library has no such function",
-                subject=kind,
-                expected=" | ".join(self._functions),
-                hint=f"export it with derivatives=({kind!r},)",
-            )
-        name, sample = function.inputs[0]
-        x = self._to_input(x, name, sample)
-        lead = x.shape[: x.ndim - len(sample)]
-        pointers: list[int | None] = [_address(x)]
-        if len(function.inputs) > 1:
-            seed = self._to_seed(seed, lead, *function.inputs[1])
-            pointers.append(_address(seed))
-        outputs = [
-            None if skip and i == 0 else np.empty(lead + shape, self._dtype) for i, shape in enumerate(function.outputs)
-        ]
-        pointers += [None if array is None else _address(array) for array in outputs]
-        status = function.call(self._workspace(), math.prod(lead), *pointers)
-        if status:
-            self._report(status)
-        return tuple(outputs)
+        For several inputs ``tangents`` is a tuple, or a dict by their names.
+        """
+        return self._method("jvp", 1)(inputs, named, tangents, out, threads)
 
-    def _to_input(self, array: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        if type(array) is not np.ndarray:
-            array = self._to_array(array, name)
-        if array.dtype != self._dtype:
-            if array.dtype.kind != "f":
-                raise SignatureError(
-                    f"{name} is not floating",
-                    subject=self.name,
-                    expected=str(self._dtype),
-                    got=str(array.dtype),
-                    hint=f"np.asarray({name}, float)",
-                )
-            array = array.astype(self._dtype)
-        if not array.flags.c_contiguous:
-            array = np.ascontiguousarray(array)
-        rank = len(shape)
-        if array.ndim < rank or array.shape[array.ndim - rank :] != shape:
-            raise SignatureError(
-                f"{name} has the wrong shape",
-                subject=self.name,
-                expected=f"[...] + {list(shape)}",
-                got=list(array.shape),
-            )
-        return array
+    def value_and_jvp(
+        self, *inputs: Any, tangents: Any = None, out: Any = None, threads: Any = None, **named: Any
+    ) -> Any:
+        """``(y, (∂y/∂x) v)`` from one pass."""
+        return self._method("jvp", 2)(inputs, named, tangents, out, threads)
 
-    def _to_array(self, given: Any, name: str) -> np.ndarray:
-        if given is None:
-            raise SignatureError(f"{name} is missing", subject=self.name)
-        try:
-            return np.asarray(given)
-        except (TypeError, ValueError) as error:
-            raise SignatureError(f"{name} can't be made an array", subject=self.name, got=str(error)) from error
+    def gradient(self, *inputs: Any, out: Any = None, threads: Any = None, **named: Any) -> Any:
+        """∇y of an output of one number; shaped like x."""
+        return self._method("gradient", 1)(inputs, named, None, out, threads)
 
-    def _to_seed(self, seed: Any, lead: tuple[int, ...], name: str, shape: tuple[int, ...]) -> np.ndarray:
-        seed = self._to_input(seed, name, shape)
-        if seed.shape != lead + shape:
-            raise SignatureError(
-                f"{name} has the wrong shape", subject=self.name, expected=list(lead + shape), got=list(seed.shape)
-            )
-        return seed
+    def value_and_gradient(self, *inputs: Any, out: Any = None, threads: Any = None, **named: Any) -> Any:
+        """``(y, ∇y)`` from one pass."""
+        return self._method("gradient", 2)(inputs, named, None, out, threads)
 
-    def _workspace(self) -> int:
-        try:
-            return self._local.address
-        except AttributeError:
-            self._local.memory = ctypes.create_string_buffer(self._workspace_size + _ALIGNMENT)
-            address = ctypes.addressof(self._local.memory)
-            self._local.address = address + -address % _ALIGNMENT
-            return self._local.address
+    def hessian(self, *inputs: Any, out: Any = None, threads: Any = None, **named: Any) -> Any:
+        """∂²y/∂x², shaped ``[...] + y + x + x``; without y for an output of one number."""
+        return self._method("hessian", 1)(inputs, named, None, out, threads)
 
-    def _report(self, status: int) -> None:
-        text = self._status_text(status)
-        if status < 0:
-            raise LibraryError("the library refused the call", subject=self.name, got=f"status {status}: {text}")
-        warnings.warn(f"{self.name}: {text} (status {status})", RuntimeWarning, stacklevel=4)
+    def value_gradient_and_hessian(self, *inputs: Any, out: Any = None, threads: Any = None, **named: Any) -> Any:
+        """``(y, ∂y/∂x, ∂²y/∂x²)`` from one pass."""
+        return self._method("hessian", 3)(inputs, named, None, out, threads)
 
-    def _status_text(self, status: int) -> str:
-        function = self._symbol("status_text")
-        function.restype = ctypes.c_char_p
-        return function(status).decode()
+    def hvp(self, *inputs: Any, tangents: Any = None, out: Any = None, threads: Any = None, **named: Any) -> Any:
+        """(∇²y) v of an output of one number, for v shaped like x; shaped like x."""
+        return self._method("hvp", 1)(inputs, named, tangents, out, threads)
 
-    def _symbol(self, function: str) -> Any:
-        try:
-            return self._library[f"{self.name}_{function}"]
-        except AttributeError as error:
-            raise LibraryError("the library lacks a function", subject=self.path, got=str(error)) from error
-
-    def _call_size(self, function: str) -> int:
-        symbol = self._symbol(function)
-        symbol.restype = ctypes.c_size_t
-        return symbol()
-
-    def _function(self, entry: dict[str, Any]) -> _Function:
-        call = self._symbol(entry["kind"])
-        call.restype = ctypes.c_int
-        call.argtypes = [
-            ctypes.c_void_p,
-            ctypes.c_int64,
-            *[ctypes.c_void_p] * (len(entry["inputs"]) + len(entry["outputs"])),
-        ]
-        shapes = {port["name"]: tuple(port["shape"]) for port in self.metadata["arrays"]}
-        return _Function(call, [(n, shapes[n]) for n in entry["inputs"]], [shapes[n] for n in entry["outputs"]])
-
-
-class _Function:
-    """A C function with what its arguments look like."""
-
-    __slots__ = ("call", "inputs", "outputs")
-
-    def __init__(self, call: Any, inputs: list[tuple[str, tuple[int, ...]]], outputs: list[tuple[int, ...]]) -> None:
-        self.call = call
-        self.inputs = inputs
-        self.outputs = outputs
-
-
-def _address(array: np.ndarray) -> int:
-    """Where the array's data lies. A third of the time of ``__array_interface__``, where it can be had."""
-    try:
-        return _addressof(_at_buffer(array))  # type: ignore[arg-type]
-    except (TypeError, ValueError):  # read-only, or empty
-        return array.__array_interface__["data"][0]
-
-
-_addressof = ctypes.addressof
-_at_buffer = ctypes.c_char.from_buffer
+    def value_and_hvp(
+        self, *inputs: Any, tangents: Any = None, out: Any = None, threads: Any = None, **named: Any
+    ) -> Any:
+        """``(y, (∇²y) v)`` from one pass."""
+        return self._method("hvp", 2)(inputs, named, tangents, out, threads)

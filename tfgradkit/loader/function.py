@@ -1,0 +1,81 @@
+"""The C functions of a library, as its metadata describes them."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .port import Port
+
+Symbol = Callable[[str], Any]
+
+
+@dataclass
+class Function:
+    """A C function, and what its arguments are.
+
+    Attributes:
+        library: the library's name.
+        call: the C function: workspace, n, the addresses of inputs and outputs.
+        untyped: the same for arguments that are ctypes objects or None.
+        inputs: the model's inputs, then the seeds.
+        outputs: the model's outputs, then the blocks of its derivative.
+        num_inputs: how many inputs are the model's.
+        groups: how many outputs are values, first and second derivatives.
+        tile: points that one run of the compiled program evaluates; parts of a batch that begin
+            at a multiple of it are computed as they are in the whole batch.
+        seconds: a point takes in a large batch, the best seen so far; None before the first.
+    """
+
+    library: str
+    kind: str
+    call: Any
+    untyped: Any
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    num_inputs: int
+    groups: tuple[int, ...]
+    tile: int
+    seconds: float | None = field(default=None, compare=False)
+
+
+def read_functions(metadata: dict[str, Any], symbol: Symbol) -> dict[str, Function]:
+    """The functions of a library by kind; ``symbol`` finds a C function by its name without the prefix."""
+    ports = {
+        port["name"]: Port(port["name"], tuple(port["shape"]), np.dtype(port["dtype"])) for port in metadata["arrays"]
+    }
+    entries = {entry["kind"]: entry for entry in metadata["functions"]}
+    own = len(entries["value"]["inputs"]), len(entries["value"]["outputs"])
+    return {
+        kind: Function(
+            metadata["name"],
+            kind,
+            _typed(symbol(kind), len(entry["inputs"]) + len(entry["outputs"])),
+            symbol(kind),
+            tuple(ports[name] for name in entry["inputs"]),
+            tuple(ports[name] for name in entry["outputs"]),
+            own[0],
+            _groups(kind, len(entry["outputs"]), *own),
+            entry.get("tile_points", metadata["tile_points"]),
+        )
+        for kind, entry in entries.items()
+    }
+
+
+def _groups(kind: str, outputs: int, model_inputs: int, values: int) -> tuple[int, ...]:
+    if kind == "value":
+        return (values,)
+    if kind == "hessian":  # between value and Hessian a block of the Jacobian for each pair
+        first = values * model_inputs
+        return values, first, outputs - values - first
+    return values, outputs - values
+
+
+def _typed(call: Any, arrays: int) -> Any:
+    call.restype = ctypes.c_int
+    call.argtypes = [ctypes.c_void_p, ctypes.c_int64, *[ctypes.c_void_p] * arrays]
+    return call

@@ -1,0 +1,137 @@
+"""A library that was loaded: its functions by kind, its statuses, its recorded points."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..artifact import open_library, read_metadata
+from ..comparison import relative_error
+from ..errors import LibraryError
+from .arguments import bind
+from .call import Call
+from .function import read_functions
+from .memory import Workspaces
+
+_PACKAGE = __package__.split(".")[0]
+
+
+class Library:
+    """The functions of the library in the folder ``path``, by their kinds.
+
+    Attributes:
+        path: the folder.
+        name: of the library.
+        metadata: ``share/<name>/metadata.json``.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.metadata = read_metadata(self.path)
+        self.name: str = self.metadata["name"]
+        self._library = open_library(self.path / self.metadata["files"]["shared"])
+        workspaces = Workspaces(self._workspace_size())
+        self._functions = read_functions(self.metadata, self._symbol)
+        self._calls = {
+            (kind, count): Call(function, count, workspaces, self._report)
+            for kind, function in self._functions.items()
+            for count in range(1, len(function.groups) + 1)
+        }
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of derivative in the library, ``value`` first."""
+        return tuple(self._functions)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The model's inputs, in their order."""
+        return tuple(port.name for port in self._functions["value"].inputs)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The model's outputs, in their order."""
+        return tuple(port.name for port in self._functions["value"].outputs)
+
+    def call(self, kind: str, *arrays: Any, threads: Any = None) -> tuple[np.ndarray, ...]:
+        """The C function of a ``kind`` with its arrays in the header's order: every output, in that order."""
+        function = self._functions.get(kind)
+        if function is None:
+            raise self._missing(kind)
+        return tuple(self._calls[kind, len(function.groups)].arrays(bind(function, arrays, {}), None, threads))
+
+    def verify(self) -> dict[str, float]:
+        """Runs the recorded points; the largest error of each result, relative to its magnitude.
+
+        Raises:
+            LibraryError: an error is above the tolerance in the metadata.
+        """
+        with np.load(self.path / self.metadata["files"]["vectors"]) as file:
+            vectors = dict(file)
+        errors = {}
+        for entry in self.metadata["functions"]:
+            results = self.call(entry["kind"], *(vectors[name] for name in entry["inputs"]))
+            for name, result in zip(entry["outputs"], results, strict=True):
+                errors[f"{entry['kind']}.{name}"] = relative_error(result, vectors[name])
+        worst = max(errors, key=lambda key: errors[key])
+        if not errors[worst] <= self.metadata["tolerance"]:
+            raise LibraryError(
+                "the library disagrees with its recorded answers",
+                subject=f"{self.path}, {worst}",
+                expected=f"a relative error of at most {self.metadata['tolerance']:g}",
+                got=f"{errors[worst]:.3g}",
+                hint="the machine may lack instructions it was compiled for: export it again here",
+            )
+        return errors
+
+    def __repr__(self) -> str:
+        dtypes = dict.fromkeys(str(port.dtype) for port in self._functions["value"].outputs)
+        return f"NativeLibrary({self.name!r}, {', '.join(self.kinds)}, {', '.join(dtypes)})"
+
+    def _method(self, kind: str, count: int) -> Call:
+        """The call behind a method: the last ``count`` groups of the results of ``kind``."""
+        try:
+            return self._calls[kind, count]
+        except KeyError:
+            raise self._missing(kind) from None
+
+    def _missing(self, kind: str) -> LibraryError:
+        return LibraryError(
+            "this library has no such function",
+            subject=kind,
+            expected=" | ".join(self._functions),
+            hint=f"export it with derivatives=({kind!r},)",
+        )
+
+    def _report(self, status: int) -> None:
+        function = self._symbol("status_text")
+        function.restype = ctypes.c_char_p
+        text = function(status).decode()
+        if status < 0:
+            raise LibraryError("the library refused the call", subject=self.name, got=f"status {status}: {text}")
+        warnings.warn(f"{self.name}: {text} (status {status})", RuntimeWarning, stacklevel=_users_level())
+
+    def _symbol(self, function: str) -> Any:
+        try:
+            return self._library[f"{self.name}_{function}"]
+        except AttributeError as error:
+            raise LibraryError("the library lacks a function", subject=self.path, got=str(error)) from error
+
+    def _workspace_size(self) -> int:
+        symbol = self._symbol("workspace_size")
+        symbol.restype = ctypes.c_size_t
+        return symbol()
+
+
+def _users_level() -> int:
+    """How many calls up the user's code is, for a warning that names their line."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == _PACKAGE:
+        level, frame = level + 1, frame.f_back
+    return level
