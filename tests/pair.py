@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from clients import run
 
 from tfgradkit.checksums import write_checksums
+from tfgradkit.export.python_module import write_python_module
 from tfgradkit.export.toolchain import find_toolchain
 
 TILE = 8
@@ -46,20 +48,24 @@ OUTPUTS = {
 
 def write_pair(folder: Path, source: Path) -> Path:
     """The library's folder, as an export would have written it."""
-    for name in ("lib", "share/pair"):
+    for name in ("lib", "python", "share/pair"):
         (folder / name).mkdir(parents=True)
     command = [*find_toolchain().cc, "-std=c99", "-O2", "-fPIC", "-shared", str(source), "-lm"]
     run([*command, "-o", str(folder / "lib" / "libpair.so")])
     np.savez(folder / "share/pair/testvectors.npz", **points(20))
     (folder / "share/pair/metadata.json").write_text(json.dumps(metadata()))
+    for path, text in write_python_module(metadata()).items():
+        (folder / path).write_text(text)
     write_checksums(folder)
     return folder
 
 
-def metadata() -> dict[str, object]:
+def metadata() -> dict[str, Any]:
     return {
         "abi_version": 1,
         "name": "pair",
+        "model": "pair",
+        "versions": {"tfgradkit": "0"},
         "arrays": [{"name": name, "shape": shape, "dtype": dtype} for name, (shape, dtype) in PORTS.items()],
         "functions": [{"kind": kind, "inputs": INPUTS[kind], "outputs": OUTPUTS[kind]} for kind in INPUTS],
         "tile_points": TILE,

@@ -29,6 +29,7 @@ LIBRARY_FILES = [
     "lib/libtiny.a",
     "lib/libtiny.so",
     "lib/pkgconfig/tiny.pc",
+    "python/tiny.py",
     "share/tiny/metadata.json",
     "share/tiny/testvectors.npz",
     "src/CMakeLists.txt",

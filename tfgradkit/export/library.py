@@ -22,6 +22,7 @@ from .driver import Compiled, Sources, write_sources
 from .host import host_target
 from .interface import Port
 from .objects import undefined_symbols
+from .python_module import write_python_module
 from .toolchain import Toolchain, archive, compile_c, compiler_version, link_shared
 from .versions import tensorflow_version
 
@@ -88,7 +89,8 @@ def write_library(folder: Path, parts: Parts) -> None:
 def _build(folder: Path, parts: Parts, metadata: dict[str, Any]) -> None:
     text = json.dumps(metadata, indent=2)
     (folder / "share" / parts.name / "metadata.json").write_text(text + "\n")
-    for path, source in (write_sources(_sources(parts, text)) | write_clients(_clients(parts))).items():
+    texts = write_sources(_sources(parts, text)) | write_clients(_clients(parts)) | write_python_module(metadata)
+    for path, source in texts.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(source)
     objects = [_compiled(folder, parts, stem) for stem in (parts.name, "record", "constants")]

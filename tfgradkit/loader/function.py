@@ -49,7 +49,6 @@ def read_functions(metadata: dict[str, Any], symbol: Symbol) -> dict[str, Functi
         port["name"]: Port(port["name"], tuple(port["shape"]), np.dtype(port["dtype"])) for port in metadata["arrays"]
     }
     entries = {entry["kind"]: entry for entry in metadata["functions"]}
-    own = len(entries["value"]["inputs"]), len(entries["value"]["outputs"])
     return {
         kind: Function(
             metadata["name"],
@@ -58,21 +57,24 @@ def read_functions(metadata: dict[str, Any], symbol: Symbol) -> dict[str, Functi
             symbol(kind),
             tuple(ports[name] for name in entry["inputs"]),
             tuple(ports[name] for name in entry["outputs"]),
-            own[0],
-            _groups(kind, len(entry["outputs"]), *own),
+            len(entries["value"]["inputs"]),
+            output_groups(metadata, entry),
             entry.get("tile_points", metadata["tile_points"]),
         )
         for kind, entry in entries.items()
     }
 
 
-def _groups(kind: str, outputs: int, model_inputs: int, values: int) -> tuple[int, ...]:
-    if kind == "value":
+def output_groups(metadata: dict[str, Any], entry: dict[str, Any]) -> tuple[int, ...]:
+    """How many of a function's outputs are values, first and second derivatives."""
+    value = next(each for each in metadata["functions"] if each["kind"] == "value")
+    count, values = len(entry["outputs"]), len(value["outputs"])
+    if entry["kind"] == "value":
         return (values,)
-    if kind == "hessian":  # between value and Hessian a block of the Jacobian for each pair
-        first = values * model_inputs
-        return values, first, outputs - values - first
-    return values, outputs - values
+    if entry["kind"] == "hessian":  # between value and Hessian a block of the Jacobian for each pair
+        first = values * len(value["inputs"])
+        return values, first, count - values - first
+    return values, count - values
 
 
 def _typed(call: Any, arrays: int) -> Any:
