@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
@@ -12,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pair
 import pytest
+
+from tfgradkit.export.python_module import write_python_module
 
 
 def run(code: str, folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -126,3 +129,10 @@ def test_threads_have_a_workspace_each(moved):
         "print(len(same), all(same))\n"
     )
     assert printed(run(code, moved)) == "400 True"
+
+
+def test_a_models_name_stays_in_the_docstring():
+    name = 'a"""\n1 / 0\\ größe'
+    (text,) = write_python_module(pair.metadata() | {"model": name}).values()
+    (first, *_) = ast.parse(text).body
+    assert name in ast.literal_eval(first.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from ..loader.function import output_groups
@@ -14,7 +15,7 @@ _COMMENTS = {
     "vjp": "output_gradients times the Jacobian",
     "jvp": "the Jacobian times tangents",
     "gradient": "the gradient of the output, which is one number",
-    "hessian": "the second derivatives",
+    "hessian": "the second derivative by the input",
     "hvp": "the Hessian of the output, which is one number, times tangents",
 }
 
@@ -31,7 +32,8 @@ def _text(metadata: dict[str, Any]) -> str:
         {
             "name": metadata["name"],
             "version": metadata["versions"]["tfgradkit"],
-            "summary": f"the model {metadata['model']}",
+            # A model may be called anything; this is inside a docstring.
+            "summary": f"the model {json.dumps(metadata['model'])[1:-1]}",
             "abi_version": metadata["abi_version"],
             "shared": metadata["files"]["shared"],
             "arrays": [array | {"shape": tuple(array["shape"])} for array in metadata["arrays"]],
@@ -46,7 +48,8 @@ def _functions(entry: dict[str, Any], metadata: dict[str, Any], arrays: dict[str
     kind, groups = entry["kind"], output_groups(metadata, entry)
     comment = _COMMENTS[kind]
     alone = {"name": kind, "skipped": len(groups) - 1, "comment": f"{comment[0].upper()}{comment[1:]}."}
-    both = {"name": _twin(kind), "skipped": 0, "comment": f"The model, and {comment}; from one pass."}
+    between = ", its first derivative" if kind == "hessian" else ""
+    both = {"name": _twin(kind), "skipped": 0, "comment": f"The model{between}, and {comment}; from one pass."}
     return [_described(f, entry, groups, arrays) for f in ([alone] if kind == "value" else [alone, both])]
 
 
