@@ -1,215 +1,102 @@
 #!/usr/bin/env python3
-"""Value and Jacobian of one model, by every way there is: one table from one run.
+"""Values and derivatives of some models, by every way there is: one table from one run.
 
-    python benchmarks/native.py [--rounds 5] [--readme]
+    python benchmarks/native.py [--rounds 5] [--case mlp ...] [--readme]
 
-The model is 6-64-64-6 with tanh, float32. Each cell is the median over interleaved rounds of the
-microseconds a point takes, with the smallest and largest round; the ratio is to our C library.
-TensorFlow's C API runs the very graph that our library was compiled from. JAX is measured where
-it is installed.
+Each cell is the median over interleaved rounds of the microseconds a point takes, with the smallest
+and largest round; the ratio is to our C library. Every framework has a process of its own, on
+all cores; the C programs and the rows that say so are on one. TensorFlow's C API runs the very graph that
+our library was compiled from. C by hand is by_hand.cpp. JAX and PyTorch are measured where they are installed
+(``pip install -e ".[native,bench]"`` has JAX). What a way computes is compared where it hands its results on.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import platform
 import re
-import statistics
 import sys
 import tempfile
-import timeit
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
-import clients
-import models  # type: ignore[import-not-found]  # of the tests
-import numpy as np
+from cases import CASES, Case, dense_layers
+from programs import Timer, by_hand, c_library, peaks, tensorflow_c
+from table import OURS, Results, machine, table
+from workers import Worker
 
 import tfgradkit as tgk
 from tfgradkit.cli.quiet import import_tensorflow
-from tfgradkit.export.toolchain import find_toolchain
 
-POINTS = (1, 32, 1024)
-OURS = "C library, from C"
-
-Timer = Callable[[int], float]
-
-
-def c_library(library: tgk.NativeLibrary, work: Path) -> Timer:
-    """A C program that links the static library; microseconds a call."""
-    program, folder = work / "bench", library.path
-    command = [*find_toolchain().cc, "-O2", "-DNAME=mlp", "-DTYPE=float", "-DNX=6", "-DNY=6", f"-I{folder / 'include'}"]
-    source = str(ROOT / "benchmarks" / "library_bench.c")
-    clients.run([*command, source, str(folder / library.metadata["files"]["static"]), "-lm", "-o", str(program)])
-    return lambda n: float(clients.run([str(program), str(n)]))
+COUNTS = (1, 32, 1024, 100_000)
+# A call of TensorFlow's vectorized loop keeps every intermediate result of every seed.
+CUT = {
+    ("energy", "`tf.function` with `batch_jacobian`", 100_000): "its intermediate results would fill gigabytes",
+    ("energy", "the same with XLA", 100_000): "its intermediate results would fill gigabytes",
+    ("energy", "`tgk.value_gradient_and_hessian`", 100_000): "its intermediate results would fill gigabytes",
+    ("energy", "TensorFlow's C API, the same frozen graph", 100_000): "its intermediate results would fill gigabytes",
+}
 
 
-def tensorflow_c(model: Any, work: Path, *, tape: bool) -> Timer:
-    """A frozen graph through TF_SessionRun; microseconds, the median of the calls.
-
-    The graph that our library was compiled from, or with ``tape`` that of ``batch_jacobian``.
-    """
-    from tfgradkit.export.entries import describe
-    from tfgradkit.export.freeze import freeze
-    from tfgradkit.export.functions import argument_specs, exported
-    from tfgradkit.export.specs import with_specs
-    from tfgradkit.sources.resolve import resolve
-
-    source = with_specs(resolve(model), None)
-    (entry,) = describe(source, ("jacobian",))
-    function = (
-        (lambda x: dict(zip(("y", "jacobian"), batch_jacobian(model, x), strict=True)))
-        if tape
-        else exported(source, entry)
-    )
-    commands = {}
-    for n in POINTS:
-        frozen = freeze(function, argument_specs(entry, n))
-        graph = work / f"frozen_{n}_{tape}.pb"
-        graph.write_bytes(frozen.graph.SerializeToString())
-        commands[n] = _client(
-            work, graph, n, f"{frozen.inputs['x']}:0", [f"{frozen.outputs[name]}:0" for name in ("y", "jacobian")]
-        )
-    return lambda n: float(clients.run(commands[n]))
-
-
-def tensorflow_c_saved_model(model: Any, work: Path) -> Timer:
-    """Our SavedModel, with its variables and any batch size, through TF_SessionRun."""
-    folder = work / "saved_model"
-    tgk.export_saved_model(model, folder, ("jacobian",))
-    signature = clients.signature_of(folder, "jacobian")
-    results = [signature.outputs[name].name for name in ("y", "jacobian")]
-    return lambda n: float(clients.run(_client(work, folder, n, signature.inputs["x"].name, results)))
-
-
-def _client(work: Path, model: Path, n: int, tensor: str, results: list[str]) -> list[str]:
-    outputs = [f"out:{result}:{work / 'result'}" for result in results]
-    given = clients.input_argument(work, tensor, points(n))
-    return [*clients.tensorflow_client(), str(model), str(max(50, 5000 // n)), given, *outputs]
-
-
-def batch_jacobian(model: Any, x: Any) -> tuple[Any, Any]:
-    """As it is written without tfgradkit."""
-    import tensorflow as tf
-
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        y = model(x)
-    return y, tape.batch_jacobian(y, x)
-
-
-def python_calls(call: Callable[[np.ndarray], Any], convert: Callable[[np.ndarray], Any] = lambda x: x) -> Timer:
-    """A Python callable; microseconds a call."""
-
-    def timer(n: int) -> float:
-        x = convert(points(n))
-        call(x)
-        number = max(10, 500 // n)
-        return 1e6 * min(timeit.repeat(lambda: call(x), number=number, repeat=5)) / number
-
-    return timer
-
-
-def tensorflow_function(model: Any, *, jit: bool) -> Timer:
-    """``batch_jacobian`` in a ``tf.function``."""
-    import tensorflow as tf
-
-    call = tf.function(lambda x: batch_jacobian(model, x), jit_compile=jit)
-    return python_calls(call, tf.constant)
-
-
-def jax_function(model: Any, *, forward: bool) -> Timer | None:
-    """``jit(vmap(jacrev))`` of the same weights; None without JAX."""
-    try:
-        import jax
-    except ImportError:
-        return None
-    weights = [np.asarray(v) for v in model.weights]
-
-    def network(x: Any) -> Any:
-        for kernel, bias in zip(weights[0:4:2], weights[1:4:2], strict=True):
-            x = jax.numpy.tanh(x @ kernel + bias)
-        y = x @ weights[4] + weights[5]
-        return y, y
-
-    jacobian = (jax.jacfwd if forward else jax.jacrev)(network, has_aux=True)
-    call = jax.jit(jax.vmap(jacobian))
-    return python_calls(lambda x: jax.block_until_ready(call(x)))
-
-
-def points(n: int) -> np.ndarray:
-    """The same n points for everyone."""
-    return np.random.default_rng(0).standard_normal((n, 6)).astype(np.float32)
-
-
-def measure(timers: dict[str, Timer], rounds: int) -> dict[str, dict[int, list[float]]]:
-    """Microseconds a point: by way, by number of points, a number for each round."""
-    results: dict[str, dict[int, list[float]]] = {name: {n: [] for n in POINTS} for name in timers}
+def run(case: Case, rounds: int, work: Path) -> Results:
+    """Measures one case by all ways."""
+    model = case.make()
+    layers = dense_layers(model)
+    library = tgk.export_native(model, work / case.name, case.name, (case.kind,))
+    size = (library.path / library.metadata["files"]["shared"]).stat().st_size
+    groups = [("ours", False), ("tensorflow", False), ("jax", False), ("jax", True), ("torch", False), ("torch", True)]
+    workers = [Worker(group, case, library.path, work / "log", one_core=one) for group, one in groups]
+    hand = by_hand(case, library, work, layers)
+    timers: dict[str, Timer] = {OURS: c_library(case, library, work)}
+    timers |= {"C++ by hand": hand} if hand else {}
+    timers |= workers[0].timers()
+    counts = tuple(n for n in COUNTS if (case.name, "TensorFlow's C API, the same frozen graph", n) not in CUT)
+    timers["TensorFlow's C API, the same frozen graph"] = tensorflow_c(case, model, work, counts)
+    for worker in workers[1:]:
+        timers |= worker.timers()
+    results = Results(case, case.flops(layers), size)
+    speeds = peaks(work, case.dtype)
     for _ in range(rounds):
+        for name, speed in speeds.items():
+            results.peaks.setdefault(name, []).append(speed())
         for name, timer in timers.items():
-            for n in POINTS:
-                results[name][n].append(timer(n) / n)
+            for n in COUNTS:
+                measure(results, name, timer, n)
+    for worker in workers:
+        worker.close()
     return results
 
 
-def table(results: dict[str, dict[int, list[float]]]) -> str:
-    """Markdown; medians with the smallest and largest round, and ratios to ours."""
-    ours = {n: statistics.median(results[OURS][n]) for n in POINTS}
-    rows = ["| µs a point | " + " | ".join(f"{n} point{'s' * (n > 1)}" for n in POINTS) + " |", "|---|---|---|---|"]
-    for name, by_count in results.items():
-        cells = []
-        for n in POINTS:
-            middle = statistics.median(by_count[n])
-            spread = f"{min(by_count[n]):.3g}–{max(by_count[n]):.3g}"
-            cells.append(f"{middle:.3g} ({spread}), ×{middle / ours[n]:.3g}")
-        rows.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(rows)
-
-
-def machine() -> str:
-    """Processor, cores and versions."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    import tensorflow as tf
-
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, TensorFlow {tf.__version__}"
+def measure(results: Results, name: str, timer: Timer, n: int) -> None:
+    """One cell of one round; a way that fails is left out, and said."""
+    times = results.times.setdefault(name, {}).setdefault(n, [])
+    if reason := CUT.get((results.case.name, name, n)):
+        results.cut[name, n] = reason
+    if (name, n) in results.cut:
+        return
+    try:
+        times.append(timer(n) / n)
+    except RuntimeError as error:
+        results.cut[name, n] = f"{name} fails with {n} points"
+        print(f"{results.case.name}, {name}, {n} points: {error}", file=sys.stderr)
 
 
 def main() -> None:
     """Exports, measures, prints."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--case", action="append", choices=[case.name for case in CASES])
     parser.add_argument("--readme", action="store_true", help="write the table into README.md")
     arguments = parser.parse_args()
     import_tensorflow()
-    model = models.build(models.mlp(), "float32")
     with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        library = tgk.export_native(model, work / "mlp", "mlp", ("jacobian",))
-        size = (library.path / library.metadata["files"]["shared"]).stat().st_size
-        timers: dict[str, Timer | None] = {
-            OURS: c_library(library, work),
-            "C library, `load_native` from Python": python_calls(library.value_and_jacobian),
-            "TensorFlow's C API, the same frozen graph": tensorflow_c(model, work, tape=False),
-            "TensorFlow's C API, frozen `batch_jacobian`": tensorflow_c(model, work, tape=True),
-            "TensorFlow's C API, our SavedModel": tensorflow_c_saved_model(model, work),
-            "`tgk.value_and_jacobian`": python_calls(tgk.value_and_jacobian(model)),
-            "`tf.function` with `batch_jacobian`": tensorflow_function(model, jit=False),
-            "the same with XLA": tensorflow_function(model, jit=True),
-            "JAX `jit(vmap(jacrev))`": jax_function(model, forward=False),
-            "JAX `jit(vmap(jacfwd))`": jax_function(model, forward=True),
-        }
-        results = measure({name: timer for name, timer in timers.items() if timer is not None}, arguments.rounds)
-    text = (
-        f"{table(results)}\n\n{machine()}; shared library {size / 1000:.0f} kB; {arguments.rounds} interleaved rounds."
-    )
+        chosen = [case for case in CASES if not arguments.case or case.name in arguments.case]
+        results = [run(case, arguments.rounds, Path(folder)) for case in chosen]
+    text = f"{table(results, COUNTS)}\n\n{machine(results, arguments.rounds)}"
     print(text)
     if arguments.readme:
         readme = ROOT / "README.md"

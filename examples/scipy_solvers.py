@@ -105,7 +105,7 @@ def line(model: Model, points: int = 40) -> tuple[np.ndarray, int]:
 def vessel(model: Model) -> tuple[np.ndarray, int]:
     """A vessel between a valve to a reservoir and a heater: stiff, since the pressure settles first."""
     reservoir = model(np.array([950.0, 350.0]))[0]
-    rate = np.array([2e3, 50.0])  # of rho by the pressure, of T by the internal energy, to the reservoir's
+    rate = np.array([1e3, 500.0])  # of rho by the pressure, of T by the internal energy, to the reservoir's
 
     def slope(t: float, x: np.ndarray) -> np.ndarray:
         return (rate * (reservoir - model(x)[0]))[::-1]
