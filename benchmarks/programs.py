@@ -76,7 +76,8 @@ def tensorflow_c(case: Case, model: Any, work: Path, counts: tuple[int, ...]) ->
     """The frozen graph that our library was compiled from, through TF_SessionRun."""
     from tfgradkit.export.entries import describe
     from tfgradkit.export.freeze import freeze
-    from tfgradkit.export.functions import argument_specs, exported, with_specs
+    from tfgradkit.export.functions import argument_specs, exported
+    from tfgradkit.export.specs import with_specs
     from tfgradkit.sources.resolve import resolve
 
     source = with_specs(resolve(model), None)

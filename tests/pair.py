@@ -25,8 +25,8 @@ PORTS = {
     "d_w_d_b": ((2, 2), "float64"),
     "output_gradients_u": ((), "float32"),
     "output_gradients_w": ((2,), "float64"),
-    "d_a": ((3,), "float64"),
-    "d_b": ((2,), "float32"),
+    "vjp_a": ((3,), "float64"),
+    "vjp_b": ((2,), "float32"),
     "tangents_a": ((3,), "float64"),
     "tangents_b": ((2,), "float32"),
     "jvp_u": ((), "float32"),
@@ -41,7 +41,7 @@ INPUTS = {
 OUTPUTS = {
     "value": ["u", "w"],
     "jacobian": ["u", "w", "d_u_d_a", "d_u_d_b", "d_w_d_a", "d_w_d_b"],
-    "vjp": ["u", "w", "d_a", "d_b"],
+    "vjp": ["u", "w", "vjp_a", "vjp_b"],
     "jvp": ["u", "w", "jvp_u", "jvp_w"],
 }
 
@@ -90,7 +90,7 @@ def points(n: int) -> dict[str, np.ndarray]:
     s, g = p["output_gradients_u"], p["output_gradients_w"]
     for x in ("a", "b"):
         first = s[:, None] * p[f"d_u_d_{x}"].astype(np.float64)
-        p[f"d_{x}"] = (first + np.einsum("ny,nyx->nx", g, p[f"d_w_d_{x}"])).astype(PORTS[x][1])
+        p[f"vjp_{x}"] = (first + np.einsum("ny,nyx->nx", g, p[f"d_w_d_{x}"])).astype(PORTS[x][1])
     for y, index in (("u", "nx,nx->n"), ("w", "nyx,nx->ny")):
         total = sum(np.einsum(index, p[f"d_{y}_d_{x}"].astype(np.float64), p[f"tangents_{x}"]) for x in ("a", "b"))
         p[f"jvp_{y}"] = np.asarray(total).astype(PORTS[y][1])

@@ -32,11 +32,11 @@ def test_each_kind_agrees_with_its_closed_form(pair_library, p):
     tangents = (p["tangents_a"], p["tangents_b"])
     check(pair_library.value(a, b), p, ("u", "w"))
     check(pair_library.jacobian(a, b), p, BLOCKS)
-    check(pair_library.vjp(a, b, output_gradients=(u, w)), p, ("d_a", "d_b"))
+    check(pair_library.vjp(a, b, output_gradients=(u, w)), p, ("vjp_a", "vjp_b"))
     check(pair_library.jvp(a, b, tangents=tangents), p, ("jvp_u", "jvp_w"))
     for value, derivative, names in (
         (*pair_library.value_and_jacobian(a, b), BLOCKS),
-        (*pair_library.value_and_vjp(a, b, output_gradients=(u, w)), ("d_a", "d_b")),
+        (*pair_library.value_and_vjp(a, b, output_gradients=(u, w)), ("vjp_a", "vjp_b")),
         (*pair_library.value_and_jvp(a, b, tangents=tangents), ("jvp_u", "jvp_w")),
     ):
         check(value, p, ("u", "w"))
@@ -50,7 +50,7 @@ def test_any_leading_axes(pair_library, p, lead):
     for _ in range(2):  # shapes that were seen before take another way
         check(pair_library.value(a, b), p, ("u", "w"), count, lead)
         check(pair_library.jacobian(a, b), p, BLOCKS, count, lead)
-        check(pair_library.vjp(a, b, output_gradients=(u, w)), p, ("d_a", "d_b"), count, lead)
+        check(pair_library.vjp(a, b, output_gradients=(u, w)), p, ("vjp_a", "vjp_b"), count, lead)
 
 
 def test_arguments_by_position_name_tuple_and_dict_are_the_same(pair_library, p):

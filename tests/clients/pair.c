@@ -78,7 +78,7 @@ EXPORT int pair_jacobian(void *workspace, int64_t n, const double *a, const floa
 }
 
 EXPORT int pair_vjp(void *workspace, int64_t n, const double *a, const float *b, const float *output_gradients_u,
-                    const double *output_gradients_w, float *u, double *w, double *d_a, float *d_b) {
+                    const double *output_gradients_w, float *u, double *w, double *vjp_a, float *vjp_b) {
   int64_t i;
   int status = enter(workspace, a, b);
   if (status < 0) return leave(status);
@@ -87,14 +87,14 @@ EXPORT int pair_vjp(void *workspace, int64_t n, const double *a, const float *b,
     const float *q = b + 2 * i;
     const double s = output_gradients_u[i];
     status |= values(workspace, i, a, b, u, w);
-    if (d_a != NULL) {
-      d_a[3 * i] = s * p[1] + g[0] * q[1];
-      d_a[3 * i + 1] = s * p[0];
-      d_a[3 * i + 2] = g[1] * q[0];
+    if (vjp_a != NULL) {
+      vjp_a[3 * i] = s * p[1] + g[0] * q[1];
+      vjp_a[3 * i + 1] = s * p[0];
+      vjp_a[3 * i + 2] = g[1] * q[0];
     }
-    if (d_b != NULL) {
-      d_b[2 * i] = (float)(s * exp(q[0]) + g[1] * p[2]);
-      d_b[2 * i + 1] = (float)(g[0] * p[0]);
+    if (vjp_b != NULL) {
+      vjp_b[2 * i] = (float)(s * exp(q[0]) + g[1] * p[2]);
+      vjp_b[2 * i + 1] = (float)(g[0] * p[0]);
     }
   }
   return leave(status);

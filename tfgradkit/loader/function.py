@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,7 +60,7 @@ def read_functions(metadata: dict[str, Any], symbol: Symbol) -> dict[str, Functi
             tuple(ports[name] for name in entry["outputs"]),
             len(entries["value"]["inputs"]),
             output_groups(metadata, entry),
-            entry.get("tile_points", metadata["tile_points"]),
+            _tile(entry.get("tile_points", metadata.get("tile_points"))),
         )
         for kind, entry in entries.items()
     }
@@ -75,6 +76,11 @@ def output_groups(metadata: dict[str, Any], entry: dict[str, Any]) -> tuple[int,
         first = values * len(value["inputs"])
         return values, first, count - values - first
     return values, count - values
+
+
+def _tile(points: int | dict[str, int]) -> int:
+    """A number of points that whole tiles fill, whichever target the library runs."""
+    return math.lcm(*points.values()) if isinstance(points, dict) else points
 
 
 def _typed(call: Any, arrays: int) -> Any:
