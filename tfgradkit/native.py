@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from .loader.library import Library
+from .loader.library import ALL, DERIVATIVE, Library
 
 
 def load_native(path: str | os.PathLike[str]) -> NativeLibrary:
@@ -47,15 +47,15 @@ class NativeLibrary(Library):
 
     def value(self, *inputs: Any, out: Any = None, threads: Any = None, **named: Any) -> Any:
         """y, shaped ``[...] + y``."""
-        return self._method("value", 1)(inputs, named, None, out, threads)
+        return self._calls["value", ALL](inputs, named, None, out, threads)
 
     def jacobian(self, *inputs: Any, out: Any = None, threads: Any = None, **named: Any) -> Any:
         """∂y/∂x, shaped ``[...] + y + x``."""
-        return self._method("jacobian", 1)(inputs, named, None, out, threads)
+        return self._calls["jacobian", DERIVATIVE](inputs, named, None, out, threads)
 
     def value_and_jacobian(self, *inputs: Any, out: Any = None, threads: Any = None, **named: Any) -> Any:
         """``(y, ∂y/∂x)`` from one pass."""
-        return self._method("jacobian", 2)(inputs, named, None, out, threads)
+        return self._calls["jacobian", ALL](inputs, named, None, out, threads)
 
     def vjp(
         self, *inputs: Any, output_gradients: Any = None, out: Any = None, threads: Any = None, **named: Any
@@ -64,49 +64,49 @@ class NativeLibrary(Library):
 
         For several outputs ``output_gradients`` is a tuple, or a dict by their names.
         """
-        return self._method("vjp", 1)(inputs, named, output_gradients, out, threads)
+        return self._calls["vjp", DERIVATIVE](inputs, named, output_gradients, out, threads)
 
     def value_and_vjp(
         self, *inputs: Any, output_gradients: Any = None, out: Any = None, threads: Any = None, **named: Any
     ) -> Any:
         """``(y, uᵀ ∂y/∂x)`` from one pass."""
-        return self._method("vjp", 2)(inputs, named, output_gradients, out, threads)
+        return self._calls["vjp", ALL](inputs, named, output_gradients, out, threads)
 
     def jvp(self, *inputs: Any, tangents: Any = None, out: Any = None, threads: Any = None, **named: Any) -> Any:
         """(∂y/∂x) v for v shaped like x; shaped like y.
 
         For several inputs ``tangents`` is a tuple, or a dict by their names.
         """
-        return self._method("jvp", 1)(inputs, named, tangents, out, threads)
+        return self._calls["jvp", DERIVATIVE](inputs, named, tangents, out, threads)
 
     def value_and_jvp(
         self, *inputs: Any, tangents: Any = None, out: Any = None, threads: Any = None, **named: Any
     ) -> Any:
         """``(y, (∂y/∂x) v)`` from one pass."""
-        return self._method("jvp", 2)(inputs, named, tangents, out, threads)
+        return self._calls["jvp", ALL](inputs, named, tangents, out, threads)
 
     def gradient(self, *inputs: Any, out: Any = None, threads: Any = None, **named: Any) -> Any:
         """∇y of an output of one number; shaped like x."""
-        return self._method("gradient", 1)(inputs, named, None, out, threads)
+        return self._calls["gradient", DERIVATIVE](inputs, named, None, out, threads)
 
     def value_and_gradient(self, *inputs: Any, out: Any = None, threads: Any = None, **named: Any) -> Any:
         """``(y, ∇y)`` from one pass."""
-        return self._method("gradient", 2)(inputs, named, None, out, threads)
+        return self._calls["gradient", ALL](inputs, named, None, out, threads)
 
     def hessian(self, *inputs: Any, out: Any = None, threads: Any = None, **named: Any) -> Any:
         """∂²y/∂x², shaped ``[...] + y + x + x``; without y for an output of one number."""
-        return self._method("hessian", 1)(inputs, named, None, out, threads)
+        return self._calls["hessian", DERIVATIVE](inputs, named, None, out, threads)
 
     def value_gradient_and_hessian(self, *inputs: Any, out: Any = None, threads: Any = None, **named: Any) -> Any:
         """``(y, ∂y/∂x, ∂²y/∂x²)`` from one pass."""
-        return self._method("hessian", 3)(inputs, named, None, out, threads)
+        return self._calls["hessian", ALL](inputs, named, None, out, threads)
 
     def hvp(self, *inputs: Any, tangents: Any = None, out: Any = None, threads: Any = None, **named: Any) -> Any:
         """(∇²y) v of an output of one number, for v shaped like x; shaped like x."""
-        return self._method("hvp", 1)(inputs, named, tangents, out, threads)
+        return self._calls["hvp", DERIVATIVE](inputs, named, tangents, out, threads)
 
     def value_and_hvp(
         self, *inputs: Any, tangents: Any = None, out: Any = None, threads: Any = None, **named: Any
     ) -> Any:
         """``(y, (∇²y) v)`` from one pass."""
-        return self._method("hvp", 2)(inputs, named, tangents, out, threads)
+        return self._calls["hvp", ALL](inputs, named, tangents, out, threads)

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import SignatureError
 from .arguments import bind
 from .batch import Batch, stays_alone
-from .direct import Plans, direct
+from .direct import Direct
 from .function import Function
 from .memory import Workspaces
 from .results import Results
@@ -26,20 +26,16 @@ class Call:
         count: 1 for the derivative alone.
         workspaces: the library's.
         report: is told of a status that is not 0.
-
-    Attributes:
-        function: the C function.
-        arity: how many arguments a call has.
     """
 
     def __init__(self, function: Function, count: int, workspaces: Workspaces, report: Callable[[int], None]) -> None:
         self.function = function
-        self.arity = len(function.inputs)
         self._results = Results(function, count)
         self._workspaces = workspaces
         self._report = report
-        self._plans = Plans()
-        self._direct = direct(function, self._results.skipped, workspaces, self._plans)
+        self._direct = Direct(function, self._results, workspaces, report)
+        self._new, self._into = self._direct.new, self._direct.into
+        self._arity = len(function.inputs)
 
     def __call__(
         self, inputs: tuple[Any, ...], named: dict[str, Any], seed: Any = None, out: Any = None, threads: Any = None
@@ -50,16 +46,13 @@ class Call:
             SignatureError: an argument that doesn't fit.
             LibraryError: the library refused the call.
         """
-        if named or seed is not None or len(inputs) != self.arity:
+        if named or seed is not None or len(inputs) != self._arity:
             inputs = bind(self.function, inputs, named, seed)
-        outs = None if out is None else out if type(out) is tuple else (out,)
-        done = self._direct(inputs, outs) if out is None or self._results.plain else None
-        if done is not None:
-            status, results = done
-            if status:
-                self._report(status)
-            return results[0] if len(results) == 1 else self._results.pack(results)
-        return self._results.pack(self.arrays(inputs, out, threads))
+        if out is None:
+            results = self._new(inputs)
+        else:
+            results = self._into(inputs, out if type(out) is tuple else (out,)) if self._results.plain else None
+        return self._results.pack(self.arrays(inputs, out, threads)) if results is None else results
 
     def arrays(self, given: Sequence[Any], out: Any = None, threads: Any = None) -> list[np.ndarray]:
         """The results one by one, for any arguments; copies those that C can't read or write where they lie."""
@@ -76,7 +69,7 @@ class Call:
         ]
         points = math.prod(lead)
         if points and stays_alone(function, points):
-            self._plans.remember(points, inputs, written)
+            self._direct.remember(points, inputs, written)
         if points:
             everything = [*[None] * results.skipped, *written]
             status = Batch(function, self._workspaces, points, inputs, everything).evaluate(threads)

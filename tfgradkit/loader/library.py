@@ -16,10 +16,29 @@ from ..comparison import relative_error
 from ..errors import LibraryError
 from .arguments import bind
 from .call import Call
-from .function import read_functions
+from .function import Function, read_functions
 from .memory import Workspaces
 
 _PACKAGE = __package__.split(".")[0]
+
+
+# Which results of a function: the last group, or all.
+DERIVATIVE, ALL = False, True
+
+
+class _Calls(dict[tuple[str, bool], Call]):
+    """Calls by kind and choice of results."""
+
+    def __init__(self, functions: dict[str, Function]) -> None:
+        self._functions = functions
+
+    def __missing__(self, key: tuple[str, bool]) -> Call:
+        raise LibraryError(
+            "this library has no such function",
+            subject=key[0],
+            expected=" | ".join(self._functions),
+            hint=f"export it with derivatives=({key[0]!r},)",
+        )
 
 
 class Library:
@@ -38,11 +57,10 @@ class Library:
         self._library = open_library(self.path / self.metadata["files"]["shared"])
         workspaces = Workspaces(self._workspace_size())
         self._functions = read_functions(self.metadata, self._symbol)
-        self._calls = {
-            (kind, count): Call(function, count, workspaces, self._report)
-            for kind, function in self._functions.items()
-            for count in range(1, len(function.groups) + 1)
-        }
+        self._calls = _Calls(self._functions)
+        for kind, function in self._functions.items():
+            self._calls[kind, DERIVATIVE] = Call(function, 1, workspaces, self._report)
+            self._calls[kind, ALL] = Call(function, len(function.groups), workspaces, self._report)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -61,10 +79,8 @@ class Library:
 
     def call(self, kind: str, *arrays: Any, threads: Any = None) -> tuple[np.ndarray, ...]:
         """The C function of a ``kind`` with its arrays in the header's order: every output, in that order."""
-        function = self._functions.get(kind)
-        if function is None:
-            raise self._missing(kind)
-        return tuple(self._calls[kind, len(function.groups)].arrays(bind(function, arrays, {}), None, threads))
+        call = self._calls[kind, ALL]
+        return tuple(call.arrays(bind(call.function, arrays, {}), None, threads))
 
     def verify(self) -> dict[str, float]:
         """Runs the recorded points; the largest error of each result, relative to its magnitude.
@@ -93,21 +109,6 @@ class Library:
     def __repr__(self) -> str:
         dtypes = dict.fromkeys(str(port.dtype) for port in self._functions["value"].outputs)
         return f"NativeLibrary({self.name!r}, {', '.join(self.kinds)}, {', '.join(dtypes)})"
-
-    def _method(self, kind: str, count: int) -> Call:
-        """The call behind a method: the last ``count`` groups of the results of ``kind``."""
-        try:
-            return self._calls[kind, count]
-        except KeyError:
-            raise self._missing(kind) from None
-
-    def _missing(self, kind: str) -> LibraryError:
-        return LibraryError(
-            "this library has no such function",
-            subject=kind,
-            expected=" | ".join(self._functions),
-            hint=f"export it with derivatives=({kind!r},)",
-        )
 
     def _report(self, status: int) -> None:
         function = self._symbol("status_text")
