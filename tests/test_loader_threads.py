@@ -78,10 +78,12 @@ def test_statuses_of_all_parts_are_reported(pair_library, eager):
     assert [str(w.message) for w in caught] == [alone]
 
 
-@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "two"])
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "two", [2]])
 def test_no_such_number(water_library, water_points, threads):
-    with pytest.raises(SignatureError, match="no such number of threads"):
-        water_library.value(np.resize(water_points["x"], (100, 2)), threads=threads)
+    for n in (1, 1, 100):
+        with pytest.raises(SignatureError, match="no such number of threads"):
+            water_library.value(np.resize(water_points["x"], (n, 2)), threads=threads)
+        water_library.value(np.resize(water_points["x"], (n, 2)), threads=1)
 
 
 def test_callers_in_several_threads_share_the_pool(slow):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import threading
@@ -130,3 +131,11 @@ def test_two_libraries_in_one_process(water_library, mlp_library, water_points):
     other.value(np.zeros((3, 6)))
     assert np.array_equal(water_library.value(water_points["x"]), before)
     assert np.array_equal(load_native(water_library.path).value(water_points["x"]), before)
+
+
+def test_another_process_opens_a_pickled_library_again(water_library, water_points, monkeypatch, tmp_path):
+    monkeypatch.chdir(water_library.path.parent)
+    pickled = pickle.dumps(load_native(water_library.path.name))
+    monkeypatch.chdir(tmp_path)
+    again = pickle.loads(pickled)
+    assert np.array_equal(again.value(water_points["x"]), water_library.value(water_points["x"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -136,3 +137,32 @@ def test_a_models_name_stays_in_the_docstring():
     (text,) = write_python_module(pair.metadata() | {"model": name}).values()
     (first, *_) = ast.parse(text).body
     assert name in ast.literal_eval(first.value)
+
+
+@pytest.fixture(scope="module")
+def place(root, water_library, tmp_path_factory):
+    """A folder as the docs take it."""
+    folder = tmp_path_factory.mktemp("place")
+    for name in ("examples", "saved_models"):
+        (folder / name).symlink_to(root / name)
+    shutil.copytree(water_library.path, folder / "build" / "eos")
+    return folder
+
+
+def test_the_example_runs(place, water_library):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    command = [sys.executable, "-c", "import runpy; runpy.run_path('examples/clients/point.py')"]
+    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
+    y, jacobian = water_library.value_and_jacobian([800.0, 100.0])
+    numbers = [float(word) for word in printed(done).split()[1::2]]
+    np.testing.assert_allclose(numbers, [*y, *jacobian[0]], rtol=1e-6)
+
+
+def test_the_docs_code_runs(root, place, monkeypatch):
+    text = (root / "docs" / "native.md").read_text()
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "load_native" in block)
+    monkeypatch.chdir(place)
+    names: dict[str, object] = {}
+    exec(compile(code, "native.md", "exec"), names)
+    np.testing.assert_array_equal(names["block"], names["jacobian"])
+    assert f"python {next((place / 'examples').glob('scipy_*')).relative_to(place)} build/eos" in text

@@ -48,6 +48,8 @@ class Call:
         """
         if named or seed is not None or len(inputs) != self._arity:
             inputs = bind(self.function, inputs, named, seed)
+        if threads is not None and threads != 1:
+            threads = count_threads(threads)
         if out is None:
             results = self._new(inputs)
         else:

@@ -106,6 +106,9 @@ class Library:
             )
         return errors
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path.absolute(),)  # another process opens the folder again
+
     def __repr__(self) -> str:
         dtypes = dict.fromkeys(str(port.dtype) for port in self._functions["value"].outputs)
         return f"NativeLibrary({self.name!r}, {', '.join(self.kinds)}, {', '.join(dtypes)})"
