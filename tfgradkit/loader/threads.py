@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from ..errors import SignatureError
@@ -21,10 +23,11 @@ def count_threads(threads: Any) -> int:
     Raises:
         SignatureError: neither that nor a positive integer.
     """
-    if threads is None or threads == "all":
+    if threads is None or (isinstance(threads, str) and threads == "all"):
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if isinstance(threads, int) and not isinstance(threads, bool) and threads > 0:
-        return min(threads, _MOST)
+    with suppress(TypeError):
+        if (count := operator.index(threads)) > 0:
+            return min(count, _MOST)
     raise SignatureError("no such number of threads", expected='a positive integer, or "all"', got=repr(threads))
 
 
