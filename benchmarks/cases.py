@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import models  # type: ignore[import-not-found]  # of the tests
 import numpy as np
 
@@ -53,7 +54,8 @@ def dense_layers(model: Any) -> Layers:
     scale, offset = np.ones(()), np.zeros(())
     for layer in model.layers:
         if type(layer).__name__ == "Rescaling":
-            scale, offset = np.asarray(layer.scale), np.asarray(layer.offset)
+            # By Keras' own cast, which rounds to float32 on the way to float64.
+            scale, offset = (np.asarray(keras.ops.cast(part, "float64")) for part in (layer.scale, layer.offset))
             if layers:
                 kernel, bias = layers.pop()
                 layers.append((kernel * scale, bias * scale + offset))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Values and derivatives of some models, by every way there is: one table from one run.
 
-    python benchmarks/native.py [--rounds 5] [--case mlp ...] [--readme]
+    python benchmarks/native.py [--rounds 5] [--case mlp] [--points 1 1024] [--readme]
 
 Each cell is the median over interleaved rounds of the microseconds a point takes, with the smallest
 and largest round; the ratio is to our C library. Every framework has a process of its own, on
@@ -33,16 +33,17 @@ import tfgradkit as tgk
 from tfgradkit.cli.quiet import import_tensorflow
 
 COUNTS = (1, 32, 1024, 100_000)
+FROZEN = "TensorFlow's C API, the same frozen graph"
 # A call of TensorFlow's vectorized loop keeps every intermediate result of every seed.
 CUT = {
     ("energy", "`tf.function` with `batch_jacobian`", 100_000): "its intermediate results would fill gigabytes",
     ("energy", "the same with XLA", 100_000): "its intermediate results would fill gigabytes",
     ("energy", "`tgk.value_gradient_and_hessian`", 100_000): "its intermediate results would fill gigabytes",
-    ("energy", "TensorFlow's C API, the same frozen graph", 100_000): "its intermediate results would fill gigabytes",
+    ("energy", FROZEN, 100_000): "its intermediate results would fill gigabytes",
 }
 
 
-def run(case: Case, rounds: int, work: Path) -> Results:
+def run(case: Case, rounds: int, counts: tuple[int, ...], work: Path) -> Results:
     """Measures one case by all ways."""
     model = case.make()
     layers = dense_layers(model)
@@ -54,8 +55,8 @@ def run(case: Case, rounds: int, work: Path) -> Results:
     timers: dict[str, Timer] = {OURS: c_library(case, library, work)}
     timers |= {"C++ by hand": hand} if hand else {}
     timers |= workers[0].timers()
-    counts = tuple(n for n in COUNTS if (case.name, "TensorFlow's C API, the same frozen graph", n) not in CUT)
-    timers["TensorFlow's C API, the same frozen graph"] = tensorflow_c(case, model, work, counts)
+    possible = tuple(n for n in counts if (case.name, FROZEN, n) not in CUT)
+    timers[FROZEN] = tensorflow_c(case, model, work, possible)
     for worker in workers[1:]:
         timers |= worker.timers()
     results = Results(case, case.flops(layers), size)
@@ -64,7 +65,7 @@ def run(case: Case, rounds: int, work: Path) -> Results:
         for name, speed in speeds.items():
             results.peaks.setdefault(name, []).append(speed())
         for name, timer in timers.items():
-            for n in COUNTS:
+            for n in counts:
                 measure(results, name, timer, n)
     for worker in workers:
         worker.close()
@@ -90,13 +91,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--case", action="append", choices=[case.name for case in CASES])
+    parser.add_argument("--points", type=int, nargs="+", default=COUNTS, help="how many a call")
     parser.add_argument("--readme", action="store_true", help="write the table into README.md")
     arguments = parser.parse_args()
     import_tensorflow()
+    counts, results = tuple(arguments.points), []
     with tempfile.TemporaryDirectory() as folder:
-        chosen = [case for case in CASES if not arguments.case or case.name in arguments.case]
-        results = [run(case, arguments.rounds, Path(folder)) for case in chosen]
-    text = f"{table(results, COUNTS)}\n\n{machine(results, arguments.rounds)}"
+        for case in CASES:
+            if not arguments.case or case.name in arguments.case:
+                results.append(run(case, arguments.rounds, counts, Path(folder)))
+                print(table(results[-1:], counts), file=sys.stderr)
+    text = f"{table(results, counts)}\n\n{machine(results, arguments.rounds)}"
     print(text)
     if arguments.readme:
         readme = ROOT / "README.md"

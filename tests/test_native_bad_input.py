@@ -179,7 +179,7 @@ def test_a_stopped_export_leaves_nothing(model, tmp_path, step):
 
 
 def test_a_library_that_disagrees_is_not_written(model, tmp_path, monkeypatch):
-    monkeypatch.setattr("tfgradkit.native.relative_error", lambda got, expected: 0.5)
+    monkeypatch.setattr("tfgradkit.loader.library.relative_error", lambda got, expected: 0.5)
     with pytest.raises(LibraryError, match="disagrees"):
         export(model, tmp_path)
     assert list(tmp_path.iterdir()) == []
