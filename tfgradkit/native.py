@@ -49,6 +49,7 @@ class NativeLibrary:
         self._dtype = np.dtype(self.metadata["dtype"])
         self._functions = {entry["kind"]: self._function(entry) for entry in self.metadata["functions"]}
         self._workspace_size = self._call_size("workspace_size")
+        self._require_target()
         self._local = threading.local()
 
     @property
@@ -120,7 +121,8 @@ class NativeLibrary:
         for entry in self.metadata["functions"]:
             results = self._run(entry["kind"], *(vectors[name] for name in entry["inputs"]))
             for name, result in zip(entry["outputs"], results, strict=True):
-                errors[f"{entry['kind']}.{name}"] = relative_error(result, vectors[name])
+                error = relative_error(result, vectors[name], self.metadata["precision"])
+                errors[f"{entry['kind']}.{name}"] = error
         worst = max(errors, key=lambda key: errors[key])
         if not errors[worst] <= self.metadata["tolerance"]:
             raise LibraryError(
@@ -231,6 +233,18 @@ class NativeLibrary:
             return self._library[f"{self.name}_{function}"]
         except AttributeError as error:
             raise LibraryError("the library lacks a function", subject=self.path, got=str(error)) from error
+
+    def _require_target(self) -> None:
+        function = self._symbol("target")
+        function.restype = ctypes.c_char_p
+        if function() == b"none":
+            raise LibraryError(
+                "this library can't run on this processor",
+                subject=self.path,
+                expected=" or ".join(target["name"] for target in self.metadata["targets"]),
+                got=os.environ.get(f"{self.name.upper()}_TARGET") or "a processor that has less",
+                hint='export it with targets=("host",) here, or ("x86-64",) for every machine',
+            )
 
     def _call_size(self, function: str) -> int:
         symbol = self._symbol(function)
