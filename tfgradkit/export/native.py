@@ -26,8 +26,8 @@ from .toolchain import working_toolchain
 from .versions import require_tensorflow
 
 Progress = Callable[[str], None]
-# The recorded points fill a tile so many times: its first, a full one, and a part.
-_TESTED_TILES = 2
+# Points that a library is tested at; with two full tiles and a part of one among them.
+_TESTED_POINTS = 64
 
 
 def export_native(
@@ -89,7 +89,8 @@ def export_native(
         functions = compile_functions(source, entries, Plan(name, chosen, tile, Path(work), tools), progress)
         weights = _weights_hash(resolve(fn))  # again: a model may have been built by the tracing
         progress("recording test points")
-        vectors = record(source, entries, bounds, _TESTED_TILES * max(f.largest_tile for f in functions) + 3)
+        count = max(_TESTED_POINTS, 2 * max(f.largest_tile for f in functions)) + 3
+        vectors = record(source, entries, bounds, count)
         progress("building the library")
         write_library(folder, Parts(name, source.name, functions, chosen, vectors, bounds, weights, Path(work), tools))
     return load_native(path)
