@@ -17,6 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent
 WATER_RANGE = ([660.0, 1.0], [1100.0, 500.0])
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory) -> None:
+    """Tiles are measured anew, and the user's cache is left alone."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT

@@ -16,32 +16,37 @@ from click.testing import CliRunner
 
 import tfgradkit as tgk
 from tfgradkit.__main__ import cli, main
+from tfgradkit.export.targets import choose_targets
 
 NAME = "tiny"
-LIBRARY_FILES = [
-    "LICENSES/Apache-2.0.txt",
-    "SHA256SUMS",
-    "fortran/tiny.f90",
-    "include/tiny.h",
-    "include/tiny.hpp",
-    "lib/cmake/tiny/tiny-config-version.cmake",
-    "lib/cmake/tiny/tiny-config.cmake",
-    "lib/libtiny.a",
-    "lib/libtiny.so",
-    "lib/pkgconfig/tiny.pc",
-    "python/tiny.py",
-    "share/tiny/metadata.json",
-    "share/tiny/testvectors.npz",
-    "src/CMakeLists.txt",
-    "src/constants.c",
-    "src/constants.h",
-    "src/engine.h",
-    "src/record.c",
-    "src/tiny.c",
-    "src/tiny_value_1.o",
-    "src/tiny_value_32.o",
-    "test/check.c",
-]
+TILE = 8
+KERNELS = [f"src/tiny_{target.label}_value_{n}.o" for target in choose_targets(("host",)) for n in (1, TILE)]
+LIBRARY_FILES = sorted(
+    [
+        "LICENSES/Apache-2.0.txt",
+        "SHA256SUMS",
+        "fortran/tiny.f90",
+        "include/tiny.h",
+        "include/tiny.hpp",
+        "lib/cmake/tiny/tiny-config-version.cmake",
+        "lib/cmake/tiny/tiny-config.cmake",
+        "lib/libtiny.a",
+        "lib/libtiny.so",
+        "lib/pkgconfig/tiny.pc",
+        "python/tiny.py",
+        "share/tiny/metadata.json",
+        "share/tiny/testvectors.npz",
+        "src/CMakeLists.txt",
+        "src/constants.c",
+        "src/constants.h",
+        "src/engine.h",
+        "src/processor.h",
+        "src/record.c",
+        "src/tiny.c",
+        *KERNELS,
+        "test/check.c",
+    ]
+)
 COMMANDS = ["show", "export", "compile", "verify"]
 
 
@@ -67,7 +72,9 @@ def model_file(model, tmp_path_factory) -> Path:
 def compiled(model_file, tmp_path_factory) -> tuple[subprocess.CompletedProcess[str], Path]:
     """What ``tfgradkit compile`` printed, and the folder it wrote; not to be changed."""
     folder = tmp_path_factory.mktemp("compiled") / "new" / "out"
-    return process("compile", model_file, "--output", folder, "--name", NAME, "--derivative", "value"), folder
+    return process(
+        "compile", model_file, "--output", folder, "--name", NAME, "--derivative", "value", "--tile", TILE
+    ), folder
 
 
 @pytest.fixture
@@ -270,6 +277,21 @@ def test_compile_overwrites_when_told(run, model_file, library):
     assert run(*arguments, "--low", "-1,-2", "--high", "1,2")[0] == 0
     assert not (library / "old").exists()
     assert tgk.load_native(library).metadata["ranges"] == {"x": [[-1.0, -2.0], [1.0, 2.0]]}
+
+
+def test_compile_makes_code_for_the_targets_named(run, model_file, tmp_path):
+    plain = choose_targets(("host",))[0].name
+    arguments = ["compile", model_file, "--output", tmp_path / "out", "--name", NAME, "--derivative", "value"]
+    assert run(*arguments, "--target", plain, "--tile", "4")[0] == 0
+    metadata = tgk.load_native(tmp_path / "out").metadata
+    assert [target["name"] for target in metadata["targets"]] == [plain]
+    assert metadata["functions"][0]["tile_points"] == {plain: 4}
+
+
+def test_compile_refuses_a_target_before_anything_is_written(run, model_file, tmp_path):
+    arguments = ["compile", model_file, "--output", tmp_path / "a" / "out", "--name", NAME, "--target", "8086"]
+    check_failure(*run(*arguments), "8086", "x86-64-v3", "host")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_compile_refuses_a_name_before_anything_is_written(run, model_file, tmp_path):

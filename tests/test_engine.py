@@ -63,7 +63,7 @@ int probe_groups(int64_t x, int64_t y, int64_t z, int fail_at, int64_t *seen) {
   engine_argument argument;
   step.kernel = group;
   step.num_slices = 1;
-  step.numbers[0] = x, step.numbers[1] = y, step.numbers[2] = z;
+  step.groups.x = (uint64_t)x, step.groups.y = (uint64_t)y, step.groups.z = (uint64_t)z;
   seen[0] = fail_at;
   argument.data = seen;
   argument.size = 8;

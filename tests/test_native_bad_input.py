@@ -28,8 +28,10 @@ from tfgradkit.errors import (
     VersionError,
 )
 from tfgradkit.export import tfcompile, toolchain
+from tfgradkit.export.targets import choose_targets
 from tfgradkit.export.versions import require_tensorflow
 
+PLAIN = (choose_targets(("host",))[0].name,)
 X = np.array([[0.3, -0.7], [1.1, 0.2]], np.float32)
 
 
@@ -40,7 +42,7 @@ def model() -> keras.Model:
 
 @pytest.fixture
 def no_compiler(monkeypatch) -> None:
-    monkeypatch.setattr("tfgradkit.export.native.compile_jobs", lambda *_: pytest.fail("the compiler was called"))
+    monkeypatch.setattr("tfgradkit.export.compilation.compile_jobs", lambda *_: pytest.fail("the compiler was called"))
 
 
 @pytest.fixture
@@ -50,7 +52,9 @@ def library(mlp_library, tmp_path) -> Path:
 
 
 def export(model: object, folder: Path, **options: object) -> tgk.NativeLibrary:
-    return tgk.export_native(model, folder / "made" / "out", "tiny", **{"derivatives": ("value",), **options})
+    return tgk.export_native(
+        model, folder / "made" / "out", "tiny", **{"derivatives": ("value",), "tile": 8, **options}
+    )
 
 
 @pytest.mark.usefixtures("no_compiler")
@@ -111,7 +115,7 @@ def test_a_c_compiler_that_fails_half_way(model, tmp_path, monkeypatch):
     [
         pytest.param("import sys; print('no such kernel', file=sys.stderr); sys.exit(3)", "no such kernel", id="fails"),
         pytest.param("import os; os.kill(os.getpid(), 11)", "SIGSEGV", id="crashes"),
-        pytest.param("pass", "tiny_value_1", id="writes nothing"),
+        pytest.param("pass", "tiny_x86_64_value_1", id="writes nothing"),
     ],
 )
 def test_a_graph_compiler_that_fails(model, tmp_path, monkeypatch, code, told):
@@ -179,7 +183,7 @@ def test_a_stopped_export_leaves_nothing(model, tmp_path, step):
 
 
 def test_a_library_that_disagrees_is_not_written(model, tmp_path, monkeypatch):
-    monkeypatch.setattr("tfgradkit.loader.library.relative_error", lambda got, expected: 0.5)
+    monkeypatch.setattr("tfgradkit.loader.library.relative_error", lambda got, expected, precision: 0.5)
     with pytest.raises(LibraryError, match="disagrees"):
         export(model, tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -9,14 +9,15 @@ import numpy as np
 SMALL = {"float32": 0.15, "float64": 3e-4}
 
 
-def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
+def relative_error(got: np.ndarray, expected: np.ndarray, precision: str | None = None) -> float:
     """The largest difference, relative to the largest magnitude its component has at any point.
 
-    The first axis counts the points. Infinite where one is NaN.
+    The first axis counts the points. Infinite where one is NaN. ``precision`` is the dtype of what
+    was computed, where it is coarser than that of ``expected``.
     """
     if got.size == 0:
         return 0.0
     magnitude = np.max(np.abs(expected.astype(np.float64)), axis=0 if expected.ndim > 1 else None, keepdims=True)
-    scale = np.maximum(magnitude, SMALL[expected.dtype.name] * magnitude.max())
+    scale = np.maximum(magnitude, SMALL[precision or expected.dtype.name] * magnitude.max())
     error = np.max(np.abs(got.astype(np.float64) - expected) / np.where(scale > 0, scale, 1.0))
     return float("inf") if np.isnan(error) else float(error)

@@ -78,6 +78,16 @@ def export_command(model: str, output: str, derivatives: tuple[str, ...], batch:
     help="Lowest input, comma-separated; with --high, the range the model is made for.",
 )
 @click.option("--high", callback=lambda *a: _numbers(*a), help="Highest input, comma-separated.")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    default=("host",),
+    show_default=True,
+    help="x86-64, x86-64-v2, x86-64-v3, x86-64-v4, or host: all of them that pay here. Repeat it for several: "
+    "the library takes the best that the processor has.",
+)
+@click.option("--tile", type=int, help="Points evaluated at once; chosen by measuring, if left out.")
 @_overwrite
 def compile_command(
     model: str,
@@ -86,6 +96,8 @@ def compile_command(
     derivatives: tuple[str, ...],
     low: list[float] | None,
     high: list[float] | None,
+    targets: tuple[str, ...],
+    tile: int | None,
     overwrite: bool,
 ) -> None:
     """Write MODEL and its derivatives as a C library that needs no TensorFlow."""
@@ -100,8 +112,9 @@ def compile_command(
 
         ranges = None if low is None else {"x": (low, high)}
         library = export_native(
-            load(model), output, name, derivatives, ranges=ranges, overwrite=overwrite, progress=step
-        )
+            load(model), output, name, derivatives, targets=targets, ranges=ranges, tile=tile, overwrite=overwrite,
+            progress=step,
+        )  # fmt: skip
     worst = max(library.metadata["achieved_error"].values())
     success(f"wrote {output}: {', '.join(library.kinds)}; largest relative error against TensorFlow {worst:.1e}")
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-_FLAGS = {
+# The flags that transpose an operand, by op.
+PRODUCTS = {
     "MatMul": ("transpose_a", "transpose_b"),
     "BatchMatMulV2": ("adj_x", "adj_y"),
     "BatchMatMul": ("adj_x", "adj_y"),
@@ -26,8 +27,8 @@ def canonicalize(graph: Any) -> Any:
     nodes = {node.name: node for node in result.node}
     added: dict[str, Any] = {}
     for node in result.node:
-        for side, flag in enumerate(_FLAGS.get(node.op, ())):
-            source = _constant_behind(node.input[side], nodes) if node.attr[flag].b else None
+        for side, flag in enumerate(PRODUCTS.get(node.op, ())):
+            source = constant_behind(node.input[side], nodes) if node.attr[flag].b else None
             if source is not None:
                 node.input[side] = _transposed(source, added)
                 node.attr[flag].b = False
@@ -35,7 +36,7 @@ def canonicalize(graph: Any) -> Any:
     return result
 
 
-def _constant_behind(name: str, nodes: dict[str, Any]) -> Any | None:
+def constant_behind(name: str, nodes: dict[str, Any]) -> Any | None:
     """The Const that ``name`` hands on, looking through Identity."""
     node = nodes.get(name.split(":")[0])
     while node is not None and node.op == "Identity":

@@ -11,7 +11,10 @@ from .interface import KINDS, Entry, Port
 from .rendering import render, template
 
 # The functions of no argument that return a text, and what they say.
-_TEXTS = {"metadata": "What this library is, as JSON: names, shapes, dtypes, versions, achieved error."}
+_TEXTS = {
+    "metadata": "What this library is, as JSON: names, shapes, dtypes, versions, achieved error.",
+    "target": "The instructions that run here: a name of the metadata's targets, or none.",
+}
 # Names in the Fortran module that an argument, or the module itself, must not hide.
 _FORTRAN_TAKEN = {
     *("n", "workspace", "code", "aligned", "copied", "strlen", "status_text_address"),

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from ..artifact import ABI_VERSION
-from ..comparison import SMALL
 from ..errors import CompilerError
 from .interface import KINDS, Entry, Port
 from .program import Copy, Dot, KernelCall, Program, Slice, Sort, Step
 from .rendering import render, template
+from .targets import Target
 
 _ALIGNMENT = 64
 # From this share of a tile on, padding it is cheaper than its points one by one.
@@ -22,13 +22,37 @@ _TAIL_SHARE = 0.75
 
 
 @dataclass(frozen=True)
-class Compiled:
-    """One function of the library, compiled for one point and for a tile of points."""
+class Pair:
+    """A function compiled for one target: for one point, and for a tile of ``tile_points``."""
 
-    entry: Entry
     one: Program
     tile: Program
     tile_points: int
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """One function of the library, compiled for each of its targets, the plainest first.
+
+    Attributes:
+        flops: of its matrix products, a point.
+        suffix: the end of its C name, in place of its kind.
+    """
+
+    entry: Entry
+    pairs: tuple[Pair, ...]
+    flops: int = 0
+    suffix: str = ""
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """All that was compiled for it."""
+        return tuple(program for pair in self.pairs for program in (pair.one, pair.tile))
+
+    @property
+    def largest_tile(self) -> int:
+        """The most points evaluated at once, whatever the target."""
+        return max(pair.tile_points for pair in self.pairs)
 
 
 @dataclass(frozen=True)
@@ -38,9 +62,11 @@ class Sources:
     Attributes:
         name: prefix of all symbols.
         functions: what to export.
+        targets: what it was compiled for, the plainest first.
         objects: file names of the compiled kernels.
         vectors: recorded points and answers, by port name, the point first.
         tolerance: what ``selftest`` accepts.
+        small: the share of a result's largest component below which another counts as that small.
         ranges: low and high, by port name.
         metadata: JSON.
     """
@@ -49,9 +75,11 @@ class Sources:
     version: str
     summary: str
     functions: tuple[Compiled, ...]
+    targets: tuple[Target, ...]
     objects: tuple[str, ...]
     vectors: dict[str, np.ndarray]
     tolerance: float
+    small: float
     ranges: dict[str, tuple[np.ndarray, np.ndarray]]
     metadata: str
     needs_libm: bool
@@ -68,6 +96,7 @@ def write_sources(sources: Sources) -> dict[str, str]:
         "src/record.c": render("record.c.j2", context),
         "src/constants.h": render("constants.h.j2", context),
         "src/engine.h": template("engine.h"),
+        "src/processor.h": template("processor.h"),
     }
 
 
@@ -76,15 +105,17 @@ def _context(sources: Sources) -> dict[str, Any]:
     programs = [
         _program(program, points, f.entry, pool)
         for f in sources.functions
-        for program, points in ((f.one, 1), (f.tile, f.tile_points))
+        for pair in f.pairs
+        for program, points in ((pair.one, 1), (pair.tile, pair.tile_points))
     ]
-    compiled = [p for f in sources.functions for p in (f.one, f.tile)]
+    compiled = [program for f in sources.functions for program in f.programs]
     return {
         "name": sources.name,
         "guard": f"{sources.name.upper()}_H",
         "version": sources.version,
         "summary": sources.summary,
         "objects": sources.objects,
+        "targets": sources.targets,
         "needs_libm": sources.needs_libm,
         "abi_version": ABI_VERSION,
         "kernels": sorted({symbol for program in compiled for symbol in program.kernels}),
@@ -134,7 +165,7 @@ def _program(program: Program, points: int, entry: Entry, pool: _Pool) -> dict[s
     for number, buffer in enumerate(program.buffers):
         buffers.append(_buffer(number, program, ports.get(number), points, place, pool))
         if buffer.kind != "constant":
-            place += -(-buffer.size // _ALIGNMENT) * _ALIGNMENT
+            place += _aligned(buffer.size)
     table = {"name": program.name, "points": points, "slices": slices, "steps": steps, "buffers": buffers}
     return {"table": table, "workspace": place}
 
@@ -160,10 +191,11 @@ def _buffer(
 
 
 def _step(step: Step) -> dict[str, Any]:
-    none = {"kernel": "NULL", "comparator": "NULL"}
+    none = {"kernel": "NULL", "comparator": "NULL", "groups": (0, 0, 0)}
     match step:
         case KernelCall():
-            return {**none, "op": "ENGINE_KERNEL", "kernel": step.symbol, "numbers": _eight(step.workgroups)}
+            kernel = {"kernel": step.symbol, "groups": step.workgroups}
+            return {**none, **kernel, "op": "ENGINE_KERNEL", "numbers": _eight(())}
         case Copy():
             return {**none, "op": "ENGINE_COPY", "numbers": _eight(())}
         case Dot():
@@ -183,15 +215,17 @@ def _function(function: Compiled, sources: Sources) -> dict[str, Any]:
     entry = function.entry
     arrays = [f"const {p.c_type} *{p.name}" for p in entry.inputs] + [f"{p.c_type} *{p.name}" for p in entry.outputs]
     return {
-        "kind": entry.kind,
+        "kind": function.suffix or entry.kind,
         "comment": KINDS[entry.kind].comment,
         "parameters": ", ".join(["void *workspace", "int64_t n", *arrays]),
         "inputs": [_port(p, sources) for p in entry.inputs],
         "outputs": [_port(p, sources) for p in entry.outputs],
-        "one": function.one.name,
-        "tile": function.tile.name,
-        "tail": max(2, int(_TAIL_SHARE * function.tile_points)),
+        "pairs": [_pair(pair) for pair in function.pairs],
     }
+
+
+def _pair(pair: Pair) -> dict[str, Any]:
+    return {"one": pair.one.name, "tile": pair.tile.name, "tail": max(2, int(_TAIL_SHARE * pair.tile_points))}
 
 
 def _port(port: Port, sources: Sources) -> dict[str, Any]:
@@ -222,23 +256,27 @@ def _vector(name: str, array: np.ndarray) -> dict[str, Any]:
 
 def _selftest(sources: Sources) -> dict[str, Any]:
     calls, most = [], 0
+    points = len(next(iter(sources.vectors.values())))
     for function in sources.functions:
-        entry, offset, checks, outputs = function.entry, 0, [], []
+        entry, place, checks, outputs = function.entry, 0, [], []
         for port in entry.outputs:
-            count = sources.vectors[port.name].size
-            checks.append({"offset": offset, "size": port.elements, "expected": f"{sources.name}_test_{port.name}"})
-            outputs.append(f"results + {offset}")
-            offset += count
+            expected = f"{sources.name}_test_{port.name}"
+            checks.append({**_port(port, sources), "place": place, "expected": expected})
+            outputs.append(f"({port.c_type} *)(void *)(results + {place})")
+            place += _aligned(points * port.elements * port.item_bytes)
         inputs = [f"{sources.name}_test_{p.name}" for p in entry.inputs]
-        calls.append({"kind": entry.kind, "arguments": ", ".join(inputs + outputs), "checks": checks})
-        most = max(most, offset)
-    port = sources.functions[0].entry.outputs[0]
-    points = len(sources.vectors[port.name])
+        calls.append(
+            {"kind": function.suffix or entry.kind, "arguments": ", ".join(inputs + outputs), "checks": checks}
+        )
+        most = max(most, place)
     return {
-        "type": port.c_type,
-        "result_elements": most,
+        "result_bytes": most,
         "calls": calls,
         "points": points,
         "tolerance": repr(sources.tolerance),
-        "small": repr(SMALL[port.dtype]),
+        "small": repr(sources.small),
     }
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT

@@ -105,6 +105,7 @@ def _replace(beside: Path, target: Path) -> None:
     except BaseException:
         if not target.exists() and (aside / "old").exists():
             os.rename(aside / "old", target)
-        aside.rmdir()
+        # Where another export took the place meanwhile, it has replaced the earlier one.
+        shutil.rmtree(aside, ignore_errors=True)
         raise
     shutil.rmtree(aside, ignore_errors=True)

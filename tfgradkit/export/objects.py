@@ -7,6 +7,7 @@ stored once. Layout: the ELF-64 specification, chapters "Sections" and "Symbol T
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 from ..errors import CompilerError
 
@@ -15,6 +16,16 @@ _SYMBOL = struct.Struct("<IBBHQQ")
 _SYMTAB = 2
 # A constant is a uint64 with its size, then, aligned, its bytes.
 _DATA_AT = 64
+_LIBC = {"memset", "memcpy", "memmove"}
+_LIBM = {
+    f + suffix
+    for f in (
+        *("exp", "log", "log1p", "expm1", "pow", "sin", "cos", "tan", "atan2", "tanh", "erf", "fmod", "cbrt"),
+        # Instructions from x86-64-v2 on, functions before.
+        *("floor", "ceil", "trunc", "rint", "nearbyint", "round"),
+    )
+    for suffix in ("", "f")
+}
 
 
 def read_constants(data: bytes, prefix: str) -> list[bytes]:
@@ -61,3 +72,25 @@ def _symbols(data: bytes, sections: list[tuple[int, ...]]) -> list[tuple[str, in
 def undefined_symbols(data: bytes) -> set[str]:
     """What an object file expects from elsewhere."""
     return {name for name, section, _ in _symbols(data, _sections(data)) if section == 0 and name}
+
+
+def check_object(file: Path) -> None:
+    """Refuses kernels that a library can't hold.
+
+    Raises:
+        CompilerError: there are none, or they need something else than libc and libm.
+    """
+    if not file.exists():
+        raise CompilerError("the graph compiler wrote nothing", subject=file.stem, expected=file.name)
+    foreign = undefined_symbols(file.read_bytes()) - _LIBC - _LIBM
+    if foreign:
+        raise CompilerError(
+            "the kernels need functions that the C library doesn't have",
+            subject=file.name,
+            got=", ".join(sorted(foreign)),
+        )
+
+
+def needs_libm(file: Path) -> bool:
+    """Whether kernels call functions of libm."""
+    return bool(undefined_symbols(file.read_bytes()) & _LIBM)

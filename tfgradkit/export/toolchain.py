@@ -94,6 +94,7 @@ def link_shared(tools: Toolchain, objects: list[Path], output: Path, name: str, 
         f"--version-script={script}",
         "-Wl,--gc-sections",
         "-Wl,-z,noexecstack",
+        "-Wl,-Bsymbolic",  # two versions of a library in a process: each calls its own functions
         "-s",
     ]
     _run([*tools.cc, *flags, "-o", str(output), *map(str, objects), *(["-lm"] if libm else [])], output.name)

@@ -56,6 +56,7 @@ class Library:
         self.name: str = self.metadata["name"]
         self._library = open_library(self.path / self.metadata["files"]["shared"])
         workspaces = Workspaces(self._workspace_size())
+        self._require_target()
         self._functions = read_functions(self.metadata, self._symbol)
         self._calls = _Calls(self._functions)
         for kind, function in self._functions.items():
@@ -94,7 +95,8 @@ class Library:
         for entry in self.metadata["functions"]:
             results = self.call(entry["kind"], *(vectors[name] for name in entry["inputs"]))
             for name, result in zip(entry["outputs"], results, strict=True):
-                errors[f"{entry['kind']}.{name}"] = relative_error(result, vectors[name])
+                error = relative_error(result, vectors[name], self.metadata["precision"])
+                errors[f"{entry['kind']}.{name}"] = error
         worst = max(errors, key=lambda key: errors[key])
         if not errors[worst] <= self.metadata["tolerance"]:
             raise LibraryError(
@@ -131,6 +133,18 @@ class Library:
         symbol = self._symbol("workspace_size")
         symbol.restype = ctypes.c_size_t
         return symbol()
+
+    def _require_target(self) -> None:
+        function = self._symbol("target")
+        function.restype = ctypes.c_char_p
+        if function() == b"none":
+            raise LibraryError(
+                "this library can't run on this processor",
+                subject=self.path,
+                expected=" or ".join(target["name"] for target in self.metadata["targets"]),
+                got=os.environ.get(f"{self.name.upper()}_TARGET") or "a processor that has less",
+                hint='export it with targets=("host",) here, or ("x86-64",) for every machine',
+            )
 
 
 def _users_level() -> int:

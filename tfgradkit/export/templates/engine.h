@@ -6,7 +6,7 @@
  * xla/backends/cpu/runtime/kernel_c_api.h of the TensorFlow that compiled them; both are in
  * this library, so no later TensorFlow can disagree.
  *
- * No allocation, no I/O, no global mutable state, no change of the floating-point environment:
+ * No allocation, no I/O, no mutable state, no change of the floating-point environment:
  * all functions are reentrant, with one workspace a thread.
  */
 #ifndef TFGRADKIT_ENGINE_H
@@ -42,7 +42,8 @@ typedef struct {
   engine_kernel *kernel;
   engine_comparator *comparator;
   uint32_t first_slice, num_slices;
-  int64_t numbers[8]; /* kernel: workgroups x y z; dot: batch m n k transpose_lhs transpose_rhs; sort: outer size inner, bytes of each array */
+  engine_dim3 groups; /* of a kernel */
+  int64_t numbers[8]; /* dot: batch m n k transpose_lhs transpose_rhs; sort: outer size inner, bytes of each array */
 } engine_step;
 
 enum { ENGINE_CONSTANT, ENGINE_TEMPORARY, ENGINE_INPUT, ENGINE_OUTPUT };
@@ -74,6 +75,10 @@ typedef struct {
   const engine_program *one;  /* a program for one point */
   const engine_program *tile; /* a program for many */
   int64_t tail;               /* from this many remaining points on, a padded tile is cheaper than single points */
+} engine_pair;
+
+typedef struct {
+  const engine_pair *pairs; /* for each target of the library */
   const engine_port *inputs;
   uint32_t num_inputs;
   const engine_port *outputs;
@@ -87,7 +92,8 @@ enum {
   ENGINE_NULL_OR_MISALIGNED = -1,
   ENGINE_NEGATIVE_COUNT = -2,
   ENGINE_KERNEL_FAILED = -3,
-  ENGINE_NO_MEMORY = -4
+  ENGINE_NO_MEMORY = -4,
+  ENGINE_NO_TARGET = -5
 };
 
 /* C = op(A) op(B) in column-major order: C is m x n, op(A) m x k, op(B) k x n. Only what the
@@ -147,19 +153,20 @@ static void *engine_at(const engine_slice *slice, unsigned char *const *buffers)
 }
 
 static int engine_call(const engine_step *step, const engine_argument *arguments) {
-  engine_dim3 groups, id;
+  engine_dim3 id = {0, 0, 0};
   engine_frame frame;
-  groups.x = (uint64_t)step->numbers[0];
-  groups.y = (uint64_t)step->numbers[1];
-  groups.z = (uint64_t)step->numbers[2];
-  frame.num_workgroups = &groups;
+  frame.num_workgroups = &step->groups;
   frame.workgroup_id = &id;
   frame.num_args = step->num_slices;
   frame.args = arguments;
-  for (id.z = 0; id.z < groups.z; ++id.z)
-    for (id.y = 0; id.y < groups.y; ++id.y)
-      for (id.x = 0; id.x < groups.x; ++id.x)
-        if (step->kernel(&frame) != NULL) return ENGINE_KERNEL_FAILED;
+  do {
+    if (step->kernel(&frame) != NULL) return ENGINE_KERNEL_FAILED;
+    if (++id.x < step->groups.x) continue;
+    id.x = 0;
+    if (++id.y < step->groups.y) continue;
+    id.y = 0;
+    ++id.z;
+  } while (id.z < step->groups.z);
   return ENGINE_OK;
 }
 
@@ -292,8 +299,10 @@ static int engine_check(const engine_entry *entry, int64_t first, int64_t count,
   return status;
 }
 
-static int engine_evaluate(const engine_entry *entry, void *workspace, int64_t n, const void *const *inputs,
+/* Evaluates n points with the programs of one target of the library; a negative one is none. */
+static int engine_evaluate(const engine_entry *entry, int target, void *workspace, int64_t n, const void *const *inputs,
                            void *const *outputs) {
+  const engine_pair *pair;
   int64_t first = 0;
   int status = ENGINE_OK;
   uint32_t p;
@@ -302,9 +311,11 @@ static int engine_evaluate(const engine_entry *entry, void *workspace, int64_t n
   if (workspace == NULL || (uintptr_t)workspace % ENGINE_ALIGNMENT != 0) return ENGINE_NULL_OR_MISALIGNED;
   for (p = 0; p < entry->num_inputs; ++p)
     if (inputs[p] == NULL) return ENGINE_NULL_OR_MISALIGNED;
+  if (target < 0) return ENGINE_NO_TARGET;
+  pair = &entry->pairs[target];
   while (first < n) {
     const int64_t left = n - first;
-    const engine_program *program = left >= entry->tail ? entry->tile : entry->one;
+    const engine_program *program = left >= pair->tail ? pair->tile : pair->one;
     const int64_t count = left < program->points ? left : program->points;
     const int failed = engine_block(program, workspace, first, count, inputs, outputs);
     if (failed) return failed;
