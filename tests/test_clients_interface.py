@@ -35,7 +35,11 @@ def prototype(name, each):
 def header(name, entries):
     lines = ["#include <stddef.h>", "#include <stdint.h>", "#ifdef __cplusplus", 'extern "C" {', "#endif"]
     lines += [f"size_t {name}_workspace_size(void);", f"const char *{name}_status_text(int status);"]
-    lines += [f"const char *{name}_metadata(void);", f"int {name}_abi_version(void);"]
+    lines += [
+        f"const char *{name}_metadata(void);",
+        f"const char *{name}_target(void);",
+        f"int {name}_abi_version(void);",
+    ]
     lines += [f"int {name}_selftest(double *max_error);", *(f"{prototype(name, each)};" for each in entries)]
     return "\n".join([*lines, "#ifdef __cplusplus", "}", "#endif", ""])
 
@@ -50,6 +54,7 @@ def library(name, entries):
     size_t {name}_workspace_size(void) {{ return 100; }}
     const char *{name}_status_text(int status) {{ return status == 0 ? "success" : "a text"; }}
     const char *{name}_metadata(void) {{ return "{{}}"; }}
+    const char *{name}_target(void) {{ return "any"; }}
     int {name}_abi_version(void) {{ return 1; }}
     int {name}_selftest(double *max_error) {{ if (max_error) *max_error = 0.25; return FAULT == 1; }}
     """
