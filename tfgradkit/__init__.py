@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         value_gradient_and_hessian,
         vjp,
     )
+    from .derivatives.sparse.operators import sparse_jacobian, value_and_sparse_jacobian
     from .export.native import export_native
     from .export.saved_model import export_saved_model
     from .native import NativeLibrary, load_native
@@ -45,10 +46,12 @@ _HOMES = {
     "jvp": "derivatives.operators",
     "load": "sources.load",
     "load_native": "native",
+    "sparse_jacobian": "derivatives.sparse.operators",
     "value_and_gradient": "derivatives.operators",
     "value_and_hvp": "derivatives.operators",
     "value_and_jacobian": "derivatives.operators",
     "value_and_jvp": "derivatives.operators",
+    "value_and_sparse_jacobian": "derivatives.sparse.operators",
     "value_and_vjp": "derivatives.operators",
     "value_gradient_and_hessian": "derivatives.operators",
     "vjp": "derivatives.operators",
@@ -67,10 +70,12 @@ __all__ = [
     "jvp",
     "load",
     "load_native",
+    "sparse_jacobian",
     "value_and_gradient",
     "value_and_hvp",
     "value_and_jacobian",
     "value_and_jvp",
+    "value_and_sparse_jacobian",
     "value_and_vjp",
     "value_gradient_and_hessian",
     "vjp",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -89,7 +90,17 @@ def _evaluate(
     if samples or SEED_NAMES.get(operator) == "output_gradients":
         # For the structure of the results; where each sample is evaluated alone, for the value and the aux, too.
         selection.f(selection.xs, 1)
-    point = Point(selection.f, selection.xs, source.name, source.batched, options, inlined=inlined, extra=extra)
+    point = Point(
+        selection.f,
+        selection.xs,
+        source.name,
+        source.batched,
+        options,
+        inlined=inlined,
+        extra=extra,
+        arguments=arguments,
+        reselect=partial(select, source, options),
+    )
     point = replace(point, seeds=_seeds(seed, SEED_NAMES.get(operator), selection, point))
     if samples:
         parts = per_sample(source, options, arguments, point, OPERATORS[operator], operator)

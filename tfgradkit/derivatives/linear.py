@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,12 +23,14 @@ class Linear:
         pull: the function, evaluated there.
         forward: whether seeds are tangents of the xs; else they are gradients of the ys.
         product: from seeds to results.
+        colours: where a seed is the sum of the unit vectors of a colour, the colour of each; else None.
     """
 
     point: Point
     pull: Pullback
     forward: bool
     product: Product
+    colours: np.ndarray | None = None
 
     @property
     def seeded(self) -> Tensors:
@@ -47,16 +49,20 @@ class Linear:
 
     def repeated(self, copies: Any) -> Linear:
         """The same, evaluated anew for the batch repeated."""
-        return linearized(self.point.repeat(copies), self.forward)
+        return replace(linearized(self.point.repeat(copies), self.forward), colours=self.colours)
 
     def sample(self, index: int) -> Dims:
         """The axes of one sample of a seeded tensor."""
         return split(self.seeded[index], self.point.batched)[1]
 
     def units(self, index: int, ids: Any) -> tf.Tensor:
-        """Unit seeds by number: ``[count, 1, *sample]``, without the 1 where not batched."""
+        """Unit seeds, or colours, by number: ``[count, 1, *sample]``, without the 1 where not batched."""
         sample, dtype = self.sample(index), self.seeded[index].dtype
         lead = [1] if self.point.batched else []
+        if self.colours is not None:
+            wanted = tf.convert_to_tensor(np.asarray(ids, np.int32) if isinstance(ids, range) else ids)
+            chosen = tf.constant(self.colours, wanted.dtype)[None] == wanted[:, None]
+            return tf.reshape(tf.cast(chosen, dtype), [-1, *lead, *sample])
         if isinstance(ids, range) and isinstance(size(sample), int):
             rows = np.zeros((len(ids), size(sample)))
             rows[np.arange(len(ids)), np.asarray(ids, int)] = 1

@@ -32,6 +32,8 @@ class Point:
         inlined: whether the graph is somebody's own, who may differentiate or compile it.
         extra: what single operators take beside (positions of a partial, probes of an estimate).
         log: what was decided, for ``Derivative.plan``.
+        arguments: all that the function is called with, as the caller gave it.
+        reselect: the selection of xs for other arguments.
     """
 
     f: PointFunction
@@ -44,6 +46,8 @@ class Point:
     extra: dict[str, Any] = field(default_factory=dict)
     log: list[Any] = field(default_factory=list)
     copies: Any = 1
+    arguments: Sequence[Any] = ()
+    reselect: Callable[[Sequence[Any]], Any] | None = None
 
     def call(self, xs: Tensors) -> Tensors:
         """f at other arguments."""

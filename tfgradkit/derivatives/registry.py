@@ -7,9 +7,10 @@ from collections.abc import Callable
 from .first_order import Parts, gradient, jacobian, jvp, value, vjp
 from .point import Point
 from .second_order import hessian, hvp
+from .sparse.compression import sparse_jacobian
 
 OPERATORS: dict[str, Callable[[Point], Parts]] = {
-    rule.__name__: rule for rule in (value, jacobian, vjp, jvp, gradient, hessian, hvp)
+    rule.__name__: rule for rule in (value, jacobian, vjp, jvp, gradient, hessian, hvp, sparse_jacobian)
 }
 SEED_NAMES = {"vjp": "output_gradients", "jvp": "tangents", "hvp": "tangents"}
 # By part: a letter for each level of lists, y the results, x the arguments.
@@ -21,4 +22,6 @@ LAYOUTS = {
     "gradient": {"value": "y", "gradient": "x"},
     "hessian": {"value": "y", "gradient": "yx", "hessian": "yxx"},
     "hvp": {"value": "y", "hvp": "x"},
+    # The entries of the pattern, one for all ys and xs.
+    "sparse_jacobian": {"value": "y", "sparse_jacobian": ""},
 }

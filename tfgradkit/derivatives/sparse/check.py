@@ -1,0 +1,71 @@
+"""Whether a sparse Jacobian misses entries: one product with a random vector against that of the function itself.
+
+An entry outside the pattern shows, with probability one, where the derivative there is not zero at the point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ...errors import GradientError
+from ..derivative import Derivative
+from ..selection import positions
+
+# In units of the dtype's precision, relative to the sum of magnitudes.
+_TOLERANCE = 1e4
+
+
+def checked(derivative: Derivative, arguments: Sequence[Any], data: np.ndarray, pattern: Any) -> None:
+    """Compares a Jacobian with a product at the same arguments, in the mode that it was made in.
+
+    Raises:
+        GradientError: they differ, so an entry is missing from the pattern.
+    """
+    forward = derivative.plan.mode == "forward"
+    seed, expected = _product(derivative, arguments, forward)
+    rows, columns = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr)), pattern.indices
+    into, out_of = (rows, columns) if forward else (columns, rows)
+    batch = data.shape[:-1]
+    got, scale = (np.zeros((*batch, expected.shape[-1])) for _ in range(2))
+    for sums, terms in ((got, data * seed[..., out_of]), (scale, np.abs(data * seed[..., out_of]))):
+        np.add.at(sums, (..., into), terms)
+    limit = _TOLERANCE * np.finfo(data.dtype).eps * (scale + np.abs(expected).max(initial=0))
+    wrong = np.unique(np.argwhere(np.abs(got - expected) > limit)[:, -1])
+    if len(wrong):
+        raise GradientError(
+            "the pattern misses an entry",
+            subject=str(derivative),
+            expected=f"an entry for each derivative that is not zero, in {'row' if forward else 'column'} "
+            f"{', '.join(map(str, wrong[:10]))}{', …' if len(wrong) > 10 else ''}",
+            got=f"a product that differs by {np.abs(got - expected).max():.2g}",
+            hint="leave pattern= out, and it is read off the graph",
+        )
+
+
+def _product(derivative: Derivative, arguments: Sequence[Any], forward: bool) -> tuple[np.ndarray, np.ndarray]:
+    """A random seed and its product, both flat: ``[B, …]``, or without the B."""
+    source, options = derivative.source, replace(derivative.options, unconnected="zero", mode="auto")
+    picked = positions(options, len(arguments), source.name)
+    converted = source.to_arguments(arguments, picked)
+    if forward:
+        like = tuple(converted[p] for p in picked) if isinstance(options.argnums, tuple) else converted[picked[0]]
+    else:
+        like = _first(Derivative(source, "value", ("value",), options)(*arguments), options.has_aux)
+    operator, name = ("jvp", "tangents") if forward else ("vjp", "output_gradients")
+    seed = tf.nest.map_structure(lambda t: tf.random.stateless_normal(tf.shape(t), (1, 2), t.dtype), like)
+    product = _first(Derivative(source, operator, (operator,), options)(*arguments, **{name: seed}), options.has_aux)
+    return _flat(seed, source.batched), _flat(product, source.batched)
+
+
+def _first(results: Any, has_aux: bool) -> Any:
+    return results[0] if has_aux else results
+
+
+def _flat(nest: Any, batched: bool) -> np.ndarray:
+    lead = 1 if batched else 0
+    return np.concatenate([t.numpy().reshape(*t.shape[:lead], -1) for t in tf.nest.flatten(nest)], -1)

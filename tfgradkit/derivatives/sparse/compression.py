@@ -1,0 +1,142 @@
+"""The entries of a Jacobian from one pass a colour: the compressed rows or columns, taken apart by a gather."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ...errors import GradientError
+from ..chunks import Facts, chunked
+from ..first_order import Parts
+from ..linear import Linear, linearized
+from ..plan import Step
+from ..point import Point
+from ..primitives import Pullback, Tensors, pullback
+from ..shapes import dims, size, split
+from ..sweeps import choose
+from .colouring import Colouring, coloured
+
+
+@dataclass(frozen=True)
+class ColouredStep(Step):
+    """A sweep over colours.
+
+    Attributes:
+        pattern: a CSR matrix of bools.
+        origin: where the pattern comes from.
+    """
+
+    pattern: Any = None
+    origin: str = ""
+
+    @property
+    def colours(self) -> int:
+        """How many there are: the passes."""
+        return self.passes or 0
+
+    def __str__(self) -> str:
+        what = "columns" if self.mode == "forward" else "rows"
+        rows, columns = self.pattern.shape
+        return (
+            f"pattern {self.origin}: {rows:,} by {columns:,}, {self.pattern.nnz:,} entries; "
+            f"{self.colours} colours of {what}\n  {super().__str__()}"
+        )
+
+
+def sparse_jacobian(point: Point) -> Parts:
+    """y, and the entries of ∂y/∂x: flattened ys by flattened xs."""
+    ys: Tensors = []
+    flat = flattened(point, ys)
+    pull = pullback(flat.call, flat.xs)
+    pattern, origin = point.extra["patterns"].of(point, pull.ys[0], flat.xs[0])
+    if point.options.unconnected == "raise" and not pattern.nnz:
+        flat.filled(None, lambda: pull.ys[0])
+    linear, colouring = _direction(flat, pull, pattern)
+    stacked, facts = _passes(linear, colouring)
+    point.log.append(ColouredStep(_name(colouring.forward), *facts, pattern, origin))
+    return {"value": ys, "sparse_jacobian": _entries(linear, colouring, pattern, stacked)}
+
+
+def flattened(point: Point, kept: Tensors) -> Point:
+    """The same function from one vector to one vector a sample, of the widest dtypes among its tensors.
+
+    Its results, as they are, go into ``kept`` the first time.
+    """
+    shapes = [split(x, point.batched)[1] for x in point.xs]
+    dtype = _widest(point.xs)
+
+    def f(xs: Tensors, copies: Any) -> Tensors:
+        lead = dims(xs[0])[:1] if point.batched else []
+        parts = tf.split(xs[0], [size(s) for s in shapes], axis=-1) if len(shapes) > 1 else [xs[0]]
+        ys = point.f(
+            [
+                tf.reshape(tf.cast(part, x.dtype), [*lead, *shape])
+                for part, x, shape in zip(parts, point.xs, shapes, strict=True)
+            ],
+            copies,
+        )
+        kept[:] = kept or ys
+        return [_joined(ys, point.batched)]
+
+    return replace(point, f=f, xs=[_joined([tf.cast(x, dtype) for x in point.xs], point.batched)])
+
+
+def _joined(tensors: Tensors, batched: bool) -> tf.Tensor:
+    dtype = _widest(tensors)
+    flat = []
+    for tensor in tensors:
+        batch, sample = split(tensor, batched)
+        flat.append(tf.reshape(tf.cast(tensor, dtype), [*batch, size(sample)]))
+    return flat[0] if len(flat) == 1 else tf.concat(flat, -1)
+
+
+def _widest(tensors: Tensors) -> tf.DType:
+    return max((t.dtype for t in tensors), key=lambda dtype: (dtype.is_complex, dtype.size))
+
+
+def _direction(point: Point, pull: Pullback, pattern: Any) -> tuple[Linear, Colouring]:
+    """Columns or rows, whichever have fewer colours; a tie goes forward, as for a dense Jacobian."""
+    mode = point.options.mode
+    options = [coloured(pattern, forward) for forward in (True, False) if mode in ("auto", _name(forward))]
+    best = min(options, key=lambda colouring: colouring.count)
+    try:
+        return _linear(point, pull, best), best
+    except GradientError:
+        # An op whose gradient has no gradient of its own: reverse mode doesn't need that.
+        if mode != "auto" or not best.forward:
+            raise
+        return _linear(point, pull, options[-1]), options[-1]
+
+
+def _linear(point: Point, pull: Pullback, colouring: Colouring) -> Linear:
+    return replace(linearized(point, colouring.forward, pull), colours=colouring.colours)
+
+
+def _name(forward: bool) -> str:
+    return "forward" if forward else "reverse"
+
+
+def _passes(linear: Linear, colouring: Colouring) -> tuple[tf.Tensor, Facts]:
+    """``[colours, B, rows]`` (forward) or ``[colours, B, columns]`` (reverse), and how they came."""
+    if not colouring.count:
+        like = linear.likes[0]
+        return tf.zeros([0, *dims(like)], like.dtype), ("loop", 0, None, 0, "the pattern is empty")
+    stacked, facts = chunked(linear, 0, colouring.count, choose(linear, colouring.count))
+    return stacked[0], facts
+
+
+def _entries(linear: Linear, colouring: Colouring, pattern: Any, passes: tf.Tensor) -> tf.Tensor:
+    """``[B, nnz]``, each entry from the pass of its colour: direct recovery."""
+    batched, y = linear.point.batched, linear.pull.ys[0]
+    rows = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr))
+    seeded, other = (pattern.indices, rows) if colouring.forward else (rows, pattern.indices)
+    width = pattern.shape[0 if colouring.forward else 1]
+    places = tf.constant(colouring.colours[seeded] * width + other, tf.int32)
+    # TensorFlow's gradient of a complex function is the conjugate; the Jacobian is that in both modes.
+    passes = tf.math.conj(passes) if colouring.forward and y.dtype.is_complex else passes
+    passes = tf.transpose(passes, [1, 0, 2]) if batched else passes
+    flat = tf.reshape(passes, [*dims(passes)[:1], -1] if batched else [-1])
+    return tf.cast(tf.gather(flat, places, axis=-1), y.dtype)

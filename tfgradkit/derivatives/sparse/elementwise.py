@@ -1,0 +1,66 @@
+"""Ops that work element by element, with broadcasting, and ops whose derivative is zero."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .flow import Flow, Found, Unknown, rule, static_shape
+
+_ONE = """
+Identity Snapshot CheckNumerics DebugGradientIdentity Cast Abs Acos Acosh Asin Asinh Atan Atanh BesselI0
+BesselI0e BesselI1 BesselI1e BesselJ0 BesselJ1 BesselK0 BesselK0e BesselK1 BesselK1e BesselY0 BesselY1
+ComplexAbs Angle Conj Cos Cosh Dawsn Digamma Elu Erf Erfc Erfinv Exp Expint Expm1 FresnelCos
+FresnelSin Imag Inv Lgamma Log Log1p Ndtri Neg Real Reciprocal Relu Relu6 Rint Rsqrt Selu
+Sigmoid Sin Sinh Softplus Softsign Spence Sqrt Square Tan Tanh LeakyRelu BiasAdd BiasAddV1
+FakeQuantWithMinMaxArgs QuantizeAndDequantizeV2
+"""
+_SEVERAL = """
+Add AddV2 AddN Sub Mul MulNoNan Div DivNoNan RealDiv FloorMod Mod TruncateDiv TruncateMod
+Maximum Minimum Pow SquaredDifference Xdivy Xlogy Xlog1py Atan2 Complex Betainc Igamma Igammac
+Polygamma Zeta NextAfter ClipByValue Select SelectV2 ReluGrad Relu6Grad EluGrad SeluGrad
+LeakyReluGrad SigmoidGrad TanhGrad SoftplusGrad SoftsignGrad SqrtGrad RsqrtGrad ReciprocalGrad
+InvGrad AccumulateNV2
+"""
+# TensorFlow differentiates these as constants. What has whole numbers or bools as results needs no line.
+_ZERO = """
+Ceil Floor FloorDiv OnesLike PreventGradient Round Sign StopGradient ZerosLike
+"""
+
+
+@rule(*_ONE.split(), *_SEVERAL.split())
+def elementwise(flow: Flow, operation: Any) -> Found:
+    """Each element depends on what the same elements of the inputs depend on."""
+    shape = static_shape(operation.outputs[0])
+    if shape is None:
+        raise Unknown
+    own = [flow.numbers(t) for t in operation.inputs if flow.depends(t)]
+    if operation.type.startswith("BiasAdd") and flow.depends(operation.inputs[1]):
+        raise Unknown
+    return [flow.sets.union(np.stack([np.broadcast_to(n, shape) for n in own], -1))]
+
+
+@rule(*_ZERO.split())
+def without_derivative(flow: Flow, operation: Any) -> Found:
+    """Nothing."""
+    return [None] * len(operation.outputs)
+
+
+@rule("IdentityN")
+def one_to_one(flow: Flow, operation: Any) -> Found:
+    """The same tensors."""
+    return [flow.raw(tensor) for tensor in operation.inputs]
+
+
+@rule("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
+def batch_norm(flow: Flow, operation: Any) -> Found:
+    """With given moments, element by element.
+
+    Raises:
+        Unknown: in training, and where the moments depend on x, too.
+    """
+    x, *others = operation.inputs
+    if operation.get_attr("is_training") or any(flow.depends(t) for t in others):
+        raise Unknown
+    return [flow.numbers(x), *[None] * (len(operation.outputs) - 1)]

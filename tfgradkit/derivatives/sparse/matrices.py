@@ -1,0 +1,59 @@
+"""SciPy matrices, and tensors, from the entries of a sparse Jacobian; all samples share one pattern."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from .libraries import scipy_sparse
+
+
+class CSRTensors(NamedTuple):
+    """A sparse Jacobian as tensors, in compressed sparse rows; all samples share one pattern.
+
+    Attributes:
+        data: ``[B, nnz]``, or ``[nnz]``: the entries, row by row.
+        indices: ``[nnz]``, int32: their columns.
+        indptr: ``[rows + 1]``, int32: where each row begins.
+        shape: rows and columns, int64.
+    """
+
+    data: tf.Tensor
+    indices: tf.Tensor
+    indptr: tf.Tensor
+    shape: tf.Tensor
+
+
+def csr_tensors(data: tf.Tensor, pattern: Any) -> CSRTensors:
+    """``data``, and the pattern as tensors."""
+    return CSRTensors(
+        data,
+        tf.constant(pattern.indices, tf.int32),
+        tf.constant(pattern.indptr, tf.int32),
+        tf.constant(pattern.shape, tf.int64),
+    )
+
+
+def matrices(data: np.ndarray, pattern: Any, batched: bool, block: bool) -> Any:
+    """One CSR matrix; batched, a list of one for each sample, or one block-diagonal matrix."""
+    if not batched:
+        return _matrix(data, pattern)
+    if block:
+        return _block_diagonal(data, pattern)
+    return [_matrix(row, pattern) for row in data]
+
+
+def _matrix(data: np.ndarray, pattern: Any) -> Any:
+    # Copies, since a matrix is its owner's to change; what TensorFlow hands out is read-only.
+    parts = (data.copy(), pattern.indices.copy(), pattern.indptr.copy())
+    return scipy_sparse().csr_matrix(parts, pattern.shape)
+
+
+def _block_diagonal(data: np.ndarray, pattern: Any) -> Any:
+    count, (rows, columns) = len(data), pattern.shape
+    ids = np.arange(count, dtype=np.int64)[:, None]
+    starts = np.concatenate([[0], (pattern.indptr[1:] + ids * pattern.nnz).ravel()])
+    indices = (pattern.indices + ids * columns).ravel()
+    return scipy_sparse().csr_matrix((data.ravel(), indices, starts), (count * rows, count * columns))

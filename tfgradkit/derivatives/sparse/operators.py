@@ -1,0 +1,134 @@
+"""The fronts: ``sparse_jacobian(fn)`` and ``value_and_sparse_jacobian(fn)``."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NoReturn, Unpack, get_args
+
+import tensorflow as tf
+
+from ...errors import SignatureError
+from ..choices import Options
+from ..derivative import Derivative
+from ..operators import Keywords, build
+from .check import checked
+from .given import given_pattern
+from .libraries import scipy_sparse
+from .compression import ColouredStep
+from .matrices import csr_tensors, matrices
+from .patterns import Patterns
+
+Format = Literal["csr", "block", "tensors"]
+
+
+def sparse_jacobian(
+    fn: Any, *, pattern: Any = None, format: Format = "csr", check: bool = False, **keywords: Unpack[Keywords]
+) -> SparseJacobian:
+    """∂y/∂x as a SciPy CSR matrix, flattened y by flattened x; batched, a list of one for each sample.
+
+    Several results and arguments (``argnums``) are rows and columns one after another, in the order of
+    ``tf.nest``. Rows and columns of a matrix are those of the Jacobian in row-major order.
+
+    Args:
+        fn: as for every operator; sizes but the batch's have to be known.
+        pattern: where entries may be other than zero, for one sample: a SciPy sparse matrix (each
+            stored entry counts), a dense mask, or a ``tf.SparseTensor``. None: detected from the graph.
+        format: "csr", one matrix a sample; "block", one block-diagonal CSR matrix for the batch;
+            "tensors", a :class:`CSRTensors` with data ``[B, nnz]`` and one pattern. Inside a ``tf.function``,
+            always the last.
+        check: whether each eager call is compared with a product with a random vector, to find a
+            given pattern that misses entries.
+        keywords: those of every operator; ``wrt`` is "inputs", and unconnected outputs are empty rows.
+
+    Raises (from the operator, or from the call):
+        SignatureError: a pattern of the wrong shape, or an argument of the wrong shape or dtype.
+        GradientError: with ``check``, the pattern misses an entry.
+        VersionError: SciPy is not installed.
+    """
+    return _build(("sparse_jacobian",), fn, pattern, format, check, keywords)
+
+
+def value_and_sparse_jacobian(
+    fn: Any, *, pattern: Any = None, format: Format = "csr", check: bool = False, **keywords: Unpack[Keywords]
+) -> SparseJacobian:
+    """``(y, ∂y/∂x)`` from one pass; see :func:`sparse_jacobian`."""
+    return _build(("value", "sparse_jacobian"), fn, pattern, format, check, keywords)
+
+
+class SparseJacobian(Derivative):
+    """A derivative whose matrix is sparse. Made by :func:`sparse_jacobian`."""
+
+    format: Format = "csr"
+    check = False
+
+    def __call__(self, *arguments: Any, **seeds: Any) -> Any:
+        """The sparse Jacobian at the arguments; see :class:`Derivative`."""
+        results = super().__call__(*arguments, **seeds)
+        parts = list(results) if len(self.parts) > 1 or self.options.has_aux else [results]
+        place = self.parts.index("sparse_jacobian")
+        eager = tf.executing_eagerly()
+        pattern = self._pattern() if eager else self.extra["patterns"].latest
+        if eager and self.check:
+            checked(self, arguments, parts[place].numpy(), pattern)
+        parts[place] = self._shown(parts[place], pattern) if eager else csr_tensors(parts[place], pattern)
+        return tuple(parts) if len(parts) > 1 else parts[0]
+
+    @property
+    def pattern(self) -> Any:
+        """The latest signature's pattern as a CSR matrix of bools; before any call, of the function's own specs.
+
+        Raises:
+            SignatureError: it was not called yet, and the function has no specs.
+        """
+        _ = self.plan  # makes a trace where there is none
+        return self._pattern().copy()
+
+    def as_differentiable(self, batched: bool | None = None) -> NoReturn:
+        """A sparse Jacobian can't be differentiated as a function.
+
+        Raises:
+            SignatureError: always.
+        """
+        raise SignatureError(
+            "a sparse Jacobian is not differentiated by an operator",
+            subject=str(self),
+            hint="jacobian has a dense one that can be; or an outer tf.GradientTape over the data "
+            'of format="tensors"',
+        )
+
+    def _pattern(self) -> Any:
+        assert self._latest is not None
+        step = self._latest.steps[-1]
+        assert isinstance(step, ColouredStep)
+        return step.pattern
+
+    def _shown(self, data: tf.Tensor, pattern: Any) -> Any:
+        if self.format == "tensors":
+            return csr_tensors(data, pattern)
+        return matrices(data.numpy(), pattern, self.source.batched, self.format == "block")
+
+
+def _build(
+    parts: tuple[str, ...], fn: Any, pattern: Any, format: Format, check: bool, keywords: Keywords
+) -> SparseJacobian:
+    scipy_sparse()
+    if format not in get_args(Format):
+        raise SignatureError(
+            "no such choice", subject="format", expected='"csr" | "block" | "tensors"', got=repr(format)
+        )
+    patterns = Patterns(None if pattern is None else given_pattern(pattern))
+    made = build("sparse_jacobian", parts, fn, keywords, {"patterns": patterns})
+    _check_wrt(made.options)
+    derivative = SparseJacobian(made.source, made.operator, parts, made.options, made.extra)
+    derivative.format, derivative.check = format, check
+    return derivative
+
+
+def _check_wrt(options: Options) -> None:
+    if not isinstance(options.wrt, str) or options.wrt != "inputs":
+        raise SignatureError(
+            "a sparse Jacobian is by the inputs",
+            subject="wrt",
+            expected='"inputs"',
+            got=options.wrt if isinstance(options.wrt, str) else type(options.wrt).__name__,
+            hint="jacobian(fn, wrt=...) has a dense one",
+        )
