@@ -65,9 +65,9 @@ def custom_gradient(flow: Flow, operation: Any) -> Found:
     """
     inputs = [t for t in operation.inputs if t.dtype.is_floating and flow.depends(t)]
     outputs = [t for t in operation.outputs if t.dtype.is_floating]
-    counts = [int(np.prod(static_shape(t) or (0,), dtype=int)) for t in outputs]
     if any(static_shape(t) is None for t in [*inputs, *outputs]):
         raise Unknown
+    counts = [t.shape.num_elements() for t in outputs]
     slopes, inner = _replaced(flow, operation.graph, inputs, outputs, counts)
     # Rows: elements of an input; columns: elements of all outputs.
     found: Any = None

@@ -106,7 +106,8 @@ class Flow:
         found = RULES["custom gradient"] if replaced else RULES.get(operation.type, dense)
         try:
             return found(self, operation)
-        except Unknown:
+        except (Unknown, ValueError, IndexError):
+            # The last two: shapes that a rule was not written for.
             return dense(self, operation)
 
 
