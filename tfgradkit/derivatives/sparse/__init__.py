@@ -1,1 +1,1 @@
-"""Sparse Jacobians: the pattern is read off the graph, its columns or rows are coloured, and one pass a colour is made."""
+"""Sparse Jacobians: a pattern read off the graph, a colouring of it, and one pass a colour."""

@@ -19,7 +19,9 @@ _ROUNDS = 8
 @rule("PartitionedCall", "StatefulPartitionedCall", "StatelessPartitionedCall", "RemoteCall")
 def call(flow: Flow, operation: Any) -> Found:
     """The function, for what it is called with."""
-    return _through(flow, _body(operation, "f"), operation.inputs, [flow.raw(t) for t in operation.inputs])
+    return _through(
+        flow, _body(operation, "f"), operation.inputs, [flow.raw(t) for t in operation.inputs], len(operation.outputs)
+    )
 
 
 @rule("If", "StatelessIf", "Case", "StatelessCase")
@@ -32,11 +34,12 @@ def branches(flow: Flow, operation: Any) -> Found:
         else [_graph(operation, branch.name) for branch in operation.node_def.attr["branches"].list.func]
     )
     inputs = operation.inputs[1:]
-    results = [_through(flow, body, inputs, [flow.raw(t) for t in inputs]) for body in bodies]
-    found = list(results[0])
+    found = [flow.raw(t) for t in inputs]
+    results = [_through(flow, body, inputs, found, len(operation.outputs)) for body in bodies]
+    joined = results[0]
     for other in results[1:]:
-        found = [flow.either(a, b) for a, b in zip(found, other, strict=True)]
-    return found
+        joined = [flow.either(a, b) for a, b in zip(joined, other, strict=True)]
+    return joined
 
 
 @rule("While", "StatelessWhile")
@@ -49,7 +52,7 @@ def loop(flow: Flow, operation: Any) -> Found:
     body = _body(operation, "body")
     found: list[np.ndarray | None] = [flow.raw(t) for t in operation.inputs]
     for _ in range(_ROUNDS):
-        after = _through(flow, body, None, found)
+        after = _through(flow, body, None, found, len(found))
         joined = [flow.either(a, b) for a, b in zip(found, after, strict=True)]
         if all(_same(a, b) for a, b in zip(found, joined, strict=True)):
             return found
@@ -99,8 +102,10 @@ def _replaced(flow: Flow, graph: Any, inputs: Any, outputs: Any, counts: Sequenc
     return slopes, inner
 
 
-def _through(flow: Flow, body: Any, given: Any, found: Sequence[np.ndarray | None]) -> list[np.ndarray | None]:
-    """What the results of a function depend on, where its arguments depend on ``found``."""
+def _through(
+    flow: Flow, body: Any, given: Any, found: Sequence[np.ndarray | None], count: int
+) -> list[np.ndarray | None]:
+    """What the first ``count`` results of a function depend on, where its arguments depend on ``found``."""
     # Constants of their own: the next call of the same function may be with others.
     inner = Flow(flow.sets, Constants())
     for position, (argument, numbers) in enumerate(zip(body.inputs, found, strict=True)):
@@ -109,7 +114,8 @@ def _through(flow: Flow, body: Any, given: Any, found: Sequence[np.ndarray | Non
         if given is not None and not flow.depends(given[position]):
             inner.constants.put(argument, flow.constants.value(given[position]))
     inner.walk(body.get_operations())
-    return [inner.raw(result) for result in body.outputs]
+    # A gradient taken of the call meanwhile has added outputs to the graph, behind those of the op.
+    return [inner.raw(result) for result in body.outputs[:count]]
 
 
 def _body(operation: Any, attribute: str) -> Any:

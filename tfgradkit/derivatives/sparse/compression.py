@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ..primitives import Pullback, Tensors, pullback
 from ..shapes import dims, size, split
 from ..sweeps import choose
 from .colouring import Colouring, coloured
+from .matrices import index_tensors
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class ColouredStep(Step):
 
     pattern: Any = None
     origin: str = ""
+
+    @cached_property
+    def tensors(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Indices, where rows begin, and shape, as eager tensors."""
+        return index_tensors(self.pattern)
 
     @property
     def colours(self) -> int:

@@ -96,7 +96,7 @@ class Flow:
     def walk(self, operations: Iterable[Any]) -> None:
         """Follows ``operations``, which come in the order in which they can run."""
         for operation in operations:
-            if any(self.depends(tensor) for tensor in operation.inputs):
+            if any(map(_carries, operation.outputs)) and any(map(self.depends, operation.inputs)):
                 for tensor, numbers in zip(operation.outputs, self._results(operation), strict=True):
                     self.put(tensor, numbers)
 

@@ -26,10 +26,9 @@ class CSRTensors(NamedTuple):
     shape: tf.Tensor
 
 
-def csr_tensors(data: tf.Tensor, pattern: Any) -> CSRTensors:
-    """``data``, and the pattern as tensors."""
-    return CSRTensors(
-        data,
+def index_tensors(pattern: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Indices, where rows begin, and shape of a :class:`CSRTensors`."""
+    return (
         tf.constant(pattern.indices, tf.int32),
         tf.constant(pattern.indptr, tf.int32),
         tf.constant(pattern.shape, tf.int64),

@@ -36,9 +36,7 @@ def moved(flow: Flow, operation: Any) -> Found:
     Raises:
         Unknown: indices or sizes that only the run knows.
     """
-    values = [
-        flow.numbers(t) if t.dtype.is_floating or t.dtype.is_complex else flow.value(t) for t in operation.inputs
-    ]
+    values = [flow.numbers(t) if t.dtype.is_floating or t.dtype.is_complex else flow.value(t) for t in operation.inputs]
     # float64 holds whole numbers up to 2**53, and every kernel takes it.
     results = run(operation, values, tf.float64)
     if results is None:

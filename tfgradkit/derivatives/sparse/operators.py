@@ -11,10 +11,10 @@ from ..choices import Options
 from ..derivative import Derivative
 from ..operators import Keywords, build
 from .check import checked
+from .compression import ColouredStep
 from .given import given_pattern
 from .libraries import scipy_sparse
-from .compression import ColouredStep
-from .matrices import csr_tensors, matrices
+from .matrices import CSRTensors, index_tensors, matrices
 from .patterns import Patterns
 
 Format = Literal["csr", "block", "tensors"]
@@ -66,10 +66,14 @@ class SparseJacobian(Derivative):
         parts = list(results) if len(self.parts) > 1 or self.options.has_aux else [results]
         place = self.parts.index("sparse_jacobian")
         eager = tf.executing_eagerly()
-        pattern = self._pattern() if eager else self.extra["patterns"].latest
         if eager and self.check:
-            checked(self, arguments, parts[place].numpy(), pattern)
-        parts[place] = self._shown(parts[place], pattern) if eager else csr_tensors(parts[place], pattern)
+            checked(self, arguments, parts[place].numpy(), self._step().pattern)
+        if eager and self.format != "tensors":
+            block = self.format == "block"
+            parts[place] = matrices(parts[place].numpy(), self._step().pattern, self.source.batched, block)
+        else:
+            indices = self._step().tensors if eager else index_tensors(self.extra["patterns"].latest)
+            parts[place] = CSRTensors(parts[place], *indices)
         return tuple(parts) if len(parts) > 1 else parts[0]
 
     @property
@@ -80,7 +84,7 @@ class SparseJacobian(Derivative):
             SignatureError: it was not called yet, and the function has no specs.
         """
         _ = self.plan  # makes a trace where there is none
-        return self._pattern().copy()
+        return self._step().pattern.copy()
 
     def as_differentiable(self, batched: bool | None = None) -> NoReturn:
         """A sparse Jacobian can't be differentiated as a function.
@@ -91,20 +95,14 @@ class SparseJacobian(Derivative):
         raise SignatureError(
             "a sparse Jacobian is not differentiated by an operator",
             subject=str(self),
-            hint="jacobian has a dense one that can be; or an outer tf.GradientTape over the data "
-            'of format="tensors"',
+            hint='jacobian has a dense one that can be; or an outer tf.GradientTape over the data of format="tensors"',
         )
 
-    def _pattern(self) -> Any:
+    def _step(self) -> ColouredStep:
         assert self._latest is not None
         step = self._latest.steps[-1]
         assert isinstance(step, ColouredStep)
-        return step.pattern
-
-    def _shown(self, data: tf.Tensor, pattern: Any) -> Any:
-        if self.format == "tensors":
-            return csr_tensors(data, pattern)
-        return matrices(data.numpy(), pattern, self.source.batched, self.format == "block")
+        return step
 
 
 def _build(

@@ -42,6 +42,7 @@ class Patterns:
 
     def _detected(self, point: Point, arguments: list[Any]) -> Any:
         def traced(sample: Any) -> Any:
+            assert point.reselect is not None
             selection = point.reselect(sample)
             return selection.xs, selection.f(selection.xs, 1)
 

@@ -8,7 +8,6 @@ array of its shape that holds numbers of sets, so moving elements about is movin
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import numpy as np
@@ -25,11 +24,14 @@ class IndexSets:
     def __init__(self, columns: int) -> None:
         self.columns = columns
         self._table = scipy_sparse().csr_matrix((1, columns), dtype=bool)
-        self._numbers = {_digest(np.empty(0, np.int32)): EMPTY}
+        # Two sets with the same sum of 128 random bits for each column are the same: the odds against
+        # are those of a cryptographic hash.
+        self._weights = np.random.default_rng(0).integers(0, 1 << 64, (2, columns), np.uint64, endpoint=False)
+        self._numbers: dict[bytes, int] = {bytes(16): EMPTY}
 
     def singles(self) -> np.ndarray:
         """The numbers of ``{0}``, ``{1}``, …."""
-        return self.numbered(scipy_sparse().identity(self.columns, dtype=bool, format="csr"))
+        return self._added(scipy_sparse().identity(self.columns, dtype=bool, format="csr"))
 
     def rows(self, numbers: np.ndarray) -> Any:
         """The sets as the rows of a CSR matrix of bools."""
@@ -43,7 +45,7 @@ class IndexSets:
         flat = numbers.reshape(-1, width)
         if width == 1 or (flat == flat[:, :1]).all():
             return flat[:, 0].reshape(lead)
-        distinct, places = _distinct_rows(np.sort(flat, axis=1))
+        distinct, _, places = _distinct(np.sort(flat, axis=1))
         starts = np.arange(0, distinct.size + 1, width)
         return self.merged(distinct.ravel(), starts)[places].reshape(lead)
 
@@ -51,37 +53,44 @@ class IndexSets:
         """The union of ``numbers[starts[i]:starts[i + 1]]`` for each i."""
         ones = np.ones(len(numbers), bool)
         shape = (len(starts) - 1, self._table.shape[0])
-        return self.numbered(scipy_sparse().csr_matrix((ones, numbers, starts), shape) @ self._table)
+        return self._numbered(scipy_sparse().csr_matrix((ones, numbers, starts), shape) @ self._table)
 
     def grouped(self, numbers: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
         """For each group below ``count``, the union of the sets that belong to it; groups below 0 are dropped."""
         numbers, groups = np.ravel(numbers), np.ravel(groups)
         kept = (numbers != EMPTY) & (groups >= 0)
         numbers, groups = numbers[kept], groups[kept]
-        starts = np.concatenate([[0], np.cumsum(np.bincount(groups, minlength=count))])
+        sizes = np.bincount(groups, minlength=count)
+        if sizes.max(initial=0) <= 1:
+            found = np.full(count, EMPTY)
+            found[groups] = numbers
+            return found
+        starts = np.concatenate([[0], np.cumsum(sizes)])
         return self.merged(numbers[np.argsort(groups, kind="stable")], starts)
 
-    def numbered(self, rows: Any) -> np.ndarray:
+    def _numbered(self, rows: Any) -> np.ndarray:
         """The number of each row, a set; new sets are added."""
         rows.sort_indices()
-        numbers, new = np.empty(rows.shape[0], np.int64), []
-        for row, (first, last) in enumerate(zip(rows.indptr[:-1], rows.indptr[1:], strict=True)):
-            key = _digest(rows.indices[first:last])
-            if key not in self._numbers:
-                self._numbers[key] = self._table.shape[0] + len(new)
-                new.append(row)
-            numbers[row] = self._numbers[key]
+        sums = np.cumsum(self._weights[:, rows.indices], axis=1, dtype=np.uint64)
+        sums = np.concatenate([np.zeros((2, 1), np.uint64), sums], axis=1)
+        hashes = np.ascontiguousarray((sums[:, rows.indptr[1:]] - sums[:, rows.indptr[:-1]]).T)
+        distinct, first, places = _distinct(hashes)
+        known = [self._numbers.get(key.tobytes()) for key in distinct]
+        new = [i for i, number in enumerate(known) if number is None]
         if new:
-            self._table = scipy_sparse().vstack([self._table, rows[new]], format="csr")
-        return numbers
+            numbers = self._added(rows[first[new]]).tolist()
+            self._numbers.update(zip((distinct[i].tobytes() for i in new), numbers, strict=True))
+        return np.array([self._numbers[key.tobytes()] for key in distinct], np.int64)[places]
+
+    def _added(self, rows: Any) -> np.ndarray:
+        start = self._table.shape[0]
+        self._table = scipy_sparse().vstack([self._table, rows], format="csr")
+        return np.arange(start, start + rows.shape[0])
 
 
-def _digest(indices: np.ndarray) -> bytes:
-    return hashlib.blake2b(np.asarray(indices, np.int32).tobytes(), digest_size=16).digest()
-
-
-def _distinct_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows that differ, where each is first, and which of them every row is."""
     rows = np.ascontiguousarray(rows)
     keys = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
     _, first, places = np.unique(keys, return_index=True, return_inverse=True)
-    return rows[first], places
+    return rows[first], first, places

@@ -30,7 +30,9 @@ class Geometry:
         self.strides = [operation.get_attr("strides")[axis] for axis in self.spatial]
         attributes = operation.node_def.attr
         self.dilations = (
-            [operation.get_attr("dilations")[axis] for axis in self.spatial] if "dilations" in attributes else [1] * len(self.spatial)
+            [operation.get_attr("dilations")[axis] for axis in self.spatial]
+            if "dilations" in attributes
+            else [1] * len(self.spatial)
         )
         self.padding = self._padding(operation, [inner[a] for a in self.spatial], [outer[a] for a in self.spatial])
 
@@ -156,7 +158,8 @@ def resized(flow: Flow, operation: Any) -> Found:
 
 
 def _resized_units(operation: Any, count: int, target: int, axis: int) -> np.ndarray:
-    units = np.expand_dims(np.eye(count), 3 - axis)[None]
+    # Channels are the unit vectors; the other axis has one element.
+    units = np.expand_dims(np.eye(count), 2 - axis)[None]
     results = run(operation, [units, [target, 1] if axis == 1 else [1, target]])
     if results is None:
         raise Unknown
