@@ -21,7 +21,7 @@ from .matrices import matrices
 _TOLERANCE = 1e4
 
 
-def checked(derivative: Derivative, arguments: Sequence[Any], data: np.ndarray, pattern: Any) -> None:
+def checked(derivative: Derivative, arguments: Sequence[Any], data: tf.Tensor, pattern: Any) -> None:
     """Compares a Jacobian with a product at the same arguments, in the mode that it was made in.
 
     Raises:
@@ -29,11 +29,11 @@ def checked(derivative: Derivative, arguments: Sequence[Any], data: np.ndarray, 
     """
     forward = derivative.plan.mode == "forward"
     seed, expected = _product(derivative, arguments, forward)
-    whole = matrices(data, pattern, derivative.source.batched, block=True)
+    whole = matrices(data.numpy(), pattern, derivative.source.batched, block=True)
     whole = whole if forward else whole.T
     difference = np.abs((whole @ seed.ravel()).reshape(expected.shape) - expected)
     scale = (abs(whole) @ np.abs(seed.ravel())).reshape(expected.shape) + np.abs(expected).max(initial=0)
-    wrong = np.unique(np.argwhere(difference > _TOLERANCE * np.finfo(data.dtype).eps * scale)[:, -1])
+    wrong = np.unique(np.argwhere(difference > _TOLERANCE * _precision(data.dtype) * scale)[:, -1])
     if len(wrong):
         raise GradientError(
             "the pattern misses an entry",
@@ -59,6 +59,10 @@ def _product(derivative: Derivative, arguments: Sequence[Any], forward: bool) ->
     seed = tf.nest.map_structure(lambda t: tf.cast(random.normal(size=t.shape), t.dtype), like)
     product = _first(Derivative(source, operator, (operator,), options)(*arguments, **{name: seed}), options.has_aux)
     return _flat(seed, source.batched), _flat(product, source.batched)
+
+
+def _precision(dtype: tf.DType) -> float:
+    return float(tf.experimental.numpy.finfo(dtype.real_dtype.as_numpy_dtype).eps)
 
 
 def _first(results: Any, has_aux: bool) -> Any:

@@ -36,7 +36,11 @@ def index_tensors(pattern: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
 
 
 def matrices(data: np.ndarray, pattern: Any, batched: bool, block: bool) -> Any:
-    """One CSR matrix; batched, a list of one for each sample, or one block-diagonal matrix."""
+    """One CSR matrix; batched, a list of one for each sample, or one block-diagonal matrix.
+
+    SciPy has no sparse matrices of half precision: they are float32.
+    """
+    data = data.astype(np.float32) if data.dtype.itemsize < np.dtype(np.float32).itemsize else data
     if not batched:
         return _matrix(data, pattern)
     if block:

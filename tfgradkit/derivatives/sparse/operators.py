@@ -67,7 +67,7 @@ class SparseJacobian(Derivative):
         place = self.parts.index("sparse_jacobian")
         eager = tf.executing_eagerly()
         if eager and self.check:
-            checked(self, arguments, parts[place].numpy(), self._step().pattern)
+            checked(self, arguments, parts[place], self._step().pattern)
         if eager and self.format != "tensors":
             block = self.format == "block"
             parts[place] = matrices(parts[place].numpy(), self._step().pattern, self.source.batched, block)
