@@ -183,6 +183,26 @@ def test_mixed_and_half_precision():
     assert tgk.sparse_jacobian(lambda x: x * x)(tf.constant([3.0], tf.float16)).dtype == np.float32
 
 
+def test_where_forward_mode_is_refused_it_is_reverse():
+    def resized(x):
+        return tf.image.resize(x[None, :, None, None], [8, 1])[0, :, 0, 0]
+
+    derivative = tgk.sparse_jacobian(resized)
+    x = np.array([1.0, 2.0], np.float32)
+    expected = np.stack([resized(unit) for unit in np.eye(2, dtype=np.float32)], 1)
+    np.testing.assert_allclose(derivative(x).toarray(), expected, atol=1e-6)
+    colours = [coloured(derivative.pattern, forward).count for forward in (True, False)]
+    assert (derivative.plan.mode, derivative.plan.passes) == ("reverse", max(colours))
+    with pytest.raises(GradientError, match="ResizeBilinearGrad"):
+        tgk.sparse_jacobian(resized, mode="forward")(x)
+
+
+def test_compiled():
+    u = np.linspace(0.1, 0.9, 9)
+    found = tgk.sparse_jacobian(bratu, jit_compile=True)(u)
+    np.testing.assert_allclose(found.toarray(), tgk.sparse_jacobian(bratu)(u).toarray(), rtol=1e-12)
+
+
 def test_inside_a_function_and_under_a_tape():
     derivative = tgk.sparse_jacobian(lambda x: x[1:] * x[:-1], format="tensors", mode="reverse", strategy="loop")
     x = tf.constant([2.0, 3.0, 5.0])
@@ -294,6 +314,6 @@ def test_no_two_of_a_colour_meet(forward):
 
 
 def test_stencils_need_as_many_colours_as_a_row_has_entries():
-    line = scipy.sparse.diags([1] * 3, [-1, 0, 1], shape=(20, 20))
+    line = scipy.sparse.diags([1.0] * 3, [-1, 0, 1], shape=(20, 20))
     assert coloured(line.tocsr(), True).count == 3
     assert coloured(scipy.sparse.kron(line, line).tocsr(), True).count == 9

@@ -13,7 +13,7 @@ TfGradKitError
 │   └── OutputFolderError     the output folder can't be used
 ├── LibraryError              a compiled library can't be loaded or called
 │   └── ChecksumError         a file of the library was changed, or is missing
-└── VersionError              a dependency has a version that is not supported
+└── VersionError              a dependency is missing, or has a version that is not supported
 
 Every message says what failed, on which thing, what was expected, what came, and what to
 try. The same facts are attributes of the exception: ``subject``, ``expected``, ``got``, ``hint``.
@@ -138,4 +138,4 @@ class ChecksumError(LibraryError):
 
 
 class VersionError(TfGradKitError):
-    """A dependency has a version that is not supported."""
+    """A dependency is missing, or has a version that is not supported."""

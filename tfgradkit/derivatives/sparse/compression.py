@@ -141,7 +141,7 @@ def _entries(linear: Linear, colouring: Colouring, pattern: Any, passes: tf.Tens
     rows = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr))
     seeded, other = (pattern.indices, rows) if colouring.forward else (rows, pattern.indices)
     width = pattern.shape[0 if colouring.forward else 1]
-    places = tf.constant(colouring.colours[seeded] * width + other, tf.int32)
+    places = tf.constant(colouring.colours[seeded].astype(np.int64) * width + other, tf.int64)
     # TensorFlow's gradient of a complex function is the conjugate; the Jacobian is that in both modes.
     passes = tf.math.conj(passes) if colouring.forward and y.dtype.is_complex else passes
     passes = tf.transpose(passes, [1, 0, 2]) if batched else passes

@@ -17,7 +17,7 @@ import tensorflow as tf
 from ...errors import SignatureError
 from . import calls, contractions, elementwise, moves, reductions, windows  # noqa: F401  they register their rules
 from .constants import Constants
-from .flow import Flow, dense, static_shape
+from .flow import Flow, static_shape
 from .libraries import scipy_sparse
 from .sets import IndexSets
 
@@ -90,6 +90,3 @@ def _count(tensor: tf.Tensor, role: str, name: str) -> int:
             hint="tf.ensure_shape in the function, or input specs with sizes",
         )
     return int(np.prod(shape, dtype=int))
-
-
-__all__ = ["dense", "detected", "one_sample"]

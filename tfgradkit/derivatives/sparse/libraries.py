@@ -30,7 +30,7 @@ def group_columns() -> Callable[[Any, Any], Any]:
             "this SciPy has no group_columns",
             subject="scipy.optimize._numdiff",
             got=_imported("scipy").__version__,
-            hint="pip install 'scipy<1.18'",
+            hint="another SciPy; 1.17 has it",
         )
     found: Callable[[Any, Any], Any] = module.group_columns
     return found

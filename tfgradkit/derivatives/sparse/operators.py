@@ -60,6 +60,8 @@ class SparseJacobian(Derivative):
     format: Format = "csr"
     check = False
 
+    # Inside a tf.function, AutoGraph would rewrite all of this package at the first call.
+    @tf.autograph.experimental.do_not_convert
     def __call__(self, *arguments: Any, **seeds: Any) -> Any:
         """The sparse Jacobian at the arguments; see :class:`Derivative`."""
         results = super().__call__(*arguments, **seeds)
