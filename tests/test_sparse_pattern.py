@@ -9,6 +9,8 @@ import tensorflow as tf
 
 import tfgradkit as tgk
 from tfgradkit.derivatives.sparse.constants import Constants
+from tfgradkit.derivatives.sparse.detect import detected
+from tfgradkit.derivatives.sparse.flow import Flow
 from tfgradkit.derivatives.sparse.sets import IndexSets
 
 L = keras.layers
@@ -108,6 +110,7 @@ FUNCTIONS = {
     "while_moving": (moving, (6,), None),
     "cond": (turned, (4,), 8),
     "tensor_array": (written, (4,), None),
+    "recomputed": (tf.recompute_grad(lambda x: tf.sin(x[1:]) * x[:-1]), (4,), None),
     "map_fn": (lambda x: tf.map_fn(lambda row: row**2, x), (3, 2), None),
     "sort": (lambda x: tf.sort(x), (4,), 16),
     "solve": (lambda x: tf.linalg.solve(tf.eye(3, dtype=x.dtype) * 4.0 + x, x[:, :1]), (3, 3), 27),
@@ -169,7 +172,7 @@ def test_layers(name):
     keras.utils.set_random_seed(5)
     model = keras.Sequential([keras.Input(shape), make()])
     x = np.random.default_rng(6).normal(size=(3, *shape)).astype(np.float32)
-    derivative = tgk.sparse_jacobian(model, mode="reverse", strategy="loop", check=True)
+    derivative = tgk.sparse_jacobian(model, mode="reverse", strategy="loop")
     found = np.stack([matrix.toarray() for matrix in derivative(x)])
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(tf_x := tf.constant(x))
@@ -193,6 +196,41 @@ def test_a_variables_zeros_are_not_relied_on():
     assert derivative(np.ones(4)).toarray().any() == np.False_
     kernel.assign(np.ones((3, 1, 1)))
     np.testing.assert_array_equal(derivative(np.ones(4)).toarray(), np.tri(4, 4, 1) * np.tri(4, 4, 1).T)
+
+
+# Kernel, strides, dilations, padding.
+GEOMETRIES = [((3, 2), 1, 1, "SAME"), ((2, 3), 2, 1, "VALID"), ((3, 1), 3, 1, "SAME"), ((2, 2), 1, 2, "VALID")]
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+def test_windows_are_neither_too_wide_nor_too_narrow(geometry):
+    size, stride, dilation, padding = geometry
+    random = np.random.default_rng(4)
+    kernel = tf.Variable(random.normal(size=(*size, 2, 1)))
+    whole = [7 * stride if padding == "SAME" else 6 * stride + extent for extent in size]
+    functions = {
+        "convolution": (lambda x: tf.nn.conv2d(x, kernel, stride, padding, dilations=dilation), (1, 7, 6, 2)),
+        "pooling": (lambda x: tf.nn.avg_pool2d(x, size, stride, padding), (1, 7, 6, 1)),
+        "transposed": (lambda x: tf.nn.conv2d_transpose(x, kernel, [1, *whole, 2], stride, padding), (1, 7, 7, 1)),
+    }
+    for f, shape in functions.values():
+        x = tf.constant(random.normal(size=shape))
+        pattern = detected(lambda given, f=f: (given, [f(given[0])]), [x], False, "f").toarray()
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            y = tf.function(f, autograph=False)(x)
+        expected = tape.jacobian(y, x, experimental_use_pfor=False).numpy().reshape(pattern.shape)
+        np.testing.assert_array_equal(pattern, expected != 0)
+
+
+def test_loops_of_tensorflow_1_are_dense():
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.float32, [3])
+        y = tf.raw_ops.Exit(data=tf.raw_ops.Enter(data=x, frame_name="loop"))
+    flow = Flow(IndexSets(3), Constants())
+    flow.put(x, flow.sets.singles())
+    flow.walk(graph.get_operations()[1:])
+    assert flow.sets.rows(flow.raw(y)).toarray().all()
 
 
 def test_sets_are_stored_once():

@@ -18,13 +18,11 @@ from ...errors import SignatureError
 from . import calls, contractions, elementwise, moves, reductions, windows  # noqa: F401  they register their rules
 from .constants import Constants
 from .flow import Flow, static_shape
-from .libraries import scipy_sparse
 from .sets import IndexSets
 
 Tensors = list[tf.Tensor]
 # From the arguments of one sample to (xs, ys).
 Traced = Callable[[Sequence[Any]], tuple[Tensors, Tensors]]
-_LOOPS_OF_OLD = frozenset({"Enter", "RefEnter"})
 
 
 def detected(traced: Traced, arguments: Sequence[Any], batched: bool, name: str) -> Any:
@@ -35,18 +33,15 @@ def detected(traced: Traced, arguments: Sequence[Any], batched: bool, name: str)
     """
     graph, xs, ys = one_sample(traced, arguments, batched)
     counts = [_count(x, "the input", name) for x in xs]
-    outputs = [_count(y, "the result", name) for y in ys]
+    for y in ys:
+        _count(y, "the result", name)
     sets = IndexSets(sum(counts))
     constants = Constants()
     constants.captured(graph)
     flow = Flow(sets, constants)
     for x, numbers in zip(xs, np.split(sets.singles(), np.cumsum(counts)[:-1]), strict=True):
         flow.put(x, numbers.reshape(static_shape(x)))
-    operations = graph.get_operations()
-    if any(operation.type in _LOOPS_OF_OLD for operation in operations):
-        # Loops of TensorFlow 1 lead back in the list of ops; no walk through it is complete.
-        return scipy_sparse().csr_matrix(np.ones((sum(outputs), sum(counts)), bool))
-    flow.walk(operations)
+    flow.walk(graph.get_operations())
     return sets.rows(np.concatenate([np.ravel(flow.numbers(y)) for y in ys]))
 
 

@@ -15,6 +15,7 @@ Found = Sequence["np.ndarray | None"]
 Rule = Callable[["Flow", Any], Found]
 
 RULES: dict[str, Rule] = {}
+_LOOPS_OF_OLD = frozenset({"Enter", "RefEnter"})
 
 
 class Unknown(Exception):  # noqa: N818  a signal between a rule and the walk, never seen by a caller
@@ -95,10 +96,22 @@ class Flow:
 
     def walk(self, operations: Iterable[Any]) -> None:
         """Follows ``operations``, which come in the order in which they can run."""
+        operations = list(operations)
+        if any(operation.type in _LOOPS_OF_OLD for operation in operations):
+            self._flood(operations)
+            return
         for operation in operations:
             if any(map(_carries, operation.outputs)) and any(map(self.depends, operation.inputs)):
                 for tensor, numbers in zip(operation.outputs, self._results(operation), strict=True):
                     self.put(tensor, numbers)
+
+    def _flood(self, operations: Iterable[Any]) -> None:
+        """Everything depends on everything: loops of TensorFlow 1 lead back in the list of ops."""
+        found = [np.unique(numbers) for numbers in self._found.values()]
+        total = self.sets.union(np.concatenate([[EMPTY], *found])[None])[0]
+        for operation in operations:
+            for tensor in operation.outputs:
+                self.put(tensor, np.full(static_shape(tensor) or (), total))
 
     def _results(self, operation: Any) -> Found:
         # An op whose gradient is replaced depends on what that gradient says.
