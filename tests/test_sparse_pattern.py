@@ -143,7 +143,7 @@ LAYERS = {
     "EinsumDense": (lambda: L.EinsumDense("abc,cd->abd", output_shape=(None, 2)), (5, 3), 30),
     "Conv1D": (lambda: L.Conv1D(2, 3, padding="causal", dilation_rate=2), (7, 1), 30),
     "Conv2D": (lambda: L.Conv2D(2, 2, strides=2, activation="gelu"), (4, 5, 2), 64),
-    "Conv2D_groups": (lambda: L.Conv2D(4, 3, padding="same", groups=2), (3, 4, 4), 560),
+    "Conv2D_groups": (lambda: L.Conv2D(4, 3, padding="same", groups=2), (2, 3, 4), 224),
     "Conv3D": (lambda: L.Conv3D(2, 2, padding="same"), (3, 3, 2, 1), None),
     "Conv1DTranspose": (lambda: L.Conv1DTranspose(2, 3, strides=2, padding="same"), (4, 2), None),
     "Conv2DTranspose": (lambda: L.Conv2DTranspose(2, 3, strides=2), (3, 2, 2), 216),
@@ -206,7 +206,7 @@ GEOMETRIES = [((3, 2), 1, 1, "SAME"), ((2, 3), 2, 1, "VALID"), ((3, 1), 3, 1, "S
 def test_windows_are_neither_too_wide_nor_too_narrow(geometry):
     size, stride, dilation, padding = geometry
     random = np.random.default_rng(4)
-    kernel = tf.Variable(random.normal(size=(*size, 2, 1)), trainable=False)
+    kernel = random.normal(size=(*size, 2, 1))
     whole = [3 * stride if padding == "SAME" else 2 * stride + extent for extent in size]
     functions = {
         "convolution": (lambda x: tf.nn.conv2d(x, kernel, stride, padding, dilations=dilation), (1, 5, 4, 2)),
@@ -216,10 +216,9 @@ def test_windows_are_neither_too_wide_nor_too_narrow(geometry):
     for f, shape in functions.values():
         x = tf.constant(random.normal(size=shape))
         pattern = detected(lambda given, f=f: (given, [f(given[0])]), [x], False, "f").toarray()
-        with tf.GradientTape(persistent=True) as tape:
-            tape.watch(x)
-            y = tf.function(f, autograph=False)(x)
-        expected = tape.jacobian(y, x, experimental_use_pfor=False).numpy().reshape(pattern.shape)
+        # All of them are linear.
+        units = np.eye(pattern.shape[1]).reshape(-1, *shape)
+        expected = np.stack([np.ravel(f(tf.constant(unit))) for unit in units], 1)
         np.testing.assert_array_equal(pattern, expected != 0)
 
 
