@@ -44,6 +44,8 @@ class Derivative:
         self._traces: dict[Any, Trace] = {}
         self._latest: Trace | None = None
 
+    # A tf.function around the call would rewrite this whole package for AutoGraph: seconds, for nothing.
+    @tf.autograph.experimental.do_not_convert
     def __call__(self, *arguments: Any, output_gradients: Any = None, tangents: Any = None) -> Any:
         """The derivative at the arguments; with several parts, a tuple, the value first, aux last.
 

@@ -90,10 +90,11 @@ def _gradient(tape: tf.GradientTape, ys: Partials, xs: Tensors, us: Sequence[tf.
     targets, seeds = zip(*given, strict=True)
     try:
         return [_dense(g) for g in tape.gradient(list(targets), xs, output_gradients=list(seeds))]
-    except LookupError as error:
+    except (LookupError, NotImplementedError) as error:
+        # LookupError for an op without a rule, NotImplementedError from tf.recompute_grad.
         raise GradientError(
             "an op on the way has no gradient, or its gradient has none",
-            subject=str(error).rpartition(":")[2].strip().strip("'\"") or None,
+            got=str(error).strip().split("\n", 1)[0],
             hint="another op; or the same calculation with a gradient of its own (tf.custom_gradient)",
         ) from error
 
