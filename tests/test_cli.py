@@ -294,6 +294,19 @@ def test_compile_refuses_a_target_before_anything_is_written(run, model_file, tm
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_model_of_two_inputs_is_shown_and_compiled_with_their_ranges(run, tmp_path):
+    left, right = keras.Input((2,), name="left"), keras.Input((1,), name="right")
+    keras.Model([left, right], keras.layers.Dense(2)(left) * right, name="two").save(tmp_path / "two.keras")
+    shown = run("show", tmp_path / "two.keras")
+    assert shown[0] == 0
+    assert "left float32 [B, 2], right float32 [B, 1]" in " ".join(shown[1].split())
+    arguments = ["compile", tmp_path / "two.keras", "--output", tmp_path / "out", "--name", "two", "--target", "x86-64"]
+    bounds = ["--low", "left=-1,-2", "--high", "left=1,2", "--low", "right=0", "--high", "right=5"]
+    assert run(*arguments, *bounds)[0] == 0
+    expected = {"left": [[-1.0, -2.0], [1.0, 2.0]], "right": [[0.0], [5.0]]}
+    assert tgk.load_native(tmp_path / "out").metadata["ranges"] == expected
+
+
 def test_compile_refuses_a_name_before_anything_is_written(run, model_file, tmp_path):
     check_failure(*run("compile", model_file, "--output", tmp_path / "a" / "out", "--name", "my model"), "my model")
     assert list(tmp_path.iterdir()) == []

@@ -153,3 +153,66 @@ def test_names_that_cannot_be_used(plant, tmp_path, case):
 def test_a_range_of_an_unknown_input_names_the_known_ones(plant, tmp_path):
     with pytest.raises(SignatureError, match=r"control \| state"):
         tgk.export_native(plant, tmp_path / "library", "plant", ranges={"x": (0, 1)})
+
+
+@pytest.fixture(scope="module")
+def plant_library(plant, tmp_path_factory):
+    ranges = {"state": (-3, 3), "control": (np.full((2, 2), -4.0), 4)}
+    return tgk.export_native(plant, tmp_path_factory.mktemp("plant") / "library", "plant", KINDS, ranges=ranges)
+
+
+def test_a_library_of_several_inputs_agrees_with_the_operators(plant_library, plant, plant_points):
+    assert (plant_library.input_names, plant_library.output_names) == (("control", "state"), ("flow", "power"))
+    value, blocks = plant_library.value_and_jacobian(**plant_points)
+    expected = tgk.jacobian(plant)(plant_points)
+    for y in expected:
+        np.testing.assert_allclose(value[y], plant(plant_points)[y], rtol=1e-12)
+        for x in expected[y]:
+            np.testing.assert_allclose(blocks[f"d_{y}_d_{x}"], expected[y][x], rtol=1e-11, atol=1e-13)
+
+
+def test_second_derivatives_of_a_library_of_several_inputs(plant_library, plant, plant_points):
+    blocks = plant_library.hessian(**plant_points)
+    expected = tgk.hessian(plant)(plant_points)
+    for y in expected:
+        for first in expected[y]:
+            for second in expected[y][first]:
+                np.testing.assert_allclose(
+                    blocks[f"d2_{y}_d_{first}_d_{second}"], expected[y][first][second], rtol=1e-10, atol=1e-12
+                )
+
+
+def test_products_of_a_library_of_several_inputs(plant_library, plant, plant_points):
+    u = {"power": RNG.normal(size=(5, 1)), "flow": RNG.normal(size=(5, 2))}
+    got = plant_library.vjp(**plant_points, output_gradients=u)
+    expected = tgk.vjp(plant)(plant_points, output_gradients=u)
+    v = {"state": RNG.normal(size=(5, 3)), "control": RNG.normal(size=(5, 2, 2))}
+    for x in expected:
+        np.testing.assert_allclose(got[f"vjp_{x}"], expected[x], rtol=1e-11, atol=1e-13)
+    got, expected = plant_library.jvp(**plant_points, tangents=v), tgk.jvp(plant)(plant_points, tangents=v)
+    for y in expected:
+        np.testing.assert_allclose(got[f"jvp_{y}"], expected[y], rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("outside", ["state", "control"])
+def test_every_input_has_its_own_range(plant_library, plant_points, outside):
+    inside = {name: np.clip(array, -3, 3) for name, array in plant_points.items()}
+    plant_library.value(**inside)  # a warning would be an error of its own: see below
+    inside[outside][3] = 3.9 if outside == "state" else 4.1
+    with pytest.warns(RuntimeWarning, match="outside its range"):
+        plant_library.value(**inside)
+
+
+def test_a_function_of_two_dtypes_as_a_library(tmp_path):
+    library = tgk.export_native(mixed, tmp_path / "library", "mixed", ("jacobian",), input_specs=MIXED_SPECS)
+    x, s = RNG.normal(size=(70, 3)), RNG.normal(size=70).astype(np.float32)
+    value, blocks = library.value_and_jacobian(x, s)
+    wide = s.astype(np.float64)
+    assert (value["y1"].dtype, blocks["d_y1_d_position"].dtype) == (np.float32, np.float32)
+    np.testing.assert_allclose(value["y0"], np.sin(x) * wide[:, None], rtol=1e-12)
+    np.testing.assert_allclose(
+        blocks["d_y0_d_position"], np.cos(x)[:, :, None] * np.eye(3) * wide[:, None, None], rtol=1e-12, atol=1e-14
+    )
+    np.testing.assert_array_equal(value["y1"], s)
+    np.testing.assert_array_equal(value["y2"], np.tile([1.0, 2.0], (70, 1)))
+    assert not blocks["d_y2_d_position"].any()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from ..export.interface import KINDS
@@ -74,10 +72,12 @@ def export_command(model: str, output: str, derivatives: tuple[str, ...], batch:
 @_derivatives
 @click.option(
     "--low",
-    callback=lambda *a: _numbers(*a),
-    help="Lowest input, comma-separated; with --high, the range the model is made for.",
+    multiple=True,
+    callback=lambda *a: _bounds(*a),
+    help="Lowest input, comma-separated; with --high, the range the model is made for. "
+    "NAME=NUMBERS, once for each input, where the model has several.",
 )
-@click.option("--high", callback=lambda *a: _numbers(*a), help="Highest input, comma-separated.")
+@click.option("--high", multiple=True, callback=lambda *a: _bounds(*a), help="Highest input, in the same way.")
 @click.option(
     "--target",
     "targets",
@@ -94,15 +94,15 @@ def compile_command(
     output: str,
     name: str,
     derivatives: tuple[str, ...],
-    low: list[float] | None,
-    high: list[float] | None,
+    low: dict[str, list[float]],
+    high: dict[str, list[float]],
     targets: tuple[str, ...],
     tile: int | None,
     overwrite: bool,
 ) -> None:
     """Write MODEL and its derivatives as a C library that needs no TensorFlow."""
-    if (low is None) != (high is None):
-        raise click.UsageError("--low and --high go together")
+    if low.keys() != high.keys():
+        raise click.UsageError("--low and --high go together, for the same inputs")
     with progress() as step:
         step("loading TensorFlow")
         import_tensorflow()
@@ -110,7 +110,7 @@ def compile_command(
         from ..export.native import export_native
         from ..sources.load import load
 
-        ranges = None if low is None else {"x": (low, high)}
+        ranges = {name: (low[name], high[name]) for name in low}
         library = export_native(
             load(model), output, name, derivatives, targets=targets, ranges=ranges, tile=tile, overwrite=overwrite,
             progress=step,
@@ -131,8 +131,16 @@ def verify_command(folder: str) -> None:
     success(f"{library.name}: within {library.metadata['tolerance']:g}")
 
 
-def _numbers(context: click.Context, parameter: click.Parameter, text: Any) -> list[float] | None:
+def _bounds(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, list[float]]:
+    """Numbers by the name of their input; "x" is what a model's only input is called."""
+    named = [text.partition("=") if "=" in text else ("x", "=", text) for text in texts]
+    if len({name for name, _, _ in named}) != len(named):
+        raise click.BadParameter("given twice for one input")
+    return {name: _numbers(numbers) for name, _, numbers in named}
+
+
+def _numbers(text: str) -> list[float]:
     try:
-        return None if text is None else [float(number) for number in text.split(",")]
+        return [float(number) for number in text.split(",")]
     except ValueError as error:
         raise click.BadParameter(f"{text!r} is not a list of numbers such as 660,1") from error

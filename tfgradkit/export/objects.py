@@ -21,6 +21,8 @@ _LIBM = {
     f + suffix
     for f in (
         *("exp", "log", "log1p", "expm1", "pow", "sin", "cos", "tan", "atan2", "tanh", "erf", "fmod", "cbrt"),
+        # What LLVM makes of a sine and a cosine of the same number, and of other powers and logarithms.
+        *("sincos", "exp2", "exp10", "log2", "log10", "hypot"),
         # Instructions from x86-64-v2 on, functions before.
         *("floor", "ceil", "trunc", "rint", "nearbyint", "round"),
     )
