@@ -14,6 +14,7 @@ from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from .derivatives.derivative import Derivative
+    from .derivatives.fields import laplacian, value_and_laplacian
     from .derivatives.operators import (
         gradient,
         hessian,
@@ -43,12 +44,14 @@ _HOMES = {
     "hvp": "derivatives.operators",
     "jacobian": "derivatives.operators",
     "jvp": "derivatives.operators",
+    "laplacian": "derivatives.fields",
     "load": "sources.load",
     "load_native": "native",
     "value_and_gradient": "derivatives.operators",
     "value_and_hvp": "derivatives.operators",
     "value_and_jacobian": "derivatives.operators",
     "value_and_jvp": "derivatives.operators",
+    "value_and_laplacian": "derivatives.fields",
     "value_and_vjp": "derivatives.operators",
     "value_gradient_and_hessian": "derivatives.operators",
     "vjp": "derivatives.operators",
@@ -65,12 +68,14 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "laplacian",
     "load",
     "load_native",
     "value_and_gradient",
     "value_and_hvp",
     "value_and_jacobian",
     "value_and_jvp",
+    "value_and_laplacian",
     "value_and_vjp",
     "value_gradient_and_hessian",
     "vjp",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .first_order import Parts, gradient, jacobian, jvp, value, vjp
+from .laplacian import laplacian
 from .point import Point
 from .second_order import hessian, hvp
 
 OPERATORS: dict[str, Callable[[Point], Parts]] = {
-    rule.__name__: rule for rule in (value, jacobian, vjp, jvp, gradient, hessian, hvp)
+    rule.__name__: rule for rule in (value, jacobian, vjp, jvp, gradient, hessian, hvp, laplacian)
 }
 SEED_NAMES = {"vjp": "output_gradients", "jvp": "tangents", "hvp": "tangents"}
 # By part: a letter for each level of lists, y the results, x the arguments.
@@ -21,4 +22,5 @@ LAYOUTS = {
     "gradient": {"value": "y", "gradient": "x"},
     "hessian": {"value": "y", "gradient": "yx", "hessian": "yxx"},
     "hvp": {"value": "y", "hvp": "x"},
+    "laplacian": {"value": "y", "laplacian": "y"},
 }
