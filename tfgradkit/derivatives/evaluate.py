@@ -90,7 +90,8 @@ def _evaluate(
         # For the structure of the results; where each sample is evaluated alone, for the value and the aux, too.
         selection.f(selection.xs, 1)
     point = Point(selection.f, selection.xs, source.name, source.batched, options, inlined=inlined, extra=extra)
-    point = replace(point, seeds=_seeds(seed, SEED_NAMES.get(operator), selection, point))
+    seeds = _seeds(seed, SEED_NAMES.get(operator), selection, point)
+    point = replace(point, seeds=seeds, structure=selection.structure)
     if samples:
         parts = per_sample(source, options, arguments, point, OPERATORS[operator], operator)
     else:

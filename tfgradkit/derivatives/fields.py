@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
+from ..differentiable import Differentiable
 from ..errors import SignatureError
+from ..sources.component import component
+from ..sources.resolve import resolve
 from .derivative import Derivative
 from .operators import Keywords, build
+from .partials import Direction, check_directions
 
 _METHODS = ("forward", "exact", "hutchinson")
 
@@ -51,3 +55,67 @@ def _estimate(method: str, probes: int, seed: int | None) -> dict[str, Any]:
             wanted = "a whole number" + ("" if least is None else f", from {least} on")
             raise SignatureError("no such number", subject=name, expected=wanted, got=repr(number))
     return {"method": method, "probes": probes, "seed": seed}
+
+
+def divergence(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
+    """Σᵢ ∂yᵢ/∂xᵢ of a function whose result is shaped like x: ``(x) -> scalar``, batched ``[B]``.
+
+    One pass for each element of x; no Jacobian is kept. With ``mode="reverse"`` the passes are those of y.
+
+    Raises (from the call):
+        SignatureError: y is not shaped like x.
+    """
+    return build("divergence", ("divergence",), fn, keywords)
+
+
+def value_and_divergence(fn: Any, **keywords: Unpack[Keywords]) -> Derivative:
+    """``(y, Σ ∂yᵢ/∂xᵢ)`` from one pass."""
+    return build("divergence", ("value", "divergence"), fn, keywords)
+
+
+def partial(fn: Any, *directions: Direction, output: Any = None, **keywords: Unpack[Keywords]) -> Derivative:
+    """One mixed partial derivative, of any order: ``(x) -> y``, batched ``[B] + y``; nothing else is formed.
+
+    ``partial(f, 0, 0)`` is ∂²y/∂x₀², ``partial(u, "x", "x")`` of ``u(x, t)`` ∂²u/∂x²,
+    ``partial(u, ("x", 0), "t")`` ∂²u/∂x₀∂t.
+
+    Args:
+        fn: as for every operator.
+        directions: what to differentiate by, in any order: positions along the last axis of x; names of
+            arguments, of keys of a dict, or of a Keras model's inputs, where such a one is a single
+            coordinate; or pairs of name and position. Axes between the batch's and the last count
+            points: the function is to treat each for itself.
+        output: which result: a key or index of a structure, a position along the last axis of a
+            tensor, or a tuple of such.
+
+    Raises (from here, or from the call):
+        SignatureError: no such direction or output.
+    """
+    return _partial(("partial",), fn, directions, output, keywords)
+
+
+def value_and_partial(fn: Any, *directions: Direction, output: Any = None, **keywords: Unpack[Keywords]) -> Derivative:
+    """``(y, partial)`` from one pass; see :func:`partial`."""
+    return _partial(("value", "partial"), fn, directions, output, keywords)
+
+
+def _partial(
+    parts: tuple[str, ...], fn: Any, directions: tuple[Direction, ...], output: Any, keywords: Keywords
+) -> Derivative:
+    check_directions(directions)
+    source = resolve(fn, batched=keywords.get("batched"), training=keywords.get("training", False))
+    arguments = _named_arguments(source, directions)
+    if arguments and "argnums" in keywords:
+        raise SignatureError("names pick the arguments", subject="partial", got="argnums=", hint="leave argnums= out")
+    if arguments:
+        keywords = {**keywords, "argnums": tuple(source.argument_names.index(name) for name in arguments)}
+    if output is not None:
+        source = component(source, output, keywords.get("has_aux", False))
+    extra = {"directions": directions, "arguments": arguments, "leaves": source.input_names}
+    return build("partial", parts, source, keywords, extra)
+
+
+def _named_arguments(source: Differentiable, directions: tuple[Direction, ...]) -> tuple[str, ...]:
+    """The arguments that are named; none where positions alone are given, or keys of a dict."""
+    first = [d[0] if isinstance(d, tuple) else d for d in directions]
+    return tuple(name for name in source.argument_names if name in first)

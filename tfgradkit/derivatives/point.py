@@ -31,6 +31,7 @@ class Point:
         batched: whether the first axis of xs, ys and seeds counts independent samples.
         inlined: whether the graph is somebody's own, who may differentiate or compile it.
         extra: what single operators take beside (positions of a partial, probes of an estimate).
+        structure: the nest that xs come from, for names.
         log: what was decided, for ``Derivative.plan``.
     """
 
@@ -44,6 +45,7 @@ class Point:
     extra: dict[str, Any] = field(default_factory=dict)
     log: list[Any] = field(default_factory=list)
     copies: Any = 1
+    structure: Any = None
 
     def call(self, xs: Tensors) -> Tensors:
         """f at other arguments."""

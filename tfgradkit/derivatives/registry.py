@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .divergence import divergence
 from .first_order import Parts, gradient, jacobian, jvp, value, vjp
 from .laplacian import laplacian
+from .partials import partial
 from .point import Point
 from .second_order import hessian, hvp
 
 OPERATORS: dict[str, Callable[[Point], Parts]] = {
-    rule.__name__: rule for rule in (value, jacobian, vjp, jvp, gradient, hessian, hvp, laplacian)
+    rule.__name__: rule for rule in (value, jacobian, vjp, jvp, gradient, hessian, hvp, laplacian, divergence, partial)
 }
 SEED_NAMES = {"vjp": "output_gradients", "jvp": "tangents", "hvp": "tangents"}
 # By part: a letter for each level of lists, y the results, x the arguments.
@@ -23,4 +25,6 @@ LAYOUTS = {
     "hessian": {"value": "y", "gradient": "yx", "hessian": "yxx"},
     "hvp": {"value": "y", "hvp": "x"},
     "laplacian": {"value": "y", "laplacian": "y"},
+    "divergence": {"value": "y", "divergence": ""},
+    "partial": {"value": "y", "partial": "y"},
 }

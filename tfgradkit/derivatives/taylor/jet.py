@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -57,7 +59,7 @@ class Jet:
 
 
 def _known(shape: tf.TensorShape, wanted: list[Any]) -> bool:
-    return shape.is_fully_defined() and shape.as_list() == wanted
+    return all(isinstance(n, int) for n in wanted) and shape.as_list() == wanted
 
 
 def added(a: tf.Tensor | None, b: tf.Tensor | None) -> tf.Tensor | None:
@@ -81,8 +83,18 @@ def emit(operation: Any, inputs: Sequence[tf.Tensor], **changed: Any) -> list[tf
     function = getattr(tf.raw_ops, operation.type, None)
     if function is None:
         raise NoRuleError(operation.type)
-    result = function(**_inputs(operation, list(inputs)), **(_attributes(operation) | changed))
+    given = _inputs(operation, list(inputs)) | _attributes(operation) | changed
+    names = _python_names(operation.type, tuple(given))
+    result = function(**{names[name]: value for name, value in given.items()})
     return list(result) if isinstance(result, (list, tuple)) else [] if result is None else [result]
+
+
+@cache
+def _python_names(op_type: str, names: tuple[str, ...]) -> dict[str, str]:
+    """What Python calls the inputs and attributes of an op: a few have other names there, in the same order."""
+    parameters = [p for p in inspect.signature(getattr(tf.raw_ops, op_type)).parameters if p != "name"]
+    own = iter(p for p in parameters if p not in names)
+    return {name: name if name in parameters else next(own, name) for name in names}
 
 
 def _inputs(operation: Any, rest: list[tf.Tensor]) -> dict[str, Any]:

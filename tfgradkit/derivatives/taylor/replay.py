@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from ...rules.operations import added, called_graphs, reached, sample_bytes
 from ...rules.silu import plain_silu
-from ..primitives import Tensors
+from ..primitives import Partials, Tensors
 from . import linear_rules as _linear  # noqa: F401  registers its rules
 from .jet import Jet, NoRuleError, emit
 from .rules import RULES, local
@@ -34,8 +34,8 @@ class Program:
             self.ys, self._operations = added(f, xs)
         self.sample_bytes = sample_bytes(reached(self._operations, xs))
 
-    def carry(self, slopes: Tensors) -> list[Jet]:
-        """The results along the directions ``slopes``, each ``[D, *x]``, where axes may have size 1.
+    def carry(self, slopes: Partials) -> list[Jet]:
+        """The results along the directions ``slopes``, each ``[D, *x]``, where axes may have size 1; None for zero.
 
         Raises:
             NoRuleError: the graph has an op that has no rule and no usable gradient, or state, or a
