@@ -91,7 +91,8 @@ class Stages:
     def _cut(self, graph: Any) -> None:
         at = self._at
         pairs = ((self._forward, self._vs), (self._reverse, self._us))
-        boundaries = [_boundary(graph.graph, results, seeds) for results, seeds in pairs]
+        known = _after(graph.graph, graph.inputs)
+        boundaries = [_boundary(_after(graph.graph, seeds), known, results) for results, seeds in pairs]
         self._aux = [leaf for leaf in tf.nest.flatten(at.aux) if isinstance(leaf, tf.Tensor)]
         self._value = self._ready(graph.prune(self._inputs, [*at.ys, *self._aux, *boundaries[0], *boundaries[1]]), self._inputs)
         self._products = [
@@ -137,9 +138,8 @@ def _placeholder(like: Any) -> tf.Tensor:
     return tf.compat.v1.placeholder(like.dtype, like.shape)
 
 
-def _boundary(graph: Any, results: Sequence[tf.Tensor], seeds: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """What the way from the seeds to the results takes from elsewhere; constants are on both sides."""
-    late = _after(graph, seeds)
+def _boundary(late: set[Any], known: set[Any], results: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """What the ``late`` ops on the way to the results take from others; constants are on both sides."""
     found: dict[Any, tf.Tensor] = {}
     seen, stack = set(), list(results)
     while stack:
@@ -149,13 +149,13 @@ def _boundary(graph: Any, results: Sequence[tf.Tensor], seeds: Sequence[tf.Tenso
         seen.add(tensor.ref())
         if tensor.op in late:
             stack += tensor.op.inputs
-        elif tensor.op.type != "Const":
+        elif tensor.op in known:
             found[tensor.ref()] = tensor
     return list(found.values())
 
 
 def _after(graph: Any, seeds: Sequence[tf.Tensor]) -> set[Any]:
-    """The ops that run after the seeds are there: many gradients wait for them, though they don't use them."""
+    """The ops that run after ``seeds`` are there: many gradients wait for theirs, though they don't use them."""
     late = {seed.op for seed in seeds}
     for operation in graph.get_operations():
         before = [*(tensor.op for tensor in operation.inputs), *operation.control_inputs]

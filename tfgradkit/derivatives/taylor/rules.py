@@ -39,10 +39,12 @@ def rule(*types: str) -> Callable[[Rule], Rule]:
 )
 def elementwise(operation: Any, inputs: list[Jet], active: list[int]) -> list[Jet]:
     """y_k = g(a_k, b_k, …) after broadcasting; g' and g'' are the op's own gradients."""
-    shape = tf.shape(operation.outputs[0]) if len(inputs) == 1 else _broadcast_shape(inputs)
     values = [jet.value for jet in inputs]
-    # Each element has to have a slope of its own.
-    chosen = [values[i] if len(inputs) == 1 else tf.broadcast_to(values[i], shape) for i in active]
+    chosen = values
+    if len(inputs) > 1:
+        # Each element of y has to have a slope of its own.
+        shape = _broadcast_shape(inputs)
+        chosen = [tf.broadcast_to(values[i], shape) for i in active]
     y, first, second = _elementwise_derivatives(operation, values, active, chosen)
     aligned = [inputs[i].aligned(y.shape.rank) for i in active]
     slopes = bend = None
