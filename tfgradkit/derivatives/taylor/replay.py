@@ -47,7 +47,7 @@ class Program:
 
 def _untouched(operation: Any, inputs: list[Jet]) -> list[Jet]:
     """What does not depend on x stays as it is: it is a tensor of this graph already."""
-    return [Jet(y) for y in operation.outputs]
+    return [Jet(_own_handle(y)) for y in operation.outputs]
 
 
 def _run_again(operation: Any, inputs: list[Jet]) -> list[Jet]:
@@ -65,7 +65,7 @@ def _walk(
 ) -> list[Jet]:
     """Jets of ``outputs``; graphs list their ops in an order in which they can be run."""
     for operation in _needed(list(operations), outputs, jets):
-        inputs = [jets.get(t.ref()) or Jet(t) for t in operation.inputs]
+        inputs = [jets.get(t.ref()) or Jet(_own_handle(t)) for t in operation.inputs]
         active = [i for i, jet in enumerate(inputs) if jet.slopes is not None]
         if operation.type in _CALLS and (active or constant is _run_again):
             results = _called(operation, inputs)
@@ -75,6 +75,16 @@ def _walk(
             results = constant(operation, inputs)
         jets |= {tensor.ref(): jet for tensor, jet in zip(operation.outputs, results, strict=True)}
     return [jets.get(y.ref()) or Jet(y) for y in outputs]
+
+
+def _own_handle(tensor: Any) -> Any:
+    """A variable's own handle for what stands for it in a graph: tapes know the variable by that."""
+    while tensor.dtype == tf.resource and tf.is_symbolic_tensor(tensor):
+        outer = next((given for given, inner in getattr(tensor.graph, "captures", ()) if inner is tensor), None)
+        if outer is None:
+            break
+        tensor = outer
+    return tensor
 
 
 def _needed(operations: list[Any], outputs: Sequence[tf.Tensor], jets: Jets) -> list[Any]:
@@ -93,8 +103,12 @@ def _called(operation: Any, inputs: list[Jet]) -> list[Jet]:
     if len(graphs) != 1 or len(graphs[0].inputs) != len(inputs):
         raise NoRuleError(operation.type)
     graph = graphs[0]
+    # Behind its own results a function lists what its gradients, if it has any, want to know.
+    outputs = graph.outputs[: len(operation.outputs)]
+    if [y.dtype for y in outputs] != [y.dtype for y in operation.outputs]:
+        raise NoRuleError(operation.type)
     jets = {inner.ref(): jet for inner, jet in zip(graph.inputs, inputs, strict=True)}
-    return _walk(graph.get_operations(), graph.outputs, jets, _run_again)
+    return _walk(graph.get_operations(), outputs, jets, _run_again)
 
 
 def _differentiated(operation: Any, inputs: list[Jet], active: list[int]) -> list[Jet]:
