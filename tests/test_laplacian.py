@@ -1,4 +1,4 @@
-"""Laplacians and divergences: closed forms, the trace of the Hessian, every rule, fallbacks, estimates, compositions."""
+"""Laplacians and divergences: closed forms, every rule, fallbacks, estimates, compositions."""
 
 import keras
 import numpy as np
@@ -71,7 +71,7 @@ def test_laplacian_is_the_closed_form(name, method):
 @pytest.mark.parametrize("make", [activation_branches, layer_branches], ids=["activations", "layers"])
 def test_every_activation_and_layer_is_carried_and_agrees_with_finite_differences(make):
     model = build(lambda: branches(make()), "float64")
-    x = np.random.default_rng(4).normal(size=(2, 4))
+    x = np.random.default_rng(7).normal(size=(2, 4))
     derivative = tgk.laplacian(model)
     np.testing.assert_allclose(derivative(x), difference_quotient(model, x), rtol=1e-6, atol=1e-6)
     assert "forward Laplacian" in derivative.plan.reason  # every one of them is carried by rules
@@ -79,7 +79,9 @@ def test_every_activation_and_layer_is_carried_and_agrees_with_finite_difference
 
 # What the rules must carry besides, each of [B, 3] → anything.
 OPS = {
-    "gather_pad_tile": lambda x: tf.pad(tf.gather(tf.sin(x), [2, 0], axis=1), [[0, 0], [1, 2]]) * tf.tile(x, [1, 2])[:, :5],
+    "gather_pad_tile": lambda x: (
+        tf.pad(tf.gather(tf.sin(x), [2, 0], axis=1), [[0, 0], [1, 2]]) * tf.tile(x, [1, 2])[:, :5]
+    ),
     "split_stack_unstack": lambda x: tf.stack(tf.unstack(tf.exp(x), axis=1) + tf.split(x**2, 3, 1)[0:1][0:0], -1),
     "split_by_sizes": lambda x: tf.concat(tf.split(tf.exp(x), [1, 2], axis=-1)[::-1], 1) * x,
     "slices": lambda x: tf.slice(tf.sin(x), [0, 1], [-1, 2]) * tf.exp(x)[:, ::2] * x[..., tf.newaxis, 0],
@@ -142,7 +144,7 @@ def test_what_no_rule_carries_falls_back_to_nesting(name):
         np.testing.assert_allclose(derivative(X), difference_quotient(f, X), rtol=1e-7, atol=1e-7)
     else:
         np.testing.assert_allclose(derivative(X), expected, rtol=1e-12)
-    assert "forward Laplacian" not in derivative.plan.reason
+    assert "nested, since no rule carries" in derivative.plan.reason
 
 
 def test_functions_in_functions_and_their_variables_are_carried():
@@ -156,7 +158,9 @@ def test_functions_in_functions_and_their_variables_are_carried():
     np.testing.assert_allclose(derivative(X), -16 * z * (1 - z**2) * (A**2).sum(0), rtol=1e-12)
 
 
-@pytest.mark.parametrize("keywords", [{"chunk_size": 2}, {"strategy": "loop"}, {"memory_limit": 100}, {"chunk_size": "auto"}])
+@pytest.mark.parametrize(
+    "keywords", [{"chunk_size": 2}, {"strategy": "loop"}, {"memory_limit": 100}, {"chunk_size": "auto"}]
+)
 @pytest.mark.parametrize("method", METHODS)
 def test_chunks_change_nothing(method, keywords):
     model = build(mlp(3, 2, width=5), "float64")
@@ -294,7 +298,9 @@ FIELDS = {
 }
 
 
-@pytest.mark.parametrize("keywords", [{}, {"mode": "reverse"}, {"strategy": "tile"}, {"strategy": "loop"}, {"chunk_size": 2}])
+@pytest.mark.parametrize(
+    "keywords", [{}, {"mode": "reverse"}, {"strategy": "tile"}, {"strategy": "loop"}, {"chunk_size": 2}]
+)
 @pytest.mark.parametrize("name", FIELDS)
 def test_divergence_is_the_closed_form(name, keywords):
     f, closed = FIELDS[name]

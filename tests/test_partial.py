@@ -200,9 +200,9 @@ class Poisson(keras.Model):
 
 def test_a_poisson_network_trained_by_fit_reaches_the_solution():
     keras.utils.set_random_seed(3)
-    x = np.random.default_rng(0).uniform(size=(1024, 2)).astype("float32")
+    x = np.random.default_rng(0).uniform(size=(256, 2)).astype("float32")
     solution = np.prod(np.sin(np.pi * x), 1, keepdims=True)
     model = Poisson()
-    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-2, 1200)), "mse", jit_compile=True)
-    model.fit(x, 2 * np.pi**2 * solution, batch_size=128, epochs=150, verbose=0)
-    assert np.abs(model.solution(x) - solution).max() < 5e-3
+    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-2, 500)), "mse", jit_compile=True)
+    model.fit(x, 2 * np.pi**2 * solution, batch_size=256, epochs=500, verbose=0)
+    assert np.abs(model.solution(x) - solution).max() < 1e-2

@@ -78,5 +78,3 @@ def _check_like(point: Point, ys: Tensors) -> None:
             got=got,
             hint="jacobian for other shapes; laplacian for the divergence of a gradient",
         )
-
-

@@ -31,16 +31,17 @@ def laplacian(point: Point) -> Parts:
 
 def _summed(point: Point, directions: Tensors | None) -> tuple[Tensors, Any]:
     samples = [split(x, point.batched)[1] for x in point.xs]
-    counts = [size(s) if directions is None else dims(d)[0] for s, d in zip(samples, directions or samples, strict=True)]
+    counts = [
+        size(s) if directions is None else dims(d)[0] for s, d in zip(samples, directions or samples, strict=True)
+    ]
     variables = any(isinstance(x, tf.Variable) for x in point.xs)
-    reason = "variables have no place in the graph"
+    reason = "nested, as asked for" if point.extra.get("method") == "exact" else "nested, since variables are no inputs"
     if point.extra.get("method") != "exact" and not variables:
         try:
             return _forward(point, samples, directions)
         except NoRuleError as error:
-            reason = f"no rule for {error}"
-    del reason
-    pull, sums = swept(point, counts, directions)
+            reason = f"nested, since no rule carries {error}"
+    pull, sums = swept(point, counts, directions, reason)
     return pull.ys, sums
 
 
@@ -75,9 +76,7 @@ def _forward(point: Point, samples: list[Dims], directions: Tensors | None) -> t
         ids = range(known) if known is not None else tf.range(count)
         jets = program.carry(_slopes(point, samples, sizes, ids, directions))
         return [jet.value for jet in jets], [_bend(jet) for jet in jets]
-    return program.ys, _in_chunks(
-        program, count, chunk, lambda ids: _slopes(point, samples, sizes, ids, directions)
-    )
+    return program.ys, _in_chunks(program, count, chunk, lambda ids: _slopes(point, samples, sizes, ids, directions))
 
 
 def _bend(jet: Jet) -> tf.Tensor | None:

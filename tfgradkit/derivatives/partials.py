@@ -73,7 +73,9 @@ def _derivative(jet: Jet, order: int) -> tf.Tensor:
 
 def check_directions(directions: tuple[Direction, ...]) -> None:
     """Raises :class:`SignatureError` where one is no position, name, or pair of both."""
-    wanted = 'positions along the last axis, names, or pairs: partial(u, 0, 1), partial(u, "x", "t"), partial(u, ("x", 0))'
+    wanted = (
+        'positions along the last axis, names, or pairs: partial(u, 0, 1), partial(u, "x", "t"), partial(u, ("x", 0))'
+    )
     if not directions:
         raise SignatureError("partial needs a direction", expected=wanted)
     for direction in directions:

@@ -45,8 +45,8 @@ class Second(Linear):
         return tf.gather(self.directions[index], list(ids) if isinstance(ids, range) else ids)
 
 
-def swept(point: Point, counts: list[Any], directions: Tensors | None) -> tuple[Pullback, Partials]:
-    """The function, and for each y the sum of ∂²y/∂v² over the directions of each x; None where there is no connection."""
+def swept(point: Point, counts: list[Any], directions: Tensors | None, reason: str) -> tuple[Pullback, Partials]:
+    """The function, and for each y the sum of ∂²y/∂v² over the directions of each x; None where unconnected."""
     pull = pullback(point.call, point.xs)
     second = Second(point, pull, True, pull.product, directions)
     connected = connections(pull)
@@ -54,8 +54,8 @@ def swept(point: Point, counts: list[Any], directions: Tensors | None) -> tuple[
     for index, count in enumerate(counts):
         if not any(row[index] for row in connected):
             continue
-        stacked, facts = chunked(second, index, count, choose(second, count))
-        point.log.append(Step("forward", *facts))
+        stacked, (*facts, why) = chunked(second, index, count, choose(second, count))
+        point.log.append(Step("forward", *facts, f"{reason}; {why}"))
         for i, row in enumerate(connected):
             if row[index]:
                 found = tf.reduce_sum(stacked[i], 0)

@@ -67,9 +67,7 @@ def written(source: Differentiable, options: Options, arguments: Sequence[Any]) 
 class Stages:
     """One signature: the function runs at the call, and hands the products what they need of it."""
 
-    def __init__(
-        self, write: Callable[[Any], Written], arguments: list[Any], batched: bool, jit_compile: bool
-    ) -> None:
+    def __init__(self, write: Callable[[Any], Written], arguments: list[Any], batched: bool, jit_compile: bool) -> None:
         self._leaves = tf.nest.flatten(arguments)
         self._compiled = jit_compile
         batch = batch_of(arguments, batched)
@@ -94,7 +92,9 @@ class Stages:
         known = _after(graph.graph, graph.inputs)
         boundaries = [_boundary(_after(graph.graph, seeds), known, results) for results, seeds in pairs]
         self._aux = [leaf for leaf in tf.nest.flatten(at.aux) if isinstance(leaf, tf.Tensor)]
-        self._value = self._ready(graph.prune(self._inputs, [*at.ys, *self._aux, *boundaries[0], *boundaries[1]]), self._inputs)
+        self._value = self._ready(
+            graph.prune(self._inputs, [*at.ys, *self._aux, *boundaries[0], *boundaries[1]]), self._inputs
+        )
         self._products = [
             self._ready(graph.prune([*seeds, *boundary], results), [*seeds, *boundary])
             for (results, seeds), boundary in zip(pairs, boundaries, strict=True)

@@ -39,7 +39,7 @@ class Jet:
     def full_slopes(self) -> tf.Tensor:
         """``[D, *value]``, with every axis written out."""
         shape = [dims(self.slopes)[0], *dims(self.value)]
-        return self.slopes if _known(self.slopes.shape, shape) else tf.broadcast_to(self.slopes, shape)
+        return self.slopes if _is(self.slopes, shape) else tf.broadcast_to(self.slopes, shape)
 
     @property
     def full_bend(self) -> tf.Tensor:
@@ -47,7 +47,7 @@ class Jet:
         if self.bend is None:
             return tf.zeros_like(self.value)
         shape = dims(self.value)
-        return self.bend if _known(self.bend.shape, shape) else tf.broadcast_to(self.bend, shape)
+        return self.bend if _is(self.bend, shape) else tf.broadcast_to(self.bend, shape)
 
     def aligned(self, rank: int) -> tf.Tensor:
         """Slopes of a tensor that is broadcast to ``rank`` axes: ones after the directions."""
@@ -58,8 +58,8 @@ class Jet:
         return tf.reshape(self.slopes, [sizes[0], *[1] * missing, *sizes[1:]])
 
 
-def _known(shape: tf.TensorShape, wanted: list[Any]) -> bool:
-    return all(isinstance(n, int) for n in wanted) and shape.as_list() == wanted
+def _is(tensor: Any, wanted: list[Any]) -> bool:
+    return all(isinstance(n, int) for n in wanted) and tensor.shape.as_list() == wanted
 
 
 def added(a: tf.Tensor | None, b: tf.Tensor | None) -> tf.Tensor | None:

@@ -150,7 +150,11 @@ def _gathered(operation: Any, given: list[tf.Tensor]) -> list[tf.Tensor]:
 
 @shifted("Slice")
 def _sliced(operation: Any, given: list[tf.Tensor]) -> list[tf.Tensor]:
-    return [tf.slice(given[0], *(tf.concat([[tf.constant(n, t.dtype)], t], 0) for n, t in zip((0, -1), given[1:], strict=True)))]
+    return [
+        tf.slice(
+            given[0], *(tf.concat([[tf.constant(n, t.dtype)], t], 0) for n, t in zip((0, -1), given[1:], strict=True))
+        )
+    ]
 
 
 @shifted("StridedSlice")

@@ -135,7 +135,9 @@ def _matrix_product(operation: Any, jet: Jet, other: tf.Tensor, first: bool, y: 
         matrices = {"adj_x": operation.get_attr("transpose_a"), "adj_y": operation.get_attr("transpose_b")}
         pair = (jet.full_slopes, other) if first else (other, jet.full_slopes)
         return tf.raw_ops.BatchMatMulV2(x=pair[0], y=pair[1], **matrices)
-    slopes = jet.slopes if jet.slopes.shape[-1] == jet.value.shape[-1] else jet.full_slopes
+    slopes: Any = jet.slopes
+    if slopes.shape[-1] != jet.value.shape[-1]:
+        slopes = jet.full_slopes
     lead = tf.shape(slopes)[:2]
     rows = tf.reshape(slopes, [-1, slopes.shape[-1] or tf.shape(slopes)[-1]])
     flat = emit(operation, [rows, other])[0]
@@ -183,8 +185,10 @@ def local(operation: Any, inputs: list[Jet], active: list[int]) -> list[Jet]:
     outputs = emit(operation, values)
     xs = [tf.identity(values[i]) for i in active]  # one tensor may come twice
     pull = pullback(function, xs)
-    connected = [any(p is not None for p in pull.product([y if k == j else None for j, y in enumerate(pull.ys)]))
-                 for k in range(len(pull.ys))]
+    connected = [
+        any(p is not None for p in pull.product([y if k == j else None for j, y in enumerate(pull.ys)]))
+        for k in range(len(pull.ys))
+    ]
     if not any(connected):
         return [Jet(y) for y in outputs]
     along = transposed(pull)
