@@ -151,7 +151,7 @@ def test_burgers_residual_by_names():
     u = lambda x, t: x / (1 + t)  # noqa: E731
     u_t, u_x, u_xx = (tgk.partial(u, *names, batched=True) for names in (("t",), ("x",), ("x", "x")))
 
-    @tf.function(jit_compile=True)
+    @tf.function
     def residual(x, t):
         return u_t(x, t) + u(x, t) * u_x(x, t) - 0.1 * u_xx(x, t)
 
@@ -200,9 +200,10 @@ class Poisson(keras.Model):
 
 def test_a_poisson_network_trained_by_fit_reaches_the_solution():
     keras.utils.set_random_seed(3)
-    x = np.random.default_rng(0).uniform(size=(256, 2)).astype("float32")
+    x = np.random.default_rng(0).uniform(size=(600 * 128, 2)).astype("float32")
     solution = np.prod(np.sin(np.pi * x), 1, keepdims=True)
     model = Poisson()
-    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-2, 500)), "mse", jit_compile=True)
-    model.fit(x, 2 * np.pi**2 * solution, batch_size=256, epochs=500, verbose=0)
-    assert np.abs(model.solution(x) - solution).max() < 1e-2
+    rate = keras.optimizers.schedules.CosineDecay(1e-2, 600)
+    model.compile(keras.optimizers.Adam(rate), "mse", jit_compile=True, steps_per_execution=50)
+    model.fit(x, 2 * np.pi**2 * solution, batch_size=128, verbose=0)
+    assert np.abs(model.solution(x[:500]) - solution[:500]).max() < 1e-2

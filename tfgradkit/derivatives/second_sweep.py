@@ -54,8 +54,8 @@ def swept(point: Point, counts: list[Any], directions: Tensors | None, reason: s
     for index, count in enumerate(counts):
         if not any(row[index] for row in connected):
             continue
-        stacked, (*facts, why) = chunked(second, index, count, choose(second, count))
-        point.log.append(Step("forward", *facts, f"{reason}; {why}"))
+        stacked, (strategy, known, chunk, size, why) = chunked(second, index, count, choose(second, count))
+        point.log.append(Step("forward", strategy, known, chunk, size, f"{reason}; {why}"))
         for i, row in enumerate(connected):
             if row[index]:
                 found = tf.reduce_sum(stacked[i], 0)
