@@ -16,6 +16,8 @@ from ..errors import SourceError
 from .derivative import Derivative
 from .linear_map import LinearMap
 from .operators import Keywords, build
+from .seeds import wanted_seed
+from .selection import batch_axis
 from .stages import Stages, Written, written
 from .trace import signature_of
 
@@ -45,15 +47,16 @@ class Linearize(Derivative):
 
     def __call__(self, *arguments: Any, output_gradients: Any = None, tangents: Any = None) -> Any:
         """``(y, LinearMap)`` at the arguments."""
-        self._seed({"output_gradients": output_gradients, "tangents": tangents})
+        wanted_seed(self.operator, {"output_gradients": output_gradients, "tangents": tangents}, str(self))
         converted = self._converted(arguments)
         write = partial(written, self.source, self.options)
         if not tf.executing_eagerly():
             at = write(converted)
             return self._result(at, at.ys, at.xs, at.aux, at.forward, at.reverse)
-        key = signature_of((converted, None), self.source.batched)
+        batch = batch_axis(self.options, converted)[0] if self.source.batched else None
+        key = signature_of((converted, None), batch)
         if key not in self._stages:
-            self._stages[key] = Stages(write, converted, self.source.batched, self.options.jit_compile is True)
+            self._stages[key] = Stages(write, converted, batch, self.options.jit_compile is True)
         return self._result(*self._stages[key](converted))
 
     @property

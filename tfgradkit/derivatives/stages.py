@@ -14,7 +14,7 @@ from .choices import Options
 from .point import or_zeros
 from .primitives import Tensors, pullback, transposed
 from .selection import narrowed, select
-from .trace import batch_of, spec_of
+from .trace import spec_of
 
 Product = Callable[[Tensors], Tensors]
 
@@ -67,10 +67,11 @@ def written(source: Differentiable, options: Options, arguments: Sequence[Any]) 
 class Stages:
     """One signature: the function runs at the call, and hands the products what they need of it."""
 
-    def __init__(self, write: Callable[[Any], Written], arguments: list[Any], batched: bool, jit_compile: bool) -> None:
+    def __init__(
+        self, write: Callable[[Any], Written], arguments: list[Any], batch: int | None, jit_compile: bool
+    ) -> None:
         self._leaves = tf.nest.flatten(arguments)
         self._compiled = jit_compile
-        batch = batch_of(arguments, batched)
         tensors = [leaf for leaf in self._leaves if isinstance(leaf, tf.Tensor)]
 
         def whole(*flat: tf.Tensor) -> list[tf.Tensor]:
