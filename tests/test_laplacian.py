@@ -68,10 +68,13 @@ def test_laplacian_is_the_closed_form(name, method):
     np.testing.assert_allclose(value, f(tf.constant(X)), rtol=1e-15)
 
 
-@pytest.mark.parametrize("make", [activation_branches, layer_branches], ids=["activations", "layers"])
-def test_every_activation_and_layer_is_carried_and_agrees_with_finite_differences(make):
+# The points are such that no difference steps over a kink.
+@pytest.mark.parametrize(
+    ("make", "seed"), [(activation_branches, 7), (layer_branches, 4)], ids=["activations", "layers"]
+)
+def test_every_activation_and_layer_is_carried_and_agrees_with_finite_differences(make, seed):
     model = build(lambda: branches(make()), "float64")
-    x = np.random.default_rng(7).normal(size=(2, 4))
+    x = np.random.default_rng(seed).normal(size=(2, 4))
     derivative = tgk.laplacian(model)
     np.testing.assert_allclose(derivative(x), difference_quotient(model, x), rtol=1e-6, atol=1e-6)
     assert "forward Laplacian" in derivative.plan.reason  # every one of them is carried by rules
