@@ -14,6 +14,16 @@ from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from .derivatives.derivative import Derivative
+    from .derivatives.fields import (
+        divergence,
+        laplacian,
+        partial,
+        value_and_divergence,
+        value_and_laplacian,
+        value_and_partial,
+    )
+    from .derivatives.linear_map import LinearMap
+    from .derivatives.linearize import linearize
     from .derivatives.operators import (
         gradient,
         hessian,
@@ -36,7 +46,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Derivative": "derivatives.derivative",
+    "LinearMap": "derivatives.linear_map",
     "NativeLibrary": "native",
+    "divergence": "derivatives.fields",
     "export_native": "export.native",
     "export_saved_model": "export.saved_model",
     "gradient": "derivatives.operators",
@@ -44,13 +56,19 @@ _HOMES = {
     "hvp": "derivatives.operators",
     "jacobian": "derivatives.operators",
     "jvp": "derivatives.operators",
+    "laplacian": "derivatives.fields",
+    "linearize": "derivatives.linearize",
     "load": "sources.load",
     "load_native": "native",
+    "partial": "derivatives.fields",
     "sparse_jacobian": "derivatives.sparse.operators",
+    "value_and_divergence": "derivatives.fields",
     "value_and_gradient": "derivatives.operators",
     "value_and_hvp": "derivatives.operators",
     "value_and_jacobian": "derivatives.operators",
     "value_and_jvp": "derivatives.operators",
+    "value_and_laplacian": "derivatives.fields",
+    "value_and_partial": "derivatives.fields",
     "value_and_sparse_jacobian": "derivatives.sparse.operators",
     "value_and_vjp": "derivatives.operators",
     "value_gradient_and_hessian": "derivatives.operators",
@@ -59,7 +77,9 @@ _HOMES = {
 
 __all__ = [
     "Derivative",
+    "LinearMap",
     "NativeLibrary",
+    "divergence",
     "errors",
     "export_native",
     "export_saved_model",
@@ -68,13 +88,19 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "laplacian",
+    "linearize",
     "load",
     "load_native",
+    "partial",
     "sparse_jacobian",
+    "value_and_divergence",
     "value_and_gradient",
     "value_and_hvp",
     "value_and_jacobian",
     "value_and_jvp",
+    "value_and_laplacian",
+    "value_and_partial",
     "value_and_sparse_jacobian",
     "value_and_vjp",
     "value_gradient_and_hessian",

@@ -100,6 +100,7 @@ def _evaluate(
         extra=extra,
         arguments=arguments,
         reselect=partial(select, source, options),
+        structure=selection.structure,
     )
     point = replace(point, seeds=_seeds(seed, SEED_NAMES.get(operator), selection, point))
     if samples:

@@ -26,7 +26,7 @@ def jacobian_blocks(point: Point, pull: Pullback | None = None) -> tuple[Pullbac
     The cheaper mode costs a pass for each input (forward) or each output (reverse).
     """
     pull = pull or pullback(point.call, point.xs)
-    connected = [_connected(pull, i) for i in range(len(pull.ys))]
+    connected = connections(pull)
     linear = _direction(point, pull, connected)
     blocks: dict[tuple[int, int], tf.Tensor] = {}
     for index in range(len(linear.seeded)):
@@ -40,6 +40,11 @@ def jacobian_blocks(point: Point, pull: Pullback | None = None) -> tuple[Pullbac
         [point.filled(blocks.get((i, j)), partial(_zeros, y, x, point)) for j, x in enumerate(point.xs)]
         for i, y in enumerate(pull.ys)
     ]
+
+
+def connections(pull: Pullback) -> list[list[bool]]:
+    """For each y, which xs it depends on."""
+    return [_connected(pull, i) for i in range(len(pull.ys))]
 
 
 def _connected(pull: Pullback, index: int) -> list[bool]:

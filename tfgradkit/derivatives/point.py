@@ -31,6 +31,7 @@ class Point:
         batched: whether the first axis of xs, ys and seeds counts independent samples.
         inlined: whether the graph is somebody's own, who may differentiate or compile it.
         extra: what single operators take beside (positions of a partial, probes of an estimate).
+        structure: the nest that xs come from, for names.
         log: what was decided, for ``Derivative.plan``.
         arguments: all that the function is called with, as the caller gave it.
         reselect: the selection of xs for other arguments.
@@ -48,6 +49,7 @@ class Point:
     copies: Any = 1
     arguments: Sequence[Any] = ()
     reselect: Callable[[Sequence[Any]], Any] | None = None
+    structure: Any = None
 
     def call(self, xs: Tensors) -> Tensors:
         """f at other arguments."""

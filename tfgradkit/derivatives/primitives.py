@@ -58,7 +58,7 @@ def pullback(f: Callable[[Tensors], Tensors], xs: Tensors) -> Pullback:
     refuse_silent(operations)
 
     def product(us: Sequence[tf.Tensor | None]) -> Partials:
-        return _gradient(tape, ys, xs, us)
+        return contracted(tape, ys, xs, us)
 
     loops = any(operation.type in _LOOPS for operation in operations)
     return Pullback(ys, product, loops, sample_bytes(operations))
@@ -78,12 +78,13 @@ def transposed(pull: Pullback) -> Product:
     refuse_silent(reached(operations, us))
 
     def product(vs: Sequence[tf.Tensor | None]) -> Partials:
-        return _gradient(tape, linear, us, vs)
+        return contracted(tape, linear, us, vs)
 
     return product
 
 
-def _gradient(tape: tf.GradientTape, ys: Partials, xs: Tensors, us: Sequence[tf.Tensor | None]) -> Partials:
+def contracted(tape: tf.GradientTape, ys: Partials, xs: Tensors, us: Sequence[tf.Tensor | None]) -> Partials:
+    """Σ uᵀ ∂y/∂x for each x, from what ``tape`` has seen; None where there is no connection."""
     given = [(y, u) for y, u in zip(ys, us, strict=True) if y is not None and u is not None]
     if not given:
         return [None] * len(xs)

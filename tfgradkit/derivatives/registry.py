@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .divergence import divergence
 from .first_order import Parts, gradient, jacobian, jvp, value, vjp
+from .laplacian import laplacian
+from .partials import partial
 from .point import Point
 from .second_order import hessian, hvp
 from .sparse.compression import sparse_jacobian
 
 OPERATORS: dict[str, Callable[[Point], Parts]] = {
-    rule.__name__: rule for rule in (value, jacobian, vjp, jvp, gradient, hessian, hvp, sparse_jacobian)
+    rule.__name__: rule
+    for rule in (
+        *(value, jacobian, vjp, jvp, gradient, hessian, hvp),
+        *(laplacian, divergence, partial, sparse_jacobian),
+    )
 }
 SEED_NAMES = {"vjp": "output_gradients", "jvp": "tangents", "hvp": "tangents"}
 # By part: a letter for each level of lists, y the results, x the arguments.
@@ -24,4 +31,7 @@ LAYOUTS = {
     "hvp": {"value": "y", "hvp": "x"},
     # The entries of the pattern, one for all ys and xs.
     "sparse_jacobian": {"value": "y", "sparse_jacobian": ""},
+    "laplacian": {"value": "y", "laplacian": "y"},
+    "divergence": {"value": "y", "divergence": ""},
+    "partial": {"value": "y", "partial": "y"},
 }

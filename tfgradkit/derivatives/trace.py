@@ -30,7 +30,7 @@ class Trace:
         self._structure = (arguments, seed)
         self._leaves = tf.nest.flatten(self._structure)
         self._places = [i for i, leaf in enumerate(self._leaves) if isinstance(leaf, tf.Tensor)]
-        specs = [_spec(self._leaves[place], batch) for place in self._places]
+        specs = [spec_of(self._leaves[place], batch) for place in self._places]
         self._alone = _alone(arguments, seed, specs)
         self._function = tf.function(self._flat, input_signature=specs, jit_compile=jit_compile, autograph=False)
         self._concrete = self._function.get_concrete_function()
@@ -103,7 +103,8 @@ def signature_of(nest: Any, batch: int | None) -> Any:
     return type(nest), nest if getattr(nest, "__hash__", None) else id(nest)
 
 
-def _spec(tensor: tf.Tensor, batch: int | None) -> tf.TensorSpec:
+def spec_of(tensor: tf.Tensor, batch: int | None) -> tf.TensorSpec:
+    """Shape and dtype, of any batch size where the first axis is the batch."""
     shape = tensor.shape.as_list()
     return tf.TensorSpec(
         [None, *shape[1:]] if batch is not None and shape and shape[0] == batch else shape, tensor.dtype

@@ -187,12 +187,14 @@ def _blocks(
     ranges = [ys if letter == "y" else xs for letter in made_of]
     for path in itertools.product(*(range(len(ports)) for ports in ranges)):
         chosen = [ports[i] for ports, i in zip(ranges, path, strict=True)]
-        # As for the operators, an output of one number has no axis in a Hessian.
+        several = len(xs) > 1 or len(ys) > 1
+        # As for the operators, an output of one number has no axis in a Hessian; but a block of first derivatives
+        # has one shape, whatever function it comes from.
+        dropped = kind == "hessian" and not (several and part == "gradient")
         shapes = [
-            () if kind == "hessian" and letter == "y" and _is_scalar(p) else p.shape
+            () if dropped and letter == "y" and _is_scalar(p) else p.shape
             for letter, p in zip(made_of, chosen, strict=True)
         ]
-        several = len(xs) > 1 or len(ys) > 1
         name = _block_name(kind, part, made_of, chosen) if several else _result_name(part, kind, _is_scalar(ys[0]))
         yield Port(name, sum(shapes, ()), chosen[0].dtype), (part, *path)
 

@@ -32,12 +32,12 @@ def _walk(operations: Iterable[Any], depends: set[Any]) -> list[Any]:
         if any(tensor.ref() in depends for tensor in operation.inputs):
             found.append(operation)
             depends.update(tensor.ref() for tensor in operation.outputs)
-            for graph in _functions(operation):
+            for graph in called_graphs(operation):
                 found += _walk(graph.get_operations(), _arguments(operation, graph, depends))
     return found
 
 
-def _functions(operation: Any) -> list[Any]:
+def called_graphs(operation: Any) -> list[Any]:
     """The graphs of the functions that an operation calls: a call, a loop, the branches of a condition."""
     names = [a.func.name for a in operation.node_def.attr.values() if a.HasField("func")]
     names += [f.name for a in operation.node_def.attr.values() for f in a.list.func]

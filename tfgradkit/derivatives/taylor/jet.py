@@ -1,0 +1,129 @@
+"""What is carried for each tensor of a graph, and running one of its ops on other inputs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..shapes import dims
+
+
+class NoRuleError(Exception):
+    """An op can't be carried through; the whole function is then differentiated in another way."""
+
+
+@dataclass(frozen=True)
+class Jet:
+    """A tensor, and how it changes along D directions of x.
+
+    Attributes:
+        value: the tensor.
+        slopes: derivatives along each direction, ``[D, *value]``; None where it does not depend on
+            x. An axis of size 1 stands for a value that is the same all along it: a whole batch
+            often has the same slopes, up to the first nonlinear op.
+        bend: the sum over the directions of the second derivatives, like ``value`` or
+            broadcastable to it; None for zero.
+    """
+
+    value: tf.Tensor
+    slopes: tf.Tensor | None = None
+    bend: tf.Tensor | None = None
+
+    @property
+    def full_slopes(self) -> tf.Tensor:
+        """``[D, *value]``, with every axis written out."""
+        shape = [dims(self.slopes)[0], *dims(self.value)]
+        return self.slopes if _is(self.slopes, shape) else tf.broadcast_to(self.slopes, shape)
+
+    @property
+    def full_bend(self) -> tf.Tensor:
+        """Shaped like the value; zeros instead of None."""
+        if self.bend is None:
+            return tf.zeros_like(self.value)
+        shape = dims(self.value)
+        return self.bend if _is(self.bend, shape) else tf.broadcast_to(self.bend, shape)
+
+    def aligned(self, rank: int) -> tf.Tensor:
+        """Slopes of a tensor that is broadcast to ``rank`` axes: ones after the directions."""
+        missing = rank - self.value.shape.rank
+        if not missing:
+            return self.slopes
+        sizes = dims(self.slopes)
+        return tf.reshape(self.slopes, [sizes[0], *[1] * missing, *sizes[1:]])
+
+
+def _is(tensor: Any, wanted: list[Any]) -> bool:
+    return all(isinstance(n, int) for n in wanted) and tensor.shape.as_list() == wanted
+
+
+def added(a: tf.Tensor | None, b: tf.Tensor | None) -> tf.Tensor | None:
+    """a + b, where None is zero."""
+    return b if a is None else a if b is None else a + b
+
+
+def squares(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    """Σ over the directions of a·b."""
+    return tf.reduce_sum(tf.square(a) if a is b else a * b, 0)
+
+
+def emit(operation: Any, inputs: Sequence[tf.Tensor], **changed: Any) -> list[tf.Tensor]:
+    """``operation`` with other inputs, in the current graph and on the tapes that watch it.
+
+    Raises:
+        NoRuleError: TensorFlow has no such op in Python.
+    """
+    if operation.type == "Const":
+        return [tf.constant(tf.make_ndarray(operation.get_attr("value")), operation.get_attr("dtype"))]
+    function = getattr(tf.raw_ops, operation.type, None)
+    if function is None:
+        raise NoRuleError(operation.type)
+    given = _inputs(operation, list(inputs)) | _attributes(operation) | changed
+    names = _python_names(operation.type, tuple(given))
+    result = function(**{names[name]: value for name, value in given.items()})
+    return list(result) if isinstance(result, (list, tuple)) else [] if result is None else [result]
+
+
+@cache
+def _python_names(op_type: str, names: tuple[str, ...]) -> dict[str, str]:
+    """What Python calls the inputs and attributes of an op: a few have other names there, in the same order."""
+    parameters = [p for p in inspect.signature(getattr(tf.raw_ops, op_type)).parameters if p != "name"]
+    own = iter(p for p in parameters if p not in names)
+    return {name: name if name in parameters else next(own, name) for name in names}
+
+
+def _inputs(operation: Any, rest: list[tf.Tensor]) -> dict[str, Any]:
+    named: dict[str, Any] = {}
+    for argument in operation.op_def.input_arg:
+        if argument.number_attr or argument.type_list_attr:
+            count = operation.get_attr(argument.number_attr or argument.type_list_attr)
+            count = count if isinstance(count, int) else len(count)
+            named[argument.name], rest = rest[:count], rest[count:]
+        else:
+            named[argument.name], *rest = rest
+    return named
+
+
+def _attributes(operation: Any) -> dict[str, Any]:
+    """Those that don't follow from the inputs."""
+    follow = {
+        name for arg in operation.op_def.input_arg for name in (arg.type_attr, arg.number_attr, arg.type_list_attr)
+    }
+    return {a.name: operation.get_attr(a.name) for a in operation.op_def.attr if a.name not in follow}
+
+
+def static_integers(tensor: tf.Tensor) -> np.ndarray:
+    """The value of an axis or permutation.
+
+    Raises:
+        NoRuleError: only the run knows it.
+    """
+    value = tf.get_static_value(tensor)
+    if value is None:
+        raise NoRuleError("an axis that only the run knows")
+    return np.asarray(value)
