@@ -29,14 +29,21 @@ if TYPE_CHECKING:
         vjp,
     )
     from .derivatives.sparse.operators import sparse_jacobian, value_and_sparse_jacobian
+    from .derivatives.independence import BatchIndependence
+    from .diagnose.check import GradientCheck, check_gradients
+    from .diagnose.independence import check_batch_independence
     from .export.native import export_native
     from .export.saved_model import export_saved_model
     from .native import NativeLibrary, load_native
     from .sources.load import load
 
 _HOMES = {
+    "BatchIndependence": "derivatives.independence",
     "Derivative": "derivatives.derivative",
+    "GradientCheck": "diagnose.check",
     "NativeLibrary": "native",
+    "check_batch_independence": "diagnose.independence",
+    "check_gradients": "diagnose.check",
     "export_native": "export.native",
     "export_saved_model": "export.saved_model",
     "gradient": "derivatives.operators",
@@ -58,8 +65,12 @@ _HOMES = {
 }
 
 __all__ = [
+    "BatchIndependence",
     "Derivative",
+    "GradientCheck",
     "NativeLibrary",
+    "check_batch_independence",
+    "check_gradients",
     "errors",
     "export_native",
     "export_saved_model",

@@ -13,6 +13,8 @@ OPERATORS: dict[str, Callable[[Point], Parts]] = {
     rule.__name__: rule for rule in (value, jacobian, vjp, jvp, gradient, hessian, hvp, sparse_jacobian)
 }
 SEED_NAMES = {"vjp": "output_gradients", "jvp": "tangents", "hvp": "tangents"}
+# These multiply by the full Jacobian, whether or not the samples of a batch influence each other.
+EXACT_PRODUCTS = frozenset({"value", "vjp", "jvp"})
 # By part: a letter for each level of lists, y the results, x the arguments.
 LAYOUTS = {
     "value": {"value": "y"},

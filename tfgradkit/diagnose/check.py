@@ -1,0 +1,3 @@
+"""x"""
+
+GradientCheck = check_gradients = None
