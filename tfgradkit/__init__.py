@@ -13,6 +13,7 @@ from . import errors
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from . import layers
     from .derivatives.derivative import Derivative
     from .derivatives.operators import (
         gradient,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from .native import NativeLibrary, load_native
     from .sources.load import load
 
+# Modules that import TensorFlow, and so come when they are asked for, too.
+_MODULES = ("layers",)
 _HOMES = {
     "BatchIndependence": "derivatives.independence",
     "Derivative": "derivatives.derivative",
@@ -79,6 +82,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "layers",
     "load",
     "load_native",
     "sparse_jacobian",
@@ -94,6 +98,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -111,6 +111,8 @@ def _here(x: tf.Tensor) -> tf.Tensor:
 _EAGER = type(tf.constant(0.0))
 
 
+# AutoGraph in a user's tf.function would otherwise rewrite the screen, and run it ten times as long.
+@tf.autograph.experimental.do_not_convert
 def judged(
     source: Differentiable, options: Options, f: Callable[[], Tensors], xs: Tensors, specimen: Any
 ) -> tuple[Tensors, BatchIndependence]:

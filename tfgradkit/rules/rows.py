@@ -40,10 +40,13 @@ RULES: dict[str, Rule] = {}
 
 
 def keeps(*op_types: str) -> Callable[[Rule], Rule]:
-    """Registers a rule: from (op, states of its inputs) to the states of its outputs."""
+    """Registers a rule: from (op, states of its inputs) to the states of its outputs.
+
+    ``op_types`` are names with blanks between.
+    """
 
     def decorate(rule: Rule) -> Rule:
-        RULES.update(dict.fromkeys(op_types, rule))
+        RULES.update(dict.fromkeys(" ".join(op_types).split(), rule))
         return rule
 
     return decorate
@@ -82,14 +85,14 @@ def outputs(op: Any, state: State) -> list[State]:
 
 
 @keeps(
-    *("Abs Acos Acosh Add AddN AddV2 Angle Asin Asinh Atan Atan2 Atanh BesselI0e BesselI1e Cast Ceil").split(),
-    *("CheckNumerics ClipByValue Complex ComplexAbs Conj Cos Cosh Digamma Div DivNoNan Elu EluGrad").split(),
-    *("EnsureShape Erf Erfc Erfinv Exp Expm1 Floor FloorDiv FloorMod Identity Imag Inv InvGrad IsFinite").split(),
-    *("LeakyRelu LeakyReluGrad Lgamma Log Log1p Maximum Minimum Mul MulNoNan Ndtri Neg NextAfter").split(),
-    *("PlaceholderWithDefault Polygamma Pow PreventGradient Real RealDiv Reciprocal ReciprocalGrad Relu Relu6").split(),
-    *("Relu6Grad ReluGrad Rint Round Rsqrt RsqrtGrad Select SelectV2 Selu SeluGrad Sigmoid SigmoidGrad").split(),
-    *("Sign Sin Sinh Snapshot Softplus SoftplusGrad Softsign SoftsignGrad Sqrt SqrtGrad Square").split(),
-    *("SquaredDifference Sub Tan Tanh TanhGrad Xdivy Xlog1py Xlogy Zeta BroadcastTo").split(),
+    "Abs Acos Acosh Add AddN AddV2 Angle Asin Asinh Atan Atan2 Atanh BesselI0e BesselI1e Cast Ceil",
+    "CheckNumerics ClipByValue Complex ComplexAbs Conj Cos Cosh Digamma Div DivNoNan Elu EluGrad",
+    "EnsureShape Erf Erfc Erfinv Exp Expm1 Floor FloorDiv FloorMod Identity Imag Inv InvGrad IsFinite",
+    "LeakyRelu LeakyReluGrad Lgamma Log Log1p Maximum Minimum Mul MulNoNan Ndtri Neg NextAfter",
+    "PlaceholderWithDefault Polygamma Pow PreventGradient Real RealDiv Reciprocal ReciprocalGrad Relu Relu6",
+    "Relu6Grad ReluGrad Rint Round Rsqrt RsqrtGrad Select SelectV2 Selu SeluGrad Sigmoid SigmoidGrad",
+    "Sign Sin Sinh Snapshot Softplus SoftplusGrad Softsign SoftsignGrad Sqrt SqrtGrad Square",
+    "SquaredDifference Sub Tan Tanh TanhGrad Xdivy Xlog1py Xlogy Zeta BroadcastTo",
 )
 def _elementwise(op: Any, states: Sequence[State]) -> Sequence[State]:
     """Broadcasting aligns axes at the end; two operands must have their samples on the same one."""
@@ -167,11 +170,11 @@ def _labels(term: str, count: int) -> list[Any]:
 
 
 @keeps(
-    *("Conv2D Conv3D DepthwiseConv2dNative Conv2DBackpropInput Conv3DBackpropInputV2").split(),
-    *("DepthwiseConv2dNativeBackpropInput AvgPool AvgPool3D MaxPool MaxPool3D MaxPoolV2 LRN").split(),
-    *("ResizeBilinear ResizeNearestNeighbor ResizeBicubic ResizeArea DepthToSpace SpaceToDepth").split(),
-    *("ExtractImagePatches ExtractVolumePatches AvgPoolGrad AvgPool3DGrad MaxPoolGrad MaxPool3DGrad").split(),
-    *("ResizeBilinearGrad ResizeNearestNeighborGrad ResizeBicubicGrad ImageProjectiveTransformV3").split(),
+    "Conv2D Conv3D DepthwiseConv2dNative Conv2DBackpropInput Conv3DBackpropInputV2",
+    "DepthwiseConv2dNativeBackpropInput AvgPool AvgPool3D MaxPool MaxPool3D MaxPoolV2 LRN",
+    "ResizeBilinear ResizeNearestNeighbor ResizeBicubic ResizeArea DepthToSpace SpaceToDepth",
+    "ExtractImagePatches ExtractVolumePatches AvgPoolGrad AvgPool3DGrad MaxPoolGrad MaxPool3DGrad",
+    "ResizeBilinearGrad ResizeNearestNeighborGrad ResizeBicubicGrad ImageProjectiveTransformV3",
 )
 def _images(op: Any, states: Sequence[State]) -> Sequence[State]:
     """The first axis counts images; filters come from elsewhere."""
@@ -201,8 +204,8 @@ def _last_axis(op: Any, states: Sequence[State]) -> Sequence[State]:
 
 
 @keeps(
-    *("MatrixInverse Cholesky MatrixSolve MatrixTriangularSolve MatrixDeterminant LogMatrixDeterminant").split(),
-    *("MatrixBandPart MatrixExponential FFT2D IFFT2D RFFT2D IRFFT2D").split(),
+    "MatrixInverse Cholesky MatrixSolve MatrixTriangularSolve MatrixDeterminant LogMatrixDeterminant",
+    "MatrixBandPart MatrixExponential FFT2D IFFT2D RFFT2D IRFFT2D",
 )
 def _matrices(op: Any, states: Sequence[State]) -> Sequence[State]:
     return _leading(op, states, 2)
