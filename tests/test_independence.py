@@ -169,6 +169,12 @@ def test_products_are_with_the_full_jacobian(operator, seed):
     np.testing.assert_allclose(batched, whole, rtol=1e-13)
 
 
+@pytest.mark.parametrize(("operator", "seed"), [("vjp", "output_gradients"), ("jvp", "tangents")])
+def test_products_over_groups_of_samples_are_not(operator, seed):
+    with pytest.raises(GradientError, match="influence each other"):
+        getattr(tgk, operator)(COUPLED["a mean"][0], batched=True, memory_limit=1000)(X, **{seed: X})
+
+
 @pytest.mark.parametrize("f", [lambda x: tf.reduce_sum(x**2), lambda x: tf.reduce_sum(x**2, 0)], ids=["all", "samples"])
 def test_a_result_without_the_samples_axis_is_its_own_error(f):
     with pytest.raises(GradientError, match="no axis for the samples") as raised:
@@ -203,6 +209,23 @@ def test_a_layer_of_the_users_own_is_named():
     assert (check.ok, check.status, check.layer) == (False, "coupled", "affinity")
     assert "affinity" in str(check)
     assert tgk.check_batch_independence(model, X, of="layer:dense").ok
+
+
+def test_models_of_keras_2():
+    tf_keras = pytest.importorskip("tf_keras", reason="tf_keras is not installed")
+    model = tf_keras.Sequential(
+        [tf_keras.layers.Dense(3, input_shape=(3,)), tf_keras.layers.BatchNormalization(name="mid")]
+    )
+    assert tgk.check_batch_independence(model, X).status == "proven"
+    with pytest.raises(GradientError, match="layer mid"):
+        tgk.jacobian(model, training=True)(X)
+
+
+def test_a_probe_that_finds_only_zeros_says_nothing():
+    # A custom gradient has no rule, and this one is zero wherever the probe looks.
+    dead = tf.custom_gradient(lambda x: (tf.floor(x), lambda upstream: tf.zeros_like(upstream)))
+    assert tgk.check_batch_independence(dead, X).status == "unknown"
+    assert not tgk.jacobian(dead, batched=True)(X).numpy().any()
 
 
 def test_a_probe_leaves_no_trace(normalizing):

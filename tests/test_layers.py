@@ -110,8 +110,10 @@ def test_sobolev_training_learns_a_sine_and_its_slope(compiled):
     x = np.linspace(-3, 3, 64, dtype="float32")[:, None]
     outer.compile(keras.optimizers.Adam(0.02), ["mse", "mse"], jit_compile=compiled, steps_per_execution=30)
     rows = np.tile(x, (30, 1))
-    history = outer.fit(rows, [np.sin(rows[:, 0]), np.cos(rows)], epochs=5, batch_size=64, verbose=0).history["loss"]
-    assert history[-1] < 0.05 * history[0]
+    value, slope = outer(x)
+    before = np.mean((value - np.sin(x[:, 0])) ** 2) + np.mean((slope - np.cos(x)) ** 2)
+    history = outer.fit(rows, [np.sin(rows[:, 0]), np.cos(rows)], epochs=8, batch_size=64, verbose=0).history["loss"]
+    assert history[-1] < 0.02 * before
     value, slope = outer.predict(x, verbose=0)
     np.testing.assert_allclose(value, network.predict(x, verbose=0)[:, 0], rtol=1e-5, atol=1e-6)
     assert np.abs(slope - np.cos(x)).max() < 0.5

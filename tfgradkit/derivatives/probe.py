@@ -66,14 +66,14 @@ def _probe(source: Differentiable, options: Options, specimen: Any) -> Finding:
 
 def _judged(function: Any, makers: Sequence[Callable[..., tf.Tensor]]) -> Finding:
     restore = _snapshot(function.graph)
-    found = Finding("unknown", "no finite gradient was found")
+    found = Finding("unknown", "no gradient was found that is finite and not zero")
     for trial in range(_TRIALS):
         generator = np.random.default_rng(trial)
         own, other, rows = (float(n) for n in function(*[make(generator, trial) for make in makers]))
         restore()
         if rows != 2:
             return Finding("reduced", "a result's first axis does not count the samples")
-        if np.isfinite(own) and np.isfinite(other):
+        if np.isfinite(own + other) and own + other > 0:
             if other > _TOLERANCE * max(own, other):
                 return Finding("coupled", f"{other / max(own, other):.0%} of a gradient is by another sample")
             found = Finding("independent", "no gradient by another sample")
@@ -81,7 +81,7 @@ def _judged(function: Any, makers: Sequence[Callable[..., tf.Tensor]]) -> Findin
 
 
 def _gradients(source: Differentiable, options: Options, arguments: Any) -> Any:
-    """The largest gradients by the own and by the other sample, and the batch size of the results."""
+    """How large the gradients by the own and by the other sample are, and the batch size of the results."""
     selection = select(source, options, arguments)
     pull = pullback(lambda xs: selection.f(xs, 1), selection.xs)
     sizes = [tf.shape(y)[0] if y.shape.rank else tf.constant(0) for y in pull.ys]
@@ -94,7 +94,8 @@ def _gradients(source: Differentiable, options: Options, arguments: Any) -> Any:
                 if gradient is not None:
                     own.append(_largest(gradient[sample : sample + 1]))
                     other.append(_largest(gradient[1 - sample : 2 - sample]))
-    return [tf.reduce_max(own), tf.reduce_max(other), rows]
+    # Sums, since a maximum leaves NaN out.
+    return [tf.add_n(own), tf.add_n(other), rows]
 
 
 def _random(y: tf.Tensor, sample: int) -> tf.Tensor:
@@ -105,7 +106,6 @@ def _random(y: tf.Tensor, sample: int) -> tf.Tensor:
 
 
 def _largest(gradient: tf.Tensor) -> tf.Tensor:
-    # Not by tf.reduce_max, which leaves NaN out.
     magnitudes = tf.cast(tf.abs(gradient), tf.float64)
     return tf.where(
         tf.reduce_all(tf.math.is_finite(magnitudes)),
