@@ -29,9 +29,10 @@ if TYPE_CHECKING:
         value_gradient_and_hessian,
         vjp,
     )
-    from .derivatives.sparse.operators import sparse_jacobian, value_and_sparse_jacobian
     from .derivatives.independence import BatchIndependence
-    from .diagnose.check import GradientCheck, check_gradients
+    from .derivatives.sparse.operators import sparse_jacobian, value_and_sparse_jacobian
+    from .diagnose.check import check_gradients
+    from .diagnose.findings import GradientCheck
     from .diagnose.independence import check_batch_independence
     from .export.native import export_native
     from .export.saved_model import export_saved_model
@@ -43,7 +44,7 @@ _MODULES = ("layers",)
 _HOMES = {
     "BatchIndependence": "derivatives.independence",
     "Derivative": "derivatives.derivative",
-    "GradientCheck": "diagnose.check",
+    "GradientCheck": "diagnose.findings",
     "NativeLibrary": "native",
     "check_batch_independence": "diagnose.independence",
     "check_gradients": "diagnose.check",

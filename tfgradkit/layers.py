@@ -120,9 +120,10 @@ def _parsed(kind: str) -> tuple[str, tuple[str, ...]]:
     """Operator and parts: of "value_gradient_and_hessian" they are "hessian" and all three."""
     parts = (kind,) if kind in OPERATORS else tuple(str(kind).replace("_and_", "_").split("_"))
     operator = parts[-1]
-    if operator not in OPERATORS or any(part not in LAYOUTS[operator] for part in parts):
-        kinds = " | ".join(OPERATORS)
-        raise SignatureError("no such kind", subject="kind", expected=f"{kinds}, also value_and_...", got=repr(kind))
+    # A part that no letter lays out is no nest of tensors.
+    kinds = [name for name in OPERATORS if all(LAYOUTS[name].values())]
+    if operator not in kinds or any(part not in LAYOUTS[operator] for part in parts):
+        raise SignatureError("no such kind", subject="kind", expected=f"{' | '.join(kinds)}, also value_and_...", got=repr(kind))
     return operator, parts
 
 

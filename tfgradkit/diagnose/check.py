@@ -2,98 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Unpack
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, Unpack
 
 import numpy as np
 
 from ..arguments import leaves
+from ..derivatives.derivative import Derivative
 from ..derivatives.operators import Keywords, build
 from ..errors import SignatureError, TfGradKitError
 from .differences import Difference, along
 from .directions import Arrays, Checked, checked
+from .findings import Finding, GradientCheck, Status
 from .shadow import wide_arguments, wide_source
 
-Status = Literal["right", "wrong", "kink", "noise"]
 _SEED = 1982
 _DIRECTIONS = 2
 # The largest relative error that counts as right.
 _TOLERANCE = {"float64": 1e-6, "float32": 2e-3, "float16": 1e-1, "bfloat16": 3e-1}
-_SAYS: dict[Status, str] = {
-    "right": "agree",
-    "wrong": "the derivative is wrong: is there a tf.custom_gradient, a tf.stop_gradient, or an op without gradient?",
-    "kink": "the function has a kink or a jump here, where it has no derivative: check at another point",
-    "noise": "the function's values scatter, so nobody can tell: random numbers, or an iteration that stops early?",
-}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One comparison.
-
-    Attributes:
-        order: of the derivative.
-        method: "differences", "forward against reverse" or "symmetry".
-        place: of which result and by which argument, by number.
-        error: relative to the largest component of that result's derivative.
-        status: "right", "wrong", "kink" or "noise".
-    """
-
-    order: int
-    method: str
-    place: str
-    error: float
-    status: Status
-
-    @property
-    def digits(self) -> float:
-        """How many digits agree, 0 to 15.7."""
-        return float(np.clip(-np.log10(max(self.error, 2.0**-52)), 0.0, None)) if np.isfinite(self.error) else 0.0
-
-    def __str__(self) -> str:
-        return f"order {self.order}, {self.method}, {self.place}: {self.digits:.1f} digits, {_SAYS[self.status]}"
-
-
-@dataclass(frozen=True)
-class GradientCheck:
-    """What :func:`check_gradients` found.
-
-    Attributes:
-        findings: every comparison.
-        dtype: what was calculated in.
-        note: why that isn't float64, or None.
-    """
-
-    findings: tuple[Finding, ...]
-    dtype: str
-    note: str | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether every comparison agrees."""
-        return self.status == "right"
-
-    @property
-    def status(self) -> Status:
-        """The worst: "wrong", then "noise", "kink", "right"."""
-        found = {finding.status for finding in self.findings}
-        order: tuple[Status, ...] = ("wrong", "noise", "kink")
-        return next((status for status in order if status in found), "right")
-
-    @property
-    def max_error(self) -> float:
-        """The largest relative error."""
-        return max((finding.error for finding in self.findings), default=0.0)
-
-    @property
-    def digits(self) -> float:
-        """How many digits agree everywhere."""
-        return min((finding.digits for finding in self.findings), default=0.0)
-
-    def __str__(self) -> str:
-        head = f"{'right' if self.ok else self.status}: {self.digits:.1f} digits, in {self.dtype}"
-        return "\n".join([head, *([f"  {self.note}"] if self.note else []), *(f"  {f}" for f in self.findings)])
 
 
 def check_gradients(fn: Any, *arguments: Any, order: int = 1, **keywords: Unpack[Keywords]) -> GradientCheck:
@@ -124,27 +51,30 @@ def check_gradients(fn: Any, *arguments: Any, order: int = 1, **keywords: Unpack
     given = derivative.converted(arguments)
     if any(x.dtype.is_complex for x in leaves(given)):
         raise SignatureError("complex functions can't be checked", subject=str(derivative), expected="real arguments")
-    wide = wide_source(derivative.source, given, keywords.get("training", False))
-    note = None if wide is not None else "it can't be had in float64, so it was checked in its own dtype"
-    findings: list[Finding] = []
+    first, differentiated, note = _widest(derivative, given, keywords.get("training", False))
+    generator = np.random.default_rng(_SEED)
+    findings = list(_compared(first, 1, generator))
+    if order == 2:
+        findings += _compared(differentiated([_normal(generator, first.ys)]), 2, generator)
+    return GradientCheck(tuple(findings), first.dtype, note)
+
+
+def _widest(
+    derivative: Derivative, given: Any, training: bool
+) -> tuple[Checked, Callable[[list[Arrays]], Checked], str | None]:
+    """The function, and its derivative by weights, in float64; where that can't be had, as they are, and why."""
+    wide = wide_source(derivative.source, given, training)
+    note = "it can't be had in float64, so it was checked in its own dtype"
     if wide is not None:
+        again = partial(checked, wide, derivative.options, wide_arguments(given))
         try:
-            function = checked(wide, derivative.options, wide_arguments(given), ())
+            return again([]), again, None
         except TfGradKitError:
             raise
         except Exception as error:  # a function that insists on its dtype; TensorFlow raises what it likes
-            wide, note = None, f"it can't be had in float64: {str(error).strip().splitlines()[0][:200]}"
-    source, at = (derivative.source, given) if wide is None else (wide, wide_arguments(given))
-    if wide is None:
-        function = checked(source, derivative.options, at, ())
-    generator = np.random.default_rng(_SEED)
-    weights: list[Arrays] = []
-    for number in range(1, order + 1):
-        if number > 1:
-            weights.append(_normal(generator, function.ys))
-            function = checked(source, derivative.options, at, weights)
-        findings += _compared(function, number, generator)
-    return GradientCheck(tuple(findings), function.dtype, note)
+            note = f"it can't be had in float64: {str(error).strip().splitlines()[0][:200]}"
+    again = partial(checked, derivative.source, derivative.options, given)
+    return again([]), again, note
 
 
 def _compared(function: Checked, order: int, generator: np.random.Generator) -> Iterator[Finding]:
