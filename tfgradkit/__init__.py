@@ -15,6 +15,7 @@ from .version import __version__ as __version__
 if TYPE_CHECKING:
     from . import layers
     from .derivatives.derivative import Derivative
+    from .derivatives.independence import BatchIndependence
     from .derivatives.operators import (
         gradient,
         hessian,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
         value_gradient_and_hessian,
         vjp,
     )
-    from .derivatives.independence import BatchIndependence
     from .derivatives.sparse.operators import sparse_jacobian, value_and_sparse_jacobian
     from .diagnose.check import check_gradients
     from .diagnose.findings import GradientCheck

@@ -123,7 +123,9 @@ def _parsed(kind: str) -> tuple[str, tuple[str, ...]]:
     # A part that no letter lays out is no nest of tensors.
     kinds = [name for name in OPERATORS if all(LAYOUTS[name].values())]
     if operator not in kinds or any(part not in LAYOUTS[operator] for part in parts):
-        raise SignatureError("no such kind", subject="kind", expected=f"{' | '.join(kinds)}, also value_and_...", got=repr(kind))
+        raise SignatureError(
+            "no such kind", subject="kind", expected=f"{' | '.join(kinds)}, also value_and_...", got=repr(kind)
+        )
     return operator, parts
 
 
