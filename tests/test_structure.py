@@ -17,6 +17,7 @@ FLOORS = (
     ("differentiable",),
     ("sources",),
     ("derivatives",),
+    ("diagnose", "layers"),
     ("export",),
     ("cli", "__main__"),
 )

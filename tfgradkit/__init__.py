@@ -13,6 +13,7 @@ from . import errors
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from . import layers
     from .derivatives.derivative import Derivative
     from .derivatives.fields import (
         divergence,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         value_and_laplacian,
         value_and_partial,
     )
+    from .derivatives.independence import BatchIndependence
     from .derivatives.linear_map import LinearMap
     from .derivatives.linearize import linearize
     from .derivatives.operators import (
@@ -39,15 +41,24 @@ if TYPE_CHECKING:
         vjp,
     )
     from .derivatives.sparse.operators import sparse_jacobian, value_and_sparse_jacobian
+    from .diagnose.check import check_gradients
+    from .diagnose.findings import GradientCheck
+    from .diagnose.independence import check_batch_independence
     from .export.native import export_native
     from .export.saved_model import export_saved_model
     from .native import NativeLibrary, load_native
     from .sources.load import load
 
+# Modules that import TensorFlow, and so come when they are asked for, too.
+_MODULES = ("layers",)
 _HOMES = {
+    "BatchIndependence": "derivatives.independence",
     "Derivative": "derivatives.derivative",
+    "GradientCheck": "diagnose.findings",
     "LinearMap": "derivatives.linear_map",
     "NativeLibrary": "native",
+    "check_batch_independence": "diagnose.independence",
+    "check_gradients": "diagnose.check",
     "divergence": "derivatives.fields",
     "export_native": "export.native",
     "export_saved_model": "export.saved_model",
@@ -76,9 +87,13 @@ _HOMES = {
 }
 
 __all__ = [
+    "BatchIndependence",
     "Derivative",
+    "GradientCheck",
     "LinearMap",
     "NativeLibrary",
+    "check_batch_independence",
+    "check_gradients",
     "divergence",
     "errors",
     "export_native",
@@ -89,6 +104,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "laplacian",
+    "layers",
     "linearize",
     "load",
     "load_native",
@@ -109,6 +125,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -29,6 +29,7 @@ class Differentiable:
         argument_names: names of the arguments, where they have some.
         input_names, output_names: of the leaves, in the order of ``tf.nest``, for exports.
         model: the Keras model whose layers ``of=`` and ``wrt=`` may name.
+        checked: whether ``call`` itself refuses batches whose samples influence each other.
     """
 
     call: Callable[..., Any]
@@ -42,6 +43,7 @@ class Differentiable:
     input_names: tuple[str, ...] = ()
     output_names: tuple[str, ...] = ()
     model: Any = field(default=None, compare=False)
+    checked: bool = False
 
     def __call__(self, *arguments: Any) -> Any:
         """The function's value."""

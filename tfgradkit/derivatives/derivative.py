@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -14,9 +15,9 @@ from ..errors import SignatureError
 from .choices import Options
 from .evaluate import Evaluated, evaluate
 from .plan import Plan
-from .registry import SEED_NAMES
+from .registry import EXACT_PRODUCTS, SEED_NAMES
 from .seeds import converted_seed, wanted_seed
-from .selection import batch_axis, positions
+from .selection import batch_axis, first_samples, positions
 from .trace import Trace, signature_of
 
 
@@ -63,7 +64,7 @@ class Derivative:
             assert self._latest is not None
             return self._latest.at(arguments[0])
         seed = wanted_seed(self.operator, {"output_gradients": output_gradients, "tangents": tangents}, str(self))
-        converted = self._converted(arguments)
+        converted = self.converted(arguments)
         if seed is not None:
             batched = self.source.batched
             seed = converted_seed(seed, self.operator, self.options, converted, batched=batched, name=str(self))
@@ -89,12 +90,24 @@ class Derivative:
         assert self._latest is not None
         return Plan(str(self), self._latest.steps, self.options.jit_compile is True)
 
-    def evaluate(self, arguments: Sequence[Any], seed: Any = None, *, inlined: bool = False) -> Evaluated:
+    def evaluate(
+        self, arguments: Sequence[Any], seed: Any = None, *, inlined: bool = False, specimen: Any = None
+    ) -> Evaluated:
         """The parts as tensors of the surrounding graph: for traces, exports and other operators.
 
         ``inlined`` says that the graph is somebody's own, who may differentiate or compile it.
+        ``specimen`` are the arguments' values for a few samples, where they are known.
         """
-        return evaluate(self.source, self.operator, self.options, arguments, seed, inlined=inlined, extra=self.extra)
+        return evaluate(
+            self.source,
+            self.operator,
+            self.options,
+            arguments,
+            seed,
+            inlined=inlined,
+            extra=self.extra,
+            specimen=specimen,
+        )
 
     def as_differentiable(self, batched: bool | None = None) -> Differentiable:
         """This derivative as a function that another operator differentiates; its seed is a last argument."""
@@ -110,7 +123,10 @@ class Derivative:
         )
         seeded = self.operator in SEED_NAMES
         specs = None if seeded else self.source.input_specs
-        return replace(self.source, call=inner._inlined, name=str(self), input_specs=specs, output_names=())
+        checked = self.source.checked or self.operator not in EXACT_PRODUCTS
+        return replace(
+            self.source, call=inner._inlined, name=str(self), input_specs=specs, output_names=(), checked=checked
+        )
 
     def __repr__(self) -> str:
         by = "" if self.options.by_inputs else f" by {_by(self.options.wrt)}"
@@ -129,7 +145,12 @@ class Derivative:
         values += [evaluated.aux] if self.options.has_aux else []
         return values[0] if len(values) == 1 else tuple(values)
 
-    def _converted(self, arguments: Sequence[Any]) -> list[Any]:
+    def converted(self, arguments: Sequence[Any]) -> list[Any]:
+        """What a caller passes, as nests of tensors.
+
+        Raises:
+            SignatureError: it doesn't fit the function, or is not floating where it has to be.
+        """
         # By anything but them, the arguments need not be floating.
         picked = positions(self.options, max(1, len(arguments)), str(self)) if self.options.by_inputs else ()
         return self.source.to_arguments(arguments, picked)
@@ -139,9 +160,9 @@ class Derivative:
         key = signature_of((arguments, seed), batch)
         trace = self._traces.get(key)
         if trace is None:
-            trace = Trace(
-                self._picked, self.evaluate, arguments, seed, batch, jit_compile=self.options.jit_compile is True
-            )
+            specimen = first_samples(self.options, arguments) if self.source.batched else None
+            evaluate = partial(self.evaluate, specimen=specimen)
+            trace = Trace(self._picked, evaluate, arguments, seed, batch, jit_compile=self.options.jit_compile is True)
             self._traces[key] = trace
         self._latest = trace
         return trace

@@ -15,10 +15,11 @@ from ..errors import SignatureError
 from ..rules.moments import exact_moments
 from .choices import Options
 from .first_order import Parts
+from .independence import by_arguments, independent, judged, refuse_coupled
 from .per_sample import per_sample
 from .plan import Step
 from .point import Point, check_seeds
-from .registry import LAYOUTS, OPERATORS, SEED_NAMES
+from .registry import EXACT_PRODUCTS, LAYOUTS, OPERATORS, SEED_NAMES
 from .selection import Selection, narrowed, select
 from .within_limit import within_limit
 
@@ -59,16 +60,25 @@ def evaluate(
     *,
     inlined: bool,
     extra: dict[str, Any],
+    specimen: Any = None,
 ) -> Evaluated:
     """``operator`` of ``source`` at ``arguments``, tensors of the current graph.
+
+    ``specimen`` are the values of the arguments for a few samples, where they are known.
 
     Raises:
         SignatureError: a seed of the wrong structure or shape.
         GradientError: no such derivative.
     """
 
+    # The first evaluation finds out whether the samples are independent; groups of them need not be asked again.
+    given = specimen or arguments
+    found: list[bool] = []
+
     def whole(arguments: Sequence[Any], seed: Any, options: Options) -> Evaluated:
-        return _evaluate(narrowed(source, options), operator, options, arguments, seed, inlined, extra)
+        narrow = narrowed(replace(source, checked=True) if found else source, options)
+        found.append(True)
+        return _evaluate(narrow, operator, options, arguments, seed, inlined, extra, given)
 
     with exact_moments():
         if not (options.limited and source.batched):
@@ -84,12 +94,16 @@ def _evaluate(
     seed: Any,
     inlined: bool,
     extra: dict[str, Any],
+    specimen: Any,
 ) -> Evaluated:
     selection = select(source, options, arguments)
     samples = selection.variables and source.batched
-    if samples or SEED_NAMES.get(operator) == "output_gradients":
-        # For the structure of the results; where each sample is evaluated alone, for the value and the aux, too.
-        selection.f(selection.xs, 1)
+    if samples:
+        _whole_batch(source, options, selection, arguments, specimen)
+    elif source.batched and not source.checked and (options.limited or operator not in EXACT_PRODUCTS):
+        selection = independent(source, options, selection, specimen)
+    if SEED_NAMES.get(operator) == "output_gradients" and not samples:
+        selection.f(selection.xs, 1)  # for the structure of the results
     point = Point(
         selection.f,
         selection.xs,
@@ -109,6 +123,22 @@ def _evaluate(
         parts = OPERATORS[operator](point)
     structures = {"y": selection.results.structure, "x": selection.structure}
     return Evaluated(parts, LAYOUTS[operator], structures, selection.results.aux, tuple(point.log))
+
+
+def _whole_batch(
+    source: Differentiable, options: Options, selection: Selection, arguments: Sequence[Any], specimen: Any
+) -> None:
+    """Calls the function once for all samples, for the value, its structure and the aux.
+
+    The derivatives by variables are taken sample by sample, which is another function where samples are coupled.
+    """
+    if source.checked:
+        selection.f(selection.xs, 1)
+        return
+    options = by_arguments(options, arguments)
+    xs = [x for x in select(source, options, arguments).xs if x.dtype.is_floating]
+    _, found = judged(source, options, lambda: selection.f(selection.xs, 1), xs, specimen)
+    refuse_coupled(found, source.name)
 
 
 def _seeds(seed: Any, role: Any, selection: Selection, point: Point) -> list[tf.Tensor]:

@@ -48,7 +48,7 @@ class Linearize(Derivative):
     def __call__(self, *arguments: Any, output_gradients: Any = None, tangents: Any = None) -> Any:
         """``(y, LinearMap)`` at the arguments."""
         wanted_seed(self.operator, {"output_gradients": output_gradients, "tangents": tangents}, str(self))
-        converted = self._converted(arguments)
+        converted = self.converted(arguments)
         write = partial(written, self.source, self.options)
         if not tf.executing_eagerly():
             at = write(converted)

@@ -20,6 +20,8 @@ OPERATORS: dict[str, Callable[[Point], Parts]] = {
     )
 }
 SEED_NAMES = {"vjp": "output_gradients", "jvp": "tangents", "hvp": "tangents"}
+# These multiply by the full Jacobian, whether or not the samples of a batch influence each other.
+EXACT_PRODUCTS = frozenset({"value", "vjp", "jvp", "linearize"})
 # By part: a letter for each level of lists, y the results, x the arguments.
 LAYOUTS = {
     "value": {"value": "y"},

@@ -86,6 +86,12 @@ def is_batched(leaf: Any, batch: tf.TensorShape) -> bool:
     return isinstance(leaf, tf.Tensor) and bool(leaf.shape.rank) and leaf.shape[:1].as_list() == batch.as_list()
 
 
+def first_samples(options: Options, arguments: Sequence[Any]) -> list[Any]:
+    """The arguments with no more than the first two samples: a specimen that doesn't keep the batch."""
+    batch = batch_axis(options, arguments)
+    return tf.nest.map_structure(lambda leaf: leaf[:2] if is_batched(leaf, batch) else leaf, list(arguments))
+
+
 def select(source: Differentiable, options: Options, arguments: Sequence[Any]) -> Selection:
     """The function to differentiate, at ``arguments``.
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import UnsupportedModelError
+from ..sources.layers import layer_of
 from .versions import require_tensorflow
 
 # Compiled by XLA, but to calls of a run-time library or to control flow that the C library
@@ -73,21 +74,6 @@ def _lines(found: dict[tuple[str, str], str]) -> list[str]:
     for (layer, op), why in found.items():
         ops.setdefault((layer, why), []).append(op)
     return [f"layer {layer!r}, op {', '.join(names)}: {why}" for (layer, why), names in ops.items()]
-
-
-def layer_of(node_name: str, layer_names: Iterable[str]) -> str:
-    """The innermost layer whose scope a node's name lies in; the node itself if there is none."""
-    names = set(layer_names)
-    inside = [part for part in node_name.split("/") if part in names or _without_count(part) in names]
-    if not inside:
-        return node_name
-    return inside[-1] if inside[-1] in names else _without_count(inside[-1])
-
-
-def _without_count(scope: str) -> str:
-    """TensorFlow numbers a scope it meets again: ``dense_1_2`` is layer ``dense_1``."""
-    head, _, count = scope.rpartition("_")
-    return head if count.isdigit() else scope
 
 
 def _nodes(graph: Any) -> Iterator[Any]:

@@ -45,6 +45,21 @@ def called_graphs(operation: Any) -> list[Any]:
     return [function.graph for function in found if function is not None and getattr(function, "graph", None)]
 
 
+def called_graph(operation: Any, attribute: str, position: int | None = None) -> Any:
+    """The graph of one function that an operation calls; None where TensorFlow doesn't have it."""
+    value = operation.node_def.attr[attribute]
+    name = (value.func if position is None else value.list.func[position]).name
+    return getattr(operation.graph._get_function(name), "graph", None)
+
+
+def assigns(graph: Any) -> bool:
+    """Whether an op of a graph, or of the functions it calls, changes a variable."""
+    return any(
+        operation.type.startswith("Assign") or any(assigns(inner) for inner in called_graphs(operation))
+        for operation in graph.get_operations()
+    )
+
+
 def _arguments(operation: Any, graph: Any, depends: set[Any]) -> set[Any]:
     given = list(operation.inputs)[_FIRST_INPUT.get(operation.type, 0) :]
     pairs = zip(given, graph.inputs, strict=False)

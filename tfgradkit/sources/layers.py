@@ -6,7 +6,7 @@ another in its place. So subclassed models and models inside models work like fu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -78,6 +78,21 @@ def find_layer(source: Differentiable, text: str) -> Any:
             got=text,
         )
     return found[0]
+
+
+def layer_of(node_name: str, layer_names: Iterable[str]) -> str:
+    """The innermost layer whose scope a node's name lies in; the node itself if there is none."""
+    names = set(layer_names)
+    inside = [part for part in node_name.split("/") if part in names or _without_count(part) in names]
+    if not inside:
+        return node_name
+    return inside[-1] if inside[-1] in names else _without_count(inside[-1])
+
+
+def _without_count(scope: str) -> str:
+    """TensorFlow numbers a scope it meets again: ``dense_1_2`` is layer ``dense_1``."""
+    head, _, count = scope.rpartition("_")
+    return head if count.isdigit() else scope
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from ..errors import ModelFileError, SourceError, TfGradKitError, UnknownLayerEr
 from .saved_model import from_saved_model
 
 _ATTRIBUTE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+# Keras finds a class by its registration alone. Of this module by name only: it stands above this one.
+_LAYERS = f"{__package__.partition('.')[0]}.layers"
 _FORMATS = ".keras, .h5, a SavedModel folder, or package.module:attribute"
 
 
@@ -78,6 +80,7 @@ def _keras(path: Path, custom_objects: Mapping[str, Any] | None) -> Any:
     _check_container(path)
     import keras
 
+    importlib.import_module(_LAYERS)
     try:
         return keras.saving.load_model(path, custom_objects=dict(custom_objects or {}), compile=False)
     except TfGradKitError:

@@ -1,0 +1,149 @@
+"""A probe of two samples: does one's result have a gradient by the other?
+
+The same test, with one random seed, is what "check that vmap is legitimate" amounts to: the off-diagonal
+blocks of the full Jacobian, multiplied by a random vector, vanish only if they are zero (with probability one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+
+from ..differentiable import Differentiable
+from ..rules.operations import assigns
+from .choices import Options
+from .primitives import pullback
+from .selection import batch_axis, is_batched, select
+
+_TRIALS = 3
+# Roundings of a matrix product may differ with the batch, but they are no gradient.
+_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a probe found, and in words."""
+
+    verdict: Literal["independent", "coupled", "reduced", "unknown"]
+    text: str
+
+
+def probe(source: Differentiable, options: Options, specimen: Any) -> Finding:
+    """Runs the function on two samples: the first of ``specimen``, disturbed, or random ones.
+
+    Args:
+        source: the function.
+        options: what is differentiated by what.
+        specimen: its arguments, tensors of any graph or eager ones, ``[B] + x``.
+    """
+    try:
+        return _probe(source, options, specimen)
+    except Exception as error:  # whatever the user's function does with two samples; it may need more
+        return Finding("unknown", f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}")
+
+
+def _probe(source: Differentiable, options: Options, specimen: Any) -> Finding:
+    leaves = tf.nest.flatten(specimen)
+    numbers = [i for i, leaf in enumerate(leaves) if isinstance(leaf, tf.Tensor)]
+    batch = batch_axis(options, specimen)
+    makers = [partial(_values, leaves[i], is_batched(leaves[i], batch)) for i in numbers]
+
+    def products(*tensors: tf.Tensor) -> Any:
+        given = [tensors[numbers.index(i)] if i in numbers else leaf for i, leaf in enumerate(leaves)]
+        return _gradients(source, options, tf.nest.pack_sequence_as(specimen, given))
+
+    specs = [tf.TensorSpec(_shape(leaves[i], is_batched(leaves[i], batch)), leaves[i].dtype) for i in numbers]
+    # Traced out here: inside init_scope no tape records.
+    function = tf.function(products, autograph=False).get_concrete_function(*specs)
+    with tf.init_scope():
+        return _judged(function, makers)
+
+
+def _judged(function: Any, makers: Sequence[Callable[..., tf.Tensor]]) -> Finding:
+    restore = _snapshot(function.graph)
+    found = Finding("unknown", "no gradient was found that is finite and not zero")
+    for trial in range(_TRIALS):
+        generator = np.random.default_rng(trial)
+        own, other, rows = (float(n) for n in function(*[make(generator, trial) for make in makers]))
+        restore()
+        if rows != 2:
+            return Finding("reduced", "a result's first axis does not count the samples")
+        if np.isfinite(own + other) and own + other > 0:
+            if other > _TOLERANCE * max(own, other):
+                return Finding("coupled", f"{other / max(own, other):.0%} of a gradient is by another sample")
+            found = Finding("independent", "no gradient by another sample")
+    return found
+
+
+def _gradients(source: Differentiable, options: Options, arguments: Any) -> Any:
+    """How large the gradients by the own and by the other sample are, and the batch size of the results."""
+    selection = select(source, options, arguments)
+    pull = pullback(lambda xs: selection.f(xs, 1), selection.xs)
+    sizes = [tf.shape(y)[0] if y.shape.rank else tf.constant(0) for y in pull.ys]
+    rows = tf.cast(tf.reduce_max([tf.abs(size - 2) for size in sizes]) + 2, tf.float64)
+    own, other = [tf.constant(0.0, tf.float64)], [tf.constant(0.0, tf.float64)]
+    if all(y.shape.rank and y.shape[0] in (None, 2) for y in pull.ys):
+        for sample in range(2):
+            seeds = [_random(y, sample) for y in pull.ys]
+            for gradient in pull.product(seeds):
+                if gradient is not None:
+                    own.append(_largest(gradient[sample : sample + 1]))
+                    other.append(_largest(gradient[1 - sample : 2 - sample]))
+    # Sums, since a maximum leaves NaN out.
+    return [tf.add_n(own), tf.add_n(other), rows]
+
+
+def _random(y: tf.Tensor, sample: int) -> tf.Tensor:
+    """Random gradients of the results of one sample, zero for the other."""
+    noise = tf.random.stateless_normal(tf.shape(y), seed=[1, sample], dtype=tf.float64)
+    here = tf.reshape(tf.one_hot(sample, 2, dtype=tf.float64), [2, *[1] * (y.shape.rank - 1)])
+    return tf.cast(noise * here, y.dtype)
+
+
+def _largest(gradient: tf.Tensor) -> tf.Tensor:
+    magnitudes = tf.cast(tf.abs(gradient), tf.float64)
+    return tf.where(
+        tf.reduce_all(tf.math.is_finite(magnitudes)),
+        tf.reduce_max(tf.concat([tf.reshape(magnitudes, [-1]), tf.zeros([1], tf.float64)], 0)),
+        tf.constant(np.nan, tf.float64),
+    )
+
+
+def _shape(leaf: tf.Tensor, batched: bool) -> list[int]:
+    """The shape for a probe: two samples, where the first axis counts samples, and 1 for what isn't known."""
+    sizes = [n or 1 for n in leaf.shape.as_list()]
+    return [2, *sizes[1:]] if batched else sizes
+
+
+def _values(leaf: tf.Tensor, batched: bool, generator: np.random.Generator, trial: int) -> tf.Tensor:
+    """Values for an argument: two samples of it, where its first axis counts samples."""
+    known = leaf.numpy() if isinstance(leaf, _EAGER) else None
+    if known is not None and not batched:
+        return leaf
+    shape = _shape(leaf, batched)
+    if not (leaf.dtype.is_floating or leaf.dtype.is_complex):
+        return tf.constant(np.resize(known[:1] if known is not None and known.size else 0, shape), leaf.dtype)
+    noise = generator.standard_normal(shape)
+    if known is None or not known.size or trial == _TRIALS - 1:
+        return tf.cast(noise, leaf.dtype)
+    start = known[:1].astype(np.complex128 if leaf.dtype.is_complex else np.float64)
+    return tf.cast(start + 0.1 * noise * (np.abs(start) + 0.1), leaf.dtype)
+
+
+_EAGER = type(tf.constant(0.0))
+
+
+def _snapshot(graph: Any) -> Callable[[], None]:
+    """Puts the variables of a graph that assigns any back to what they are now: a probe leaves no trace."""
+    kept = [(variable, variable.read_value()) for variable in graph.variables] if assigns(graph) else []
+
+    def restore() -> None:
+        for variable, value in kept:
+            variable.assign(value)
+
+    return restore

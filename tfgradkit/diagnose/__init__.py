@@ -1,0 +1,1 @@
+"""Findings about functions and derivatives: checks that a user runs."""
