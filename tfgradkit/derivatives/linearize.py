@@ -45,6 +45,7 @@ class Linearize(Derivative):
         super().__init__(*given)
         self._stages: dict[Any, Stages] = {}
 
+    @tf.autograph.experimental.do_not_convert
     def __call__(self, *arguments: Any, output_gradients: Any = None, tangents: Any = None) -> Any:
         """``(y, LinearMap)`` at the arguments."""
         wanted_seed(self.operator, {"output_gradients": output_gradients, "tangents": tangents}, str(self))
