@@ -141,8 +141,10 @@ CASES = {
     "CenterCrop/larger": one(lambda: L.CenterCrop(5, 4), 3, 3, 1, single=True),
     # Sound.
     "STFTSpectrogram": one(lambda: L.STFTSpectrogram("magnitude", 4, 2, 4, padding="valid"), 8, 1),
-    "MelSpectrogram": one(lambda: L.MelSpectrogram(
-        fft_length=8, sequence_stride=4, num_mel_bins=2, sampling_rate=16, min_freq=1, max_freq=7), 12, single=True, dtype="float32", low=0.1),
+    "MelSpectrogram": one(
+        lambda: L.MelSpectrogram(
+            fft_length=8, sequence_stride=4, num_mel_bins=2, sampling_rate=16, min_freq=1, max_freq=7),
+        12, single=True, dtype="float32", low=0.1),
     # Augmentation, which inference leaves out or does without chance.
     "AugMix": image(lambda: L.AugMix(**SCALE)),
     "AutoContrast": image(lambda: L.AutoContrast(**SCALE)),
