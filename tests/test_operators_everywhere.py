@@ -124,7 +124,7 @@ def test_derivatives_by_weights_are_those_of_each_sample(kind):
     whole = tgk.jacobian(model, wrt="parameters")(x)
     assert len(whole) == len(model.trainable_variables)
     for row in range(len(x)):
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(persistent=True) as tape:
             y = model(x[row : row + 1])[0]
         alone = tape.jacobian(y, [v.value for v in model.trainable_variables], experimental_use_pfor=False)
         for mine, expected in zip(whole, alone, strict=True):

@@ -80,7 +80,7 @@ def sweep(linear: Linear, index: int, ids: Any, choice: Choice) -> tuple[Tensors
 
 def _instead(linear: Linear) -> Strategy:
     """What to do where seeds can't be vectorized: repeat the batch, of a function that takes any batch."""
-    return "tile" if linear.point.repeatable else "loop"
+    return "tile" if linear.point.batched and linear.point.repeatable else "loop"
 
 
 def _vectorize(linear: Linear, index: int, ids: Any) -> Tensors:
