@@ -96,12 +96,6 @@ def contracted(tape: tf.GradientTape, ys: Partials, xs: Tensors, us: Sequence[tf
             got=str(error).strip().split("\n", 1)[0],
             hint="another op; or the same calculation with a gradient of its own (tf.custom_gradient)",
         ) from error
-    except NotImplementedError as error:
-        raise GradientError(
-            "a gradient on the way can't be differentiated again",
-            got=str(error).split("\n", 1)[0],
-            hint='mode="reverse" for a first derivative',
-        ) from error
 
 
 def _separate(y: tf.Tensor, xs: Tensors) -> tf.Tensor:
