@@ -25,6 +25,7 @@ PRIVATE = {
     "_pywrap_tfcompile": "export/tfcompile.py",
     "convert_to_constants": "export/freeze.py",
     "pywrap_xla_ops": "export/audit.py",
+    "gradient_registry": "rules/registry.py",
 }
 
 

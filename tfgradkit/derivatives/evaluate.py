@@ -12,7 +12,7 @@ import tensorflow as tf
 from ..arguments import structure_text
 from ..differentiable import Differentiable
 from ..errors import SignatureError
-from ..rules.moments import exact_moments
+from ..rules.substitutes import exact_functions
 from .choices import Options
 from .first_order import Parts
 from .independence import by_arguments, independent, judged, refuse_coupled
@@ -80,7 +80,7 @@ def evaluate(
         found.append(True)
         return _evaluate(narrow, operator, options, arguments, seed, inlined, extra, given)
 
-    with exact_moments():
+    with exact_functions():
         if not (options.limited and source.batched):
             return whole(arguments, seed, options)
         return within_limit(whole, options, arguments, seed, inlined=inlined)
@@ -110,6 +110,8 @@ def _evaluate(
         source.name,
         source.batched,
         options,
+        # A plain function may close over the data of its own batch; what declares its inputs has nothing else.
+        repeatable=source.batched and (source.model is not None or source.input_specs is not None),
         inlined=inlined,
         extra=extra,
         arguments=arguments,

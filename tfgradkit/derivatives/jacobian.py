@@ -55,7 +55,9 @@ def _connected(pull: Pullback, index: int) -> list[bool]:
 def _direction(point: Point, pull: Pullback, connected: list[list[bool]]) -> Linear:
     inputs = [size(split(x, point.batched)[1]) for j, x in enumerate(point.xs) if any(row[j] for row in connected)]
     outputs = [size(split(y, point.batched)[1]) for y, row in zip(pull.ys, connected, strict=True) if any(row)]
-    if pick_mode(point.options, sum(inputs), sum(outputs)) == "reverse":
+    # The transpose of a gradient of a loop is a third loop in a loop, which XLA does not compile.
+    by_loops = pull.loops and point.options.mode == "auto"
+    if by_loops or pick_mode(point.options, sum(inputs), sum(outputs)) == "reverse":
         return linearized(point, False, pull)
     try:
         return linearized(point, True, pull)

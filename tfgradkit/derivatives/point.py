@@ -29,6 +29,7 @@ class Point:
         seeds: like ys for vjp, like xs for jvp and hvp.
         name: for messages.
         batched: whether the first axis of xs, ys and seeds counts independent samples.
+        repeatable: whether f surely takes any batch; a plain function may close over a batch of its own.
         inlined: whether the graph is somebody's own, who may differentiate or compile it.
         extra: what single operators take beside (positions of a partial, probes of an estimate).
         structure: the nest that xs come from, for names.
@@ -43,6 +44,7 @@ class Point:
     batched: bool
     options: Options
     seeds: Tensors = field(default_factory=list)
+    repeatable: bool = False
     inlined: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
     log: list[Any] = field(default_factory=list)

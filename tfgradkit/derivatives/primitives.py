@@ -16,15 +16,13 @@ import tensorflow as tf
 
 from ..errors import GradientError
 from ..rules import builtin as _rules  # noqa: F401  registers what second order and forward mode need
-from ..rules.operations import added, reached, sample_bytes
+from ..rules.operations import LOOPS, added, between, sample_bytes
 from ..rules.silent import refuse_silent
 
 Tensors = list[tf.Tensor]
 # None where there is no connection; in a seed, where it is zero.
 Partials = list[tf.Tensor | None]
 Product = Callable[[Sequence[tf.Tensor | None]], Partials]
-
-_LOOPS = frozenset({"While", "StatelessWhile"})
 
 
 @dataclass(frozen=True)
@@ -54,13 +52,13 @@ def pullback(f: Callable[[Tensors], Tensors], xs: Tensors) -> Pullback:
         tape.watch(xs)
         results, operations = added(f, xs)
         ys = [_separate(y, xs) for y in results]
-    operations = reached(operations, xs)
+    operations = between(operations, xs, ys)
     refuse_silent(operations)
 
     def product(us: Sequence[tf.Tensor | None]) -> Partials:
         return contracted(tape, ys, xs, us)
 
-    loops = any(operation.type in _LOOPS for operation in operations)
+    loops = any(operation.type in LOOPS for operation in operations)
     return Pullback(ys, product, loops, sample_bytes(operations))
 
 
@@ -75,7 +73,7 @@ def transposed(pull: Pullback) -> Product:
         us = [tf.zeros_like(y) for y in pull.ys]
         tape.watch(us)
         linear, operations = added(pull.product, us)
-    refuse_silent(reached(operations, us))
+    refuse_silent(between(operations, us, linear))
 
     def product(vs: Sequence[tf.Tensor | None]) -> Partials:
         return contracted(tape, linear, us, vs)

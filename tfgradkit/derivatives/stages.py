@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..differentiable import Differentiable
-from ..rules.moments import exact_moments
+from ..rules.substitutes import exact_functions
 from .choices import Options
 from .point import or_zeros
 from .primitives import Tensors, pullback, transposed
@@ -41,7 +41,7 @@ class Written:
 
 def written(source: Differentiable, options: Options, arguments: Sequence[Any]) -> Written:
     """The function at ``arguments``, tensors of the current graph, and products that write into it when called."""
-    with exact_moments():
+    with exact_functions():
         selection = select(narrowed(source, options), options, arguments)
         pull = pullback(lambda xs: selection.f(xs, 1), selection.xs)
         along = transposed(pull)

@@ -57,7 +57,7 @@ def choose(linear: Linear, passes: Any) -> Choice:
     if point.inlined and isinstance(passes, int) and passes <= _FEW:
         return Choice("loop", "few passes in a graph of somebody's own are written out")
     if linear.pull.loops:
-        return Choice("tile" if point.batched else "loop", "a loop on the way can't be vectorized everywhere")
+        return Choice(_instead(linear), "a loop on the way can't be vectorized everywhere")
     return Choice("vectorize", "every op on the way can be vectorized")
 
 
@@ -75,8 +75,12 @@ def sweep(linear: Linear, index: int, ids: Any, choice: Choice) -> tuple[Tensors
                 got=str(error).strip().split("\n", 1)[0][:300],
                 hint='strategy="tile" or "loop", or "auto", which takes one of them where it has to',
             ) from error
-        other: Strategy = "tile" if linear.point.batched else "loop"
-        return sweep(linear, index, ids, Choice(other, "an op on the way can't be vectorized"))
+        return sweep(linear, index, ids, Choice(_instead(linear), "an op on the way can't be vectorized"))
+
+
+def _instead(linear: Linear) -> Strategy:
+    """What to do where seeds can't be vectorized: repeat the batch, of a function that takes any batch."""
+    return "tile" if linear.point.batched and linear.point.repeatable else "loop"
 
 
 def _vectorize(linear: Linear, index: int, ids: Any) -> Tensors:

@@ -14,7 +14,7 @@ from ..derivatives.point import or_zeros
 from ..derivatives.primitives import Tensors, pullback, transposed
 from ..derivatives.selection import narrowed, select
 from ..differentiable import Differentiable
-from ..rules.moments import exact_moments
+from ..rules.substitutes import exact_functions
 
 Arrays = list[np.ndarray]
 FlatFunction = Callable[[Tensors], Tensors]
@@ -111,7 +111,7 @@ def _gradient(f: FlatFunction, us: Arrays) -> FlatFunction:
 
 
 def _traced(f: Callable[..., Any], specs: Sequence[tf.TensorSpec]) -> Callable[..., Any]:
-    with exact_moments():
+    with exact_functions():
         return tf.function(f, autograph=False).get_concrete_function(*specs)
 
 

@@ -10,7 +10,7 @@ from ..derivatives.choices import Options
 from ..derivatives.independence import BatchIndependence, by_arguments, judged
 from ..derivatives.operators import Keywords, build
 from ..derivatives.selection import batch_axis, first_samples, is_batched, narrowed, select
-from ..rules.moments import exact_moments
+from ..rules.substitutes import exact_functions
 
 
 def check_batch_independence(fn: Any, *arguments: Any, **keywords: Unpack[Keywords]) -> BatchIndependence:
@@ -47,7 +47,7 @@ def check_batch_independence(fn: Any, *arguments: Any, **keywords: Unpack[Keywor
         _, verdict = judged(source, chosen, lambda: selection.f(selection.xs, 1), xs, specimen)
         found.append(verdict)
 
-    with exact_moments():
+    with exact_functions():
         tf.function(trace, autograph=False).get_concrete_function(*_specs(derivative.options, converted))
     return found[0]
 

@@ -8,26 +8,9 @@ BatchNormalization in training.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import tensorflow as tf
-
-_lock = threading.RLock()
-
-
-@contextmanager
-def exact_moments() -> Iterator[None]:
-    """Within the block, Keras layers that are traced find :func:`moments` in place of ``tf.nn.moments``."""
-    with _lock:
-        stock = tf.nn.moments
-        tf.nn.moments = moments
-        try:
-            yield
-        finally:
-            tf.nn.moments = stock
 
 
 def moments(x: Any, axes: Any, shift: Any = None, keepdims: bool = False, name: str | None = None) -> tuple[Any, Any]:

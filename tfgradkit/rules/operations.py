@@ -7,6 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
+LOOPS = frozenset({"While", "StatelessWhile"})
+# What leads no derivative on, by intent.
+_CUTS = frozenset({"StopGradient", "PreventGradient", "Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
 # Their inputs from this position on are those of the functions they call.
 _FIRST_INPUT = {"If": 1, "StatelessIf": 1, "Case": 1, "StatelessCase": 1}
 
@@ -19,22 +22,56 @@ def added(build: Callable[[Any], Any], xs: Any) -> tuple[Any, list[Any]]:
     return result, graph.get_operations()[before:]
 
 
-def reached(operations: Iterable[Any], tensors: Sequence[Any]) -> list[Any]:
-    """Those of ``operations`` that depend on ``tensors``, and those in the functions they call."""
-    depends = {tensor.ref() for tensor in tensors if isinstance(tensor, tf.Tensor)}
-    handles = {tensor.handle.ref() for tensor in tensors if isinstance(tensor, tf.Variable)}
-    return _walk(operations, depends | handles)
+def between(operations: Sequence[Any], xs: Sequence[Any], ys: Iterable[Any]) -> list[Any]:
+    """Those of ``operations`` that lead derivatives from xs to ys, and those in the functions they call.
+
+    Integers, truth values and text carry no derivative on; resources and variants may. Inside a
+    ``tf.custom_gradient`` it is the user's rule that leads them.
+    """
+    depends = {tensor.ref() for tensor in xs if isinstance(tensor, tf.Tensor)}
+    handles = {tensor.handle.ref() for tensor in xs if isinstance(tensor, tf.Variable)}
+    return _between(operations, depends | handles, {tensor.ref() for tensor in ys if tensor is not None})
 
 
-def _walk(operations: Iterable[Any], depends: set[Any]) -> list[Any]:
+def reached(operations: Sequence[Any], tensors: Sequence[Any]) -> list[Any]:
+    """Those of ``operations`` that depend on ``tensors`` smoothly, and those in the functions they call."""
+    return between(operations, tensors, [tensor for operation in operations for tensor in operation.outputs])
+
+
+def _between(operations: Sequence[Any], depends: set[Any], needed: set[Any]) -> list[Any]:
     found = []
-    for operation in operations:
-        if any(tensor.ref() in depends for tensor in operation.inputs):
+    for operation in _leading(operations, needed):
+        carrying = [tensor for tensor in operation.outputs if _carries(tensor.dtype)]
+        if carrying and any(tensor.ref() in depends for tensor in operation.inputs):
             found.append(operation)
-            depends.update(tensor.ref() for tensor in operation.outputs)
+            depends.update(tensor.ref() for tensor in carrying)
             for graph in called_graphs(operation):
-                found += _walk(graph.get_operations(), _arguments(operation, graph, depends))
+                inner = _arguments(operation, graph, depends)
+                found += _between(graph.get_operations(), inner, {tensor.ref() for tensor in graph.outputs})
     return found
+
+
+def _leading(operations: Sequence[Any], needed: set[Any]) -> list[Any]:
+    """The operations from which a derivative of what is ``needed`` comes, in their order."""
+    found = []
+    for operation in reversed(operations):
+        wanted = any(tensor.ref() in needed and _carries(tensor.dtype) for tensor in operation.outputs)
+        if wanted and operation.type not in _CUTS:
+            found.append(operation)
+            needed.update(tensor.ref() for tensor in _differentiated(operation, needed))
+    return found[::-1]
+
+
+def _differentiated(operation: Any, needed: set[Any]) -> list[Any]:
+    """The inputs to which the gradient goes. A custom gradient passes its results by, to its arguments."""
+    if operation.type != "IdentityN" or "_gradient_op_type" not in operation.node_def.attr:
+        return list(operation.inputs)
+    pairs = zip(operation.inputs, operation.outputs, strict=True)
+    return [before for before, after in pairs if after.ref() not in needed]
+
+
+def _carries(dtype: tf.DType) -> bool:
+    return dtype.is_floating or dtype.is_complex or dtype in (tf.resource, tf.variant)
 
 
 def called_graphs(operation: Any) -> list[Any]:
@@ -61,6 +98,8 @@ def assigns(graph: Any) -> bool:
 
 
 def _arguments(operation: Any, graph: Any, depends: set[Any]) -> set[Any]:
+    if operation.type in LOOPS:  # what a variable of a loop depends on, others do in its next turn
+        return {inner.ref() for inner in graph.inputs if _carries(inner.dtype)}
     given = list(operation.inputs)[_FIRST_INPUT.get(operation.type, 0) :]
     pairs = zip(given, graph.inputs, strict=False)
     return {inner.ref() for outer, inner in pairs if outer.ref() in depends}

@@ -11,8 +11,28 @@ from typing import Any
 
 from ..errors import GradientError
 
-# All take what they differentiate by as their first input.
-SILENT_OPS = frozenset({"ExtractGlimpse", "ExtractGlimpseV2", "HSVToRGB", "ResizeBilinearGrad"})
+SILENT_OPS = frozenset(
+    {
+        "DrawBoundingBoxes",
+        "ExtractGlimpse",
+        "FakeQuantWithMinMaxArgsGradient",
+        "FakeQuantWithMinMaxVarsGradient",
+        "FakeQuantWithMinMaxVarsPerChannelGradient",
+        "HSVToRGB",
+        "LinSpace",
+        "ParameterizedTruncatedNormal",
+        "PyFunc",
+        "PyFuncStateless",
+        "RandomCrop",
+        "Range",
+        "ResizeBilinearGrad",
+        "SparseAddGrad",
+        "SparseConcat",
+        "TensorListConcatLists",
+        "TensorListPushBackBatch",
+        "XlaVariadicReduce",
+    }
+)
 
 
 def refuse_silent(operations: Iterable[Any]) -> None:
@@ -22,5 +42,5 @@ def refuse_silent(operations: Iterable[Any]) -> None:
             raise GradientError(
                 "the derivative would miss an op that TensorFlow registers as not differentiable, although it is",
                 subject=f"op {operation.type}, {operation.name}",
-                hint='mode="reverse" for a first derivative; for a second, another op, such as "nearest" resizing',
+                hint="write the same calculation with other ops, or with a gradient of its own (tf.custom_gradient)",
             )
