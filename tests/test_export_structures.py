@@ -216,3 +216,11 @@ def test_a_function_of_two_dtypes_as_a_library(tmp_path):
     np.testing.assert_array_equal(value["y1"], s)
     np.testing.assert_array_equal(value["y2"], np.tile([1.0, 2.0], (70, 1)))
     assert not blocks["d_y2_d_position"].any()
+
+
+def test_what_was_chosen_is_in_the_metadata(plant_library):
+    functions = {entry["kind"]: entry for entry in plant_library.metadata["functions"]}
+    # Three outputs from seven inputs: a pass an output. The one of two numbers depends on one input alone.
+    assert functions["jacobian"]["sweeps"] == [{"mode": "reverse", "passes": 2}, {"mode": "reverse", "passes": 1}]
+    assert (functions["value"]["sweeps"], functions["vjp"]["sweeps"]) == ([], [])
+    assert functions["jacobian"]["flops"] > functions["value"]["flops"] > 0

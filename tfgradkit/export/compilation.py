@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..derivatives.plan import Step
 from ..differentiable import Differentiable
 from ..errors import CompilerError
 from .audit import audit_native
@@ -58,10 +59,11 @@ def compile_functions(
     """
     jobs, chosen = [], []
     for entry in entries:
-        graphs = {1: _graph(source, entry, 1)}
+        steps: list[Step] = []
+        graphs = {1: _graph(source, entry, 1, steps)}
         flops = count_flops(graphs[1])
         tiles = plan.tiles(entry, flops)
-        chosen.append((entry, flops, tiles))
+        chosen.append((entry, flops, tiles, tuple(steps)))
         graphs |= {n: _graph(source, entry, n) for n in {n for _, sizes in tiles for n in sizes}}
         for target, sizes in tiles:
             padded = {n: pad_products(graphs[n], target.vector_bytes) for n in (1, *sizes)}
@@ -71,8 +73,8 @@ def compile_functions(
         check_object(plan.work / f"{job.name}.o")
     progress("choosing tiles")
     return tuple(
-        Compiled(entry, tuple(_pair(entry, target, sizes, plan) for target, sizes in tiles), flops)
-        for entry, flops, tiles in chosen
+        Compiled(entry, tuple(_pair(entry, target, sizes, plan) for target, sizes in tiles), flops, steps)
+        for entry, flops, tiles, steps in chosen
     )
 
 
@@ -83,8 +85,8 @@ def _pair(entry: Entry, target: Target, sizes: tuple[int, ...], plan: Plan) -> P
     return fastest(Compiled(entry, pairs), target, plan.work, plan.tools)
 
 
-def _graph(source: Differentiable, entry: Entry, points: int) -> FrozenGraph:
-    frozen = freeze(exported(source, entry), argument_specs(entry, points))
+def _graph(source: Differentiable, entry: Entry, points: int, log: list[Step] | None = None) -> FrozenGraph:
+    frozen = freeze(exported(source, entry, log), argument_specs(entry, points))
     audit_native(frozen.graph, source.layer_names, source.name)
     return replace(frozen, graph=canonicalize(frozen.graph))
 

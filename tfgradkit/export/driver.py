@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..artifact import ABI_VERSION
+from ..derivatives.plan import Step as Sweep
 from ..errors import CompilerError
 from .interface import KINDS, Entry, Port
 from .program import Copy, Dot, KernelCall, Program, Slice, Sort, Step
@@ -36,12 +37,14 @@ class Compiled:
 
     Attributes:
         flops: of its matrix products, a point.
+        sweeps: in which mode, and with how many passes, its derivative is computed.
         suffix: the end of its C name, in place of its kind.
     """
 
     entry: Entry
     pairs: tuple[Pair, ...]
     flops: int = 0
+    sweeps: tuple[Sweep, ...] = ()
     suffix: str = ""
 
     @property

@@ -10,6 +10,7 @@ import tensorflow as tf
 from ..derivatives.choices import Options
 from ..derivatives.derivative import Derivative
 from ..derivatives.evaluate import FlatSeed
+from ..derivatives.plan import Step
 from ..derivatives.shapes import dims, split
 from ..differentiable import Differentiable
 from .interface import Entry
@@ -26,15 +27,21 @@ def derivative_of(source: Differentiable, entry: Entry) -> Derivative:
     return Derivative(source, entry.kind, parts, options)
 
 
-def by_name(source: Differentiable, entry: Entry) -> Callable[[Named], Named]:
-    """``entry`` from arguments by name to results by name: of a batch, or of one sample where not batched."""
+def by_name(source: Differentiable, entry: Entry, log: list[Step] | None = None) -> Callable[[Named], Named]:
+    """``entry`` from arguments by name to results by name: of a batch, or of one sample where not batched.
+
+    ``log`` is told what was decided, when it is traced.
+    """
     derivative = derivative_of(source, entry)
 
     def results(named: Named) -> Named:
         flat = [named[port.name] for port in entry.inputs]
         given, seeds = flat[: len(flat) - entry.seeds], flat[len(flat) - entry.seeds :]
         arguments = tf.nest.pack_sequence_as(source.input_specs, given)
-        computed = derivative.evaluate(arguments, FlatSeed(seeds) if seeds else None).parts
+        evaluated = derivative.evaluate(arguments, FlatSeed(seeds) if seeds else None)
+        computed = evaluated.parts
+        if log is not None:
+            log[:] = evaluated.steps
         batch = split(given[0], source.batched)[0]
         return {
             port.name: _as_port(_at(computed, path), [*batch, *port.shape], port.dtype)
@@ -44,13 +51,13 @@ def by_name(source: Differentiable, entry: Entry) -> Callable[[Named], Named]:
     return results
 
 
-def exported(source: Differentiable, entry: Entry) -> Callable[..., Named]:
+def exported(source: Differentiable, entry: Entry, log: list[Step] | None = None) -> Callable[..., Named]:
     """``entry`` as a function of keyword arguments over a batch: the results by the ports' names.
 
     A function of one sample is differentiated for one sample, and that is mapped over the batch:
     the other way round, the map would replace ops that have a gradient of their own.
     """
-    results = by_name(source, entry)
+    results = by_name(source, entry, log)
 
     def call(**named: tf.Tensor) -> Named:
         count = next(iter(named.values())).shape[0]

@@ -169,6 +169,7 @@ def _metadata(parts: Parts) -> dict[str, Any]:
                 "inputs": [p.name for p in f.entry.inputs],
                 "outputs": [p.name for p in f.entry.outputs],
                 "flops": f.flops,
+                "sweeps": [{"mode": step.mode, "passes": step.passes} for step in f.sweeps],
                 "tile_points": {t.name: pair.tile_points for t, pair in zip(parts.targets, f.pairs, strict=True)},
             }
             for f in parts.functions
