@@ -281,6 +281,12 @@ ERRORS = {
     "model_of_two_inputs": (
         lambda: tgk.jacobian(_two_inputs())(np.ones((1, 2))), SignatureError,
         ["wrong structure", "expected: ([B, 2], [B, 2])", "got: [1, 2]"]),
+    "a_symbolic_input": (
+        lambda: tgk.jacobian(_small())(keras.Input((2,))), SignatureError, ["got: KerasTensor", "layers.Derivative"]),
+    "a_ragged_tensor": (
+        lambda: tgk.jacobian(tf.square)(tf.ragged.constant([[1.0], []])), SignatureError, ["RaggedTensor", "to_tensor"]),
+    "numpy_in_the_function": (
+        lambda: tgk.jacobian(lambda x: np.sin(x))([1.0]), GradientError, ["leaves TensorFlow", "tf.math"]),
     "gradient_of_two_outputs": (
         lambda: tgk.gradient(_two_outputs())(np.ones((1, 2))), GradientError, ["scalar-valued", "[B, 1], [B, 2]"]),
     "gradient_of_a_vector_model": (

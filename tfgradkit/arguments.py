@@ -15,6 +15,11 @@ import tensorflow as tf
 from .errors import SignatureError
 
 _NUMBERS = (bool, int, float, complex)
+_INSTEAD = {
+    "KerasTensor": "pass numbers; to build a Keras model with a derivative inside, tfgradkit.layers.Derivative(model)",
+    "RaggedTensor": "x.to_tensor(), and a mask in the function",
+    "SparseTensor": "tf.sparse.to_dense(x)",
+}
 
 
 def as_floating(x: Any, role: str, dtype: tf.DType | None, *, wide: bool = False) -> tf.Tensor:
@@ -30,7 +35,7 @@ def as_floating(x: Any, role: str, dtype: tf.DType | None, *, wide: bool = False
             f"{role} can't be made a tensor",
             expected="a tensor, a NumPy array, or nested lists of numbers",
             got=type(x).__name__,
-            hint=str(error).split("\n", 1)[0],
+            hint=_INSTEAD.get(type(x).__name__) or str(error).split("\n", 1)[0],
         ) from error
     if not (tensor.dtype.is_floating or tensor.dtype.is_complex):
         raise SignatureError(

@@ -178,7 +178,19 @@ def wanted_variables(source: Differentiable, options: Options) -> list[tf.Variab
 
 def called(source: Differentiable, options: Options, arguments: Sequence[Any], results: Results) -> Tensors:
     """The function's results as flat tensors; their structure and the aux are kept in ``results``."""
-    return split_aux(source.call(*arguments), options, source.name, results)
+    try:
+        y = source.call(*arguments)
+    except NotImplementedError as error:
+        # How NumPy's functions refuse a tensor of a graph.
+        if "symbolic tf.Tensor" not in str(error):
+            raise
+        raise GradientError(
+            "the calculation leaves TensorFlow, where nothing can be differentiated",
+            subject=source.name,
+            got=str(error).split("\n", 1)[0],
+            hint="the same function of tf.math or tf.linalg in place of NumPy's",
+        ) from error
+    return split_aux(y, options, source.name, results)
 
 
 def split_aux(y: Any, options: Options, name: str, results: Results) -> Tensors:
