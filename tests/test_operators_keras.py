@@ -284,7 +284,8 @@ ERRORS = {
     "a_symbolic_input": (
         lambda: tgk.jacobian(_small())(keras.Input((2,))), SignatureError, ["got: KerasTensor", "layers.Derivative"]),
     "a_ragged_tensor": (
-        lambda: tgk.jacobian(tf.square)(tf.ragged.constant([[1.0], []])), SignatureError, ["RaggedTensor", "to_tensor"]),
+        lambda: tgk.jacobian(tf.square)(tf.ragged.constant([[1.0], []])), SignatureError,
+        ["RaggedTensor", "to_tensor"]),
     "numpy_in_the_function": (
         lambda: tgk.jacobian(lambda x: np.sin(x))([1.0]), GradientError, ["leaves TensorFlow", "tf.math"]),
     "gradient_of_two_outputs": (
