@@ -24,6 +24,8 @@ import numpy as np
 # What all calls of a measurement should take, and the longest that one may, in seconds.
 SPAN, LONGEST = 0.05, 20.0
 
+Answers = Callable[..., dict[str, Any]]
+
 
 def measure(call: Callable[[np.ndarray], Any], x: np.ndarray) -> float:
     """Microseconds a call."""
@@ -44,28 +46,37 @@ def measure(call: Callable[[np.ndarray], Any], x: np.ndarray) -> float:
     return 1e6 * statistics.median(times)
 
 
-def main() -> None:
-    """Serves until its input ends."""
+def serve(begin: Callable[[], tuple[Any, Answers]]) -> None:
+    """Says what there is to ask for, by ``begin``, and answers until the input ends."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the frameworks print is no answer
-    group, name, folder = sys.argv[1:]
-    from cases import CASES
-    from frameworks import GROUPS
-
-    case = next(case for case in CASES if case.name == name)
     try:
-        ways = GROUPS[group](case, Path(folder))
+        ways, answered = begin()
     except ImportError as error:
         print(json.dumps({"missing": str(error)}), file=answers, flush=True)
         return
-    print(json.dumps({"ways": list(ways)}), file=answers, flush=True)
+    print(json.dumps({"ways": ways}), file=answers, flush=True)
     for line in sys.stdin:
-        way, n = json.loads(line)
         try:
-            answer: dict[str, Any] = {"time": measure(ways[way], case.points(n))}
+            answer = answered(*json.loads(line))
         except Exception as error:  # whatever a framework raises, the others are still measured
             answer = {"error": f"{type(error).__name__}: {str(error)[:200]}"}
         print(json.dumps(answer), file=answers, flush=True)
+
+
+def main() -> None:
+    """Serves one case."""
+    group, name, folder = sys.argv[1:]
+
+    def begin() -> tuple[list[str], Answers]:
+        from cases import CASES
+        from frameworks import GROUPS
+
+        case = next(case for case in CASES if case.name == name)
+        ways = GROUPS[group](case, Path(folder))
+        return list(ways), lambda way, n: {"time": measure(ways[way], case.points(n))}
+
+    serve(begin)
 
 
 if __name__ == "__main__":

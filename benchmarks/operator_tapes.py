@@ -1,0 +1,52 @@
+"""The derivatives of operator_cases.py as they are written with tapes alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+from operator_cases import Case
+
+Call = Callable[[tf.Tensor], tf.Tensor]
+
+
+def tapes(case: Case, function: Callable[[tf.Tensor], tf.Tensor]) -> dict[str, Call]:
+    """Functions of a tensor by name; the first is what is called eagerly, too."""
+
+    def batch_jacobian(x: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = function(x)
+        return tape.batch_jacobian(y, x)
+
+    def jacobian(x: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = function(x)
+        return tape.jacobian(y, x)
+
+    def gradient(x: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = function(x)
+        return tape.gradient(y, x)
+
+    def hessian(x: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            slopes = gradient(x)
+        return tape.batch_jacobian(slopes, x)
+
+    def laplacian(x: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            columns = tf.unstack(gradient(x), axis=1)
+        return tf.add_n([tape.gradient(column, x)[:, i] for i, column in enumerate(columns)])
+
+    found: dict[str, dict[str, Call]] = {
+        "jacobian": {"`tape.batch_jacobian`": batch_jacobian, "`tape.jacobian`": jacobian},
+        "hessian": {"nested tapes": hessian},
+        "laplacian": {"nested tapes": laplacian},
+        "sparse": {"`tape.jacobian`": jacobian},
+    }
+    return found[case.kind]
