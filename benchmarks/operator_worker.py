@@ -21,20 +21,20 @@ from worker import Answers, serve
 SPAN = 0.03
 
 
-def measure(call: Callable[[], Any]) -> float:
+def measure(call: Callable[[], Any]) -> tuple[float, Any]:
     """Microseconds a call: of one, where one takes longer than ``SPAN``, else the median of three repetitions."""
-    once = _seconds(call, 1)
+    once, result = _seconds(call, 1)
     if once > SPAN:
-        return 1e6 * once
+        return 1e6 * once, result
     number = max(1, int(SPAN / 3 / once))
-    return 1e6 * statistics.median(_seconds(call, number) for _ in range(3))
+    return 1e6 * statistics.median(_seconds(call, number)[0] for _ in range(3)), result
 
 
-def _seconds(call: Callable[[], Any], number: int) -> float:
+def _seconds(call: Callable[[], Any], number: int) -> tuple[float, Any]:
     start = time.perf_counter()
     for _ in range(number):
-        call()
-    return (time.perf_counter() - start) / number
+        result = call()
+    return (time.perf_counter() - start) / number, result
 
 
 def main() -> None:
@@ -53,8 +53,9 @@ def main() -> None:
                 prepared = ways[name][way](CASES[name].points(n))
                 prepared()  # traces and compiles
                 calls[key] = prepared
-            result = np.asarray(calls[key](), np.float64)
-            return {"time": measure(calls[key]), "check": [float(np.linalg.norm(result)), float(result.sum())]}
+            taken, result = measure(calls[key])
+            wide = np.asarray(result, np.float64)
+            return {"time": taken, "check": [float(np.linalg.norm(wide)), float(wide.sum())]}
 
         return {name: list(found) for name, found in ways.items()}, answer
 

@@ -17,6 +17,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -39,11 +40,13 @@ def run(cases: list[Case], rounds: int, log: Path) -> list[Row]:
         if "ways" not in process.told:
             print(f"no {group}: {process.told.get('missing', log.read_text()[-500:])}", file=sys.stderr)
     rows = [Row(case, n) for case in cases for n in case.batches]
-    for _ in range(rounds):
+    start = time.perf_counter()
+    for done in range(rounds):
         for row in rows:
             for process in processes:
                 for way in process.told.get("ways", {}).get(row.case.name, ()):
                     measure(row, way, process)
+        print(f"round {done + 1} of {rounds} done after {time.perf_counter() - start:.0f} s", file=sys.stderr)
     for process in processes:
         process.close()
     return rows
