@@ -50,7 +50,11 @@ def _hessian(row: Row) -> str:
 
 def _laplacian(row: Row) -> str:
     trace = row.best(lambda way: way.startswith(TRACE))[0]
-    return f"trace of our Hessian over ours {_ratio(trace, row)} (1.7), nested tapes {_ratio(row.in_graph[0], row)} (4)"
+    tapes, best = row.best(lambda way: way.startswith("nested tapes in"))[0], row.in_graph
+    return (
+        f"trace of our Hessian over ours {_ratio(trace, row)} (1.7), nested tapes in a graph {_ratio(tapes, row)} (4), "
+        f"the best in a graph {_ratio(best[0], row)} ({best[1]})"
+    )
 
 
 def _sparse(row: Row) -> str:

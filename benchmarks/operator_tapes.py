@@ -37,16 +37,32 @@ def tapes(case: Case, function: Callable[[tf.Tensor], tf.Tensor]) -> dict[str, C
             slopes = gradient(x)
         return tape.batch_jacobian(slopes, x)
 
-    def laplacian(x: tf.Tensor) -> tf.Tensor:
+    def each_input(x: tf.Tensor) -> tf.Tensor:
+        bends = []
+        for i in range(x.shape[1]):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                column = gradient(x)[:, i]
+            bends.append(tape.gradient(column, x)[:, i])
+        return tf.add_n(bends)
+
+    def one_gradient(x: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(x)
             columns = tf.unstack(gradient(x), axis=1)
         return tf.add_n([tape.gradient(column, x)[:, i] for i, column in enumerate(columns)])
 
+    def trace(x: tf.Tensor) -> tf.Tensor:
+        return tf.linalg.trace(hessian(x))
+
     found: dict[str, dict[str, Call]] = {
         "jacobian": {"`tape.batch_jacobian`": batch_jacobian, "`tape.jacobian`": jacobian},
         "hessian": {"nested tapes": hessian},
-        "laplacian": {"nested tapes": laplacian},
+        "laplacian": {
+            "nested tapes": each_input,
+            "nested tapes, one gradient": one_gradient,
+            "trace of `tape.batch_jacobian`": trace,
+        },
         "sparse": {"`tape.jacobian`": jacobian},
     }
     return found[case.kind]
