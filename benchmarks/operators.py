@@ -24,6 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import numpy as np
+from machine import described
 from operator_cases import CASES, JACOBIANS, MARKS, Case, reason_to_cut
 from operator_marks import marks, summary
 from operator_memory import WAYS as MEMORY_WAYS
@@ -91,7 +92,8 @@ def main() -> None:
     seconds = [row for row in rows if row.case in MARKS]
     kinds = dict.fromkeys(row.case.kind for row in rows)
     told = [*summary(jacobians), *marks(seconds, memory() if "memory" in wanted else {})]
-    text = "\n".join([short(jacobians), "", *(f"- {line}" for line in told)])
+    machine = f"{described()}; {arguments.rounds} interleaved round{'s' * (arguments.rounds > 1)}."
+    text = "\n".join([*([short(jacobians), ""] if jacobians else []), *(f"- {line}" for line in told), "", machine])
     print("\n\n".join([*(full([row for row in rows if row.case.kind == kind]) for kind in kinds), text]))
     if arguments.readme:
         readme = HERE.parent / "README.md"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from cases import Case
+from machine import described
 
 OURS = "C library, from C"
 
@@ -67,25 +65,5 @@ def _share(results: Results, peak: str, ours: dict[int, float], counts: tuple[in
 
 def machine(all_results: list[Results], rounds: int) -> str:
     """Processor, cores, versions, sizes."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    import tensorflow as tf
-
     sizes = ", ".join(f"{r.case.name} {r.library_bytes / 1000:.0f} kB" for r in all_results)
-    processor = names[0] if names else platform.processor()
-    return (
-        f"{processor}, {os.cpu_count()} cores, TensorFlow {tf.__version__}{_others()}; "
-        f"shared libraries: {sizes}; {rounds} interleaved round{'s' * (rounds > 1)}."
-    )
-
-
-def _others() -> str:
-    from importlib import metadata
-
-    found = []
-    for name, package in (("JAX", "jax"), ("PyTorch", "torch")):
-        try:
-            found.append(f", {name} {metadata.version(package)}")
-        except metadata.PackageNotFoundError:
-            continue
-    return "".join(found)
+    return f"{described()}; shared libraries: {sizes}; {rounds} interleaved round{'s' * (rounds > 1)}."
