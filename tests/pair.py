@@ -70,6 +70,7 @@ def metadata() -> dict[str, Any]:
         "functions": [{"kind": kind, "inputs": INPUTS[kind], "outputs": OUTPUTS[kind]} for kind in INPUTS],
         "tile_points": TILE,
         "tolerance": 1e-6,
+        "precision": "float32",
         "files": {"shared": "lib/libpair.so", "vectors": "share/pair/testvectors.npz"},
     }
 

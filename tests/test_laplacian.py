@@ -93,7 +93,7 @@ OPS = {
     "cumulative_and_reversed": lambda x: tf.cumsum(tf.exp(x), 1) * tf.reverse(x, [1]),
     "broadcast": lambda x: tf.broadcast_to(tf.sin(x)[:, None], [4, 2, 3]) * x[:, None],
     "batched_products": lambda x: tf.matmul(tf.sin(x)[:, :, None], tf.exp(x)[:, None, :]),
-    "both_factors_depend": lambda x: tf.matmul(x, x, transpose_b=True),
+    "both_factors_depend": lambda x: tf.matmul(x[:, None], x[:, None], transpose_b=True),
     "norm_and_softmax": lambda x: tf.nn.softmax(tf.sin(x)) * tf.norm(x, axis=-1, keepdims=True),
     "reductions": lambda x: tf.reduce_mean(x**3, 1) + tf.math.reduce_logsumexp(2 * x, 1) + tf.reduce_max(x**2, 1),
     "cumulative_product": lambda x: tf.math.cumprod(x, 1),

@@ -21,6 +21,7 @@ EXPORT void pair_busy(int rounds) {
 }
 EXPORT int pair_most_together(void) { return most; }
 EXPORT int pair_abi_version(void) { return 1; }
+EXPORT const char *pair_target(void) { return "any"; }
 EXPORT size_t pair_workspace_size(void) { return 64; }
 EXPORT const char *pair_status_text(int status) {
   return status == -1 ? "an input is NULL" : status == 1 ? "a result is not finite" : status == 2 ? "out of range" : "?";

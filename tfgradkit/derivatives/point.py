@@ -128,4 +128,8 @@ def check_seeds(
 
 def or_zeros(derivative: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
     """``derivative``, zeros where there is no connection."""
-    return tf.zeros_like(like) if derivative is None else derivative
+    if derivative is None:
+        return tf.zeros_like(like)
+    # Inside a loop of the graph a gradient may have lost its shape.
+    derivative.set_shape(like.shape if derivative.shape.rank is None else derivative.shape)
+    return derivative
