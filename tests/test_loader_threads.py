@@ -146,6 +146,7 @@ def test_ctrl_c_ends_a_long_call_between_two_parts(pair_library, tmp_path):
             "-c",
             "import sys, time, signal, threading, os, numpy as np; from tfgradkit.native import load_native\n"
             "lib = load_native(sys.argv[1]); lib._library.pair_busy(500000)\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
             "start = time.monotonic()\n"
             "try: lib.value(np.ones((20000, 3)), np.ones((20000, 2), 'f4'), threads=2)\n"
