@@ -60,9 +60,10 @@ class Derivative:
             SignatureError: wrong structure, shape or dtype, or a missing or unwanted keyword.
             GradientError: no such derivative (a gradient of a vector-valued function).
         """
-        if len(arguments) == 1 and output_gradients is tangents is None and self._can_repeat(arguments[0]):
-            assert self._latest is not None
-            return self._latest.at(arguments[0])
+        latest = self._latest  # once: another thread may trace another signature meanwhile
+        single = len(arguments) == 1 and output_gradients is tangents is None
+        if single and latest is not None and tf.executing_eagerly() and latest.takes(arguments[0]):
+            return latest.at(arguments[0])
         seed = wanted_seed(self.operator, {"output_gradients": output_gradients, "tangents": tangents}, str(self))
         converted = self.converted(arguments)
         if seed is not None:
@@ -131,10 +132,6 @@ class Derivative:
     def __repr__(self) -> str:
         by = "" if self.options.by_inputs else f" by {_by(self.options.wrt)}"
         return f"{'_and_'.join(self.parts)}({self.source.name}{by})"
-
-    def _can_repeat(self, x: Any) -> bool:
-        """Whether the latest trace takes ``x`` as it is: then nothing has to be checked again."""
-        return self._latest is not None and tf.executing_eagerly() and self._latest.takes(x)
 
     def _inlined(self, *arguments: Any) -> Any:
         *given, seed = arguments if self.operator in SEED_NAMES else (*arguments, None)
