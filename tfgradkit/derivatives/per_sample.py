@@ -12,10 +12,12 @@ from typing import Any
 import tensorflow as tf
 
 from ..differentiable import Differentiable
+from ..errors import SignatureError
 from .choices import Options
 from .first_order import Parts
 from .point import Point
 from .selection import batch_axis, is_batched, select
+from .sweeps import not_vectorized
 
 
 def per_sample(
@@ -51,7 +53,12 @@ def per_sample(
     else:
         try:
             results = tf.vectorized_map(one, rows, fallback_to_while_loop=False)
-        except (ValueError, TypeError, NotImplementedError):
+        except (ValueError, TypeError, NotImplementedError) as error:
+            if isinstance(error, SignatureError):  # of the function itself
+                raise
+            if options.strategy == "vectorize":
+                hint = 'strategy="loop", or "auto", which loops where it has to'
+                raise not_vectorized(source.name, error, hint) from error
             results = _loop(one, rows)
     found = iter(results)
     return tf.nest.map_structure(lambda there: next(found) if there else None, skeleton[0])

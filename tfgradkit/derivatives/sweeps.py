@@ -74,13 +74,15 @@ def sweep(linear: Linear, index: int, ids: Any, choice: Choice) -> tuple[Tensors
         return _vectorize(linear, index, ids), choice
     except (ValueError, TypeError, NotImplementedError) as error:
         if linear.point.options.strategy == "vectorize":
-            raise GradientError(
-                "an op on the way can't be vectorized",
-                subject=linear.point.name,
-                got=str(error).strip().split("\n", 1)[0][:300],
-                hint='strategy="tile" or "loop", or "auto", which takes one of them where it has to',
-            ) from error
+            others = 'strategy="tile" or "loop", or "auto", which takes one of them where it has to'
+            raise not_vectorized(linear.point.name, error, others) from error
         return sweep(linear, index, ids, Choice(_instead(linear), "an op on the way can't be vectorized"))
+
+
+def not_vectorized(name: str, error: Exception, hint: str) -> GradientError:
+    """The error where vectorizing was asked for, and TensorFlow can't."""
+    got = str(error).strip().split("\n", 1)[0][:300]
+    return GradientError("an op on the way can't be vectorized", subject=name, got=got, hint=hint)
 
 
 def _instead(linear: Linear) -> Strategy:
