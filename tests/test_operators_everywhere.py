@@ -163,3 +163,36 @@ def test_holomorphic_functions_in_every_strategy(mode, strategy):
     z = X + 1j * X[::-1]
     jacobian = tgk.jacobian(tf.exp, batched=True, mode=mode, strategy=strategy)(z)
     np.testing.assert_allclose(jacobian, np.conj(np.exp(z))[:, :, None] * np.eye(2), rtol=1e-12)
+
+
+def test_a_call_keeps_its_trace_while_another_signature_is_traced(monkeypatch):
+    derivative = tgk.gradient(lambda x: tf.reduce_sum(x**3))
+    x, longer = tf.constant([1.0, 2.0]), tf.constant([1.0, 2.0, 3.0])
+    derivative(longer)
+    np.testing.assert_allclose(derivative(x), [3.0, 12.0])
+    trace = derivative._latest
+    takes = trace.takes
+
+    def interrupted(given):
+        monkeypatch.setattr(trace, "takes", takes)
+        answer = takes(given)
+        derivative(longer)  # as another thread would, between the question and the call
+        return answer
+
+    monkeypatch.setattr(trace, "takes", interrupted)
+    np.testing.assert_allclose(derivative(x), [3.0, 12.0])
+
+
+def test_by_a_variable_where_an_op_has_no_vectorized_form():
+    weights = tf.Variable(np.zeros((2, 1, 1), np.float32))
+
+    def dilated(x):
+        return tf.nn.dilation2d(x[:, :, None, None], weights, [1] * 4, "VALID", "NHWC", [1] * 4)[:, :, 0, 0]
+
+    x = np.array([[1.0, 2.0, 5.0], [4.0, 3.0, 1.0]], np.float32)
+    expected = np.array([[[0, 1], [0, 1]], [[1, 0], [1, 0]]], np.float32)[..., None, None]
+    for strategy in ("auto", "loop"):
+        result = tgk.jacobian(dilated, wrt=weights, batched=True, strategy=strategy)(x)
+        np.testing.assert_array_equal(result, expected)
+    with pytest.raises(tgk.errors.GradientError, match=r"can't be vectorized"):
+        tgk.jacobian(dilated, wrt=weights, batched=True, strategy="vectorize")(x)
