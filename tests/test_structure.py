@@ -16,8 +16,9 @@ FLOORS = (
     ("arguments", "artifact", "loader", "native", "rules"),
     ("differentiable",),
     ("sources",),
+    ("graph",),
     ("derivatives",),
-    ("diagnose", "layers"),
+    ("custom", "diagnose", "layers"),
     ("export",),
     ("cli", "__main__"),
 )

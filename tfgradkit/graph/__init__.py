@@ -1,0 +1,1 @@
+"""The graph of a traced function, as people look at it."""
