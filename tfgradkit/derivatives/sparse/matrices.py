@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,9 +50,11 @@ def matrices(data: np.ndarray, pattern: Any, batched: bool, block: bool) -> Any:
 
 
 def _matrix(data: np.ndarray, pattern: Any) -> Any:
-    # Copies, since a matrix is its owner's to change; what TensorFlow hands out is read-only.
-    parts = (data.copy(), pattern.indices.copy(), pattern.indptr.copy())
-    return scipy_sparse().csr_matrix(parts, pattern.shape)
+    # As the pattern is, checked and sorted: SciPy's constructor would look at every index again, on each call.
+    # Arrays of its own, since a matrix is its owner's to change; what TensorFlow hands out is read-only.
+    found = copy(pattern)
+    found.data, found.indices, found.indptr = data.copy(), pattern.indices.copy(), pattern.indptr.copy()
+    return found
 
 
 def _block_diagonal(data: np.ndarray, pattern: Any) -> Any:
