@@ -58,7 +58,8 @@ JACOBIANS = (
 MARKS = (
     _dense("hessian", 10, 1, 64),
     _dense("laplacian", 50, 1, 64, (32, 1024)),
-    Case("sparse", "three diagonals, 1,000 by 1,000", "sparse", (), (1000,), (1,)),
+    Case("sparse", "Bratu, three diagonals", "sparse", (), (1000,), (1,)),
+    Case("sparse-conv", "4 Conv1D, nine diagonals", "sparse", (), (1000, 1), (1,)),
 )
 CASES = {case.name: case for case in JACOBIANS + MARKS}
 

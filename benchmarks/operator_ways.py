@@ -18,14 +18,12 @@ def tensorflow(case: Case) -> Ways:
     import tensorflow as tf
     from operator_tapes import tapes
 
-    if case.kind == "sparse":
-        from sparse import bratu as function
-    else:
-        function = keras_model(case)
+    function = _function(case)
+    alone = case.name == "sparse"  # a function of one sample
 
     def way(call: Callable[[Any], Any]) -> Callable[[np.ndarray], Callable[[], np.ndarray]]:
         def prepared(x: np.ndarray) -> Callable[[], np.ndarray]:
-            tensor = tf.constant(x[0] if case.kind == "sparse" else x)
+            tensor = tf.constant(x[0] if alone else x)
             return lambda: _array(call(tensor))
 
         return prepared
@@ -38,8 +36,17 @@ def tensorflow(case: Case) -> Ways:
     return ways
 
 
+def _function(case: Case) -> Any:
+    import sparse
+
+    return {"sparse": lambda: sparse.bratu, "sparse-conv": lambda: sparse.convolutions(1000)}.get(
+        case.name, lambda: keras_model(case)
+    )()
+
+
 def _array(result: Any) -> np.ndarray:
     """Dense results, or the entries of a sparse one."""
+    result = result[0] if isinstance(result, list) else result
     return result.data if hasattr(result, "nnz") else result.numpy()
 
 

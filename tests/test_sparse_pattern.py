@@ -265,3 +265,30 @@ def test_constants_are_computed_but_variables_and_inputs_are_not():
     np.testing.assert_array_equal(known, [4, 6, 8])
     assert of_variable is None
     assert of_input is None
+
+
+def neighbours(x):
+    wide = tf.pad(x, [[0, 0], [1, 1]])
+    return wide[:, 2:] * tf.reshape(x, tf.shape(x)) - rounded(x)
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [neighbours, tf.function(neighbours), tf.function(neighbours, input_signature=[tf.TensorSpec([None, 6])])],
+    ids=["plain", "tf.function", "tf.function of any batch"],
+)
+def test_a_batched_function_has_the_pattern_of_a_sample(fn):
+    derivative = tgk.sparse_jacobian(fn, batched=True)
+    x = np.linspace(-1, 2, 18, dtype=np.float32).reshape(3, 6)
+    dense = tgk.jacobian(neighbours, batched=True)(x).numpy()
+    for found, wanted in zip(derivative(x), dense, strict=True):
+        np.testing.assert_array_equal(found.toarray(), wanted)
+    assert derivative.pattern.nnz == 11
+
+
+def test_a_saved_model_has_the_pattern_of_its_layers(tmp_path):
+    model = keras.Sequential([keras.Input((20, 1)), L.Conv1D(4, 3, padding="same", activation="tanh"), L.Conv1D(1, 3)])
+    model.export(tmp_path / "saved", verbose=False)
+    derivative = tgk.sparse_jacobian(tgk.load(tmp_path / "saved"))
+    derivative(np.ones((2, 20, 1), np.float32))
+    assert derivative.pattern.nnz == tgk.sparse_jacobian(model).pattern.nnz < 18 * 20 / 2

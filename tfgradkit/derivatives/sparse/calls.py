@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from .constants import Constants
 from .flow import Flow, Found, Unknown, rule, static_shape
+from .inlining import inlined
 from .sets import IndexSets
 
 # A loop that moves elements along needs as many rounds as they are many: then all of it is dense.
@@ -19,9 +20,10 @@ _ROUNDS = 8
 @rule("PartitionedCall", "StatefulPartitionedCall", "StatelessPartitionedCall", "RemoteCall")
 def call(flow: Flow, operation: Any) -> Found:
     """The function, for what it is called with."""
-    return _through(
-        flow, _body(operation, "f"), operation.inputs, [flow.raw(t) for t in operation.inputs], len(operation.outputs)
-    )
+    body = _body(operation, "f")
+    if any(static_shape(inner) is None for inner in body.inputs):
+        return _written_out(flow, operation, body)
+    return _through(flow, body, operation.inputs, [flow.raw(t) for t in operation.inputs], len(operation.outputs))
 
 
 @rule("If", "StatelessIf", "Case", "StatelessCase")
@@ -83,6 +85,16 @@ def custom_gradient(flow: Flow, operation: Any) -> Found:
         return [None] * len(operation.outputs)
     parts = iter(np.split(found, np.cumsum(counts)[:-1]))
     return [next(parts).reshape(static_shape(t)) if t.dtype.is_floating else None for t in operation.outputs]
+
+
+def _written_out(flow: Flow, operation: Any, body: Any) -> Found:
+    """A function that was traced for any batch: its ops once more, for the shapes it is called with."""
+    graph = operation.graph
+    before = len(graph.get_operations())
+    with graph.as_default():
+        results = inlined(graph, body, list(operation.inputs))
+    flow.walk(graph.get_operations()[before:])
+    return [flow.raw(result) for result in results[: len(operation.outputs)]]
 
 
 def _replaced(flow: Flow, graph: Any, inputs: Any, outputs: Any, counts: Sequence[int]) -> tuple[Any, Flow]:
