@@ -10,6 +10,7 @@ import tensorflow as tf
 
 import tfgradkit as tgk
 from tfgradkit.derivatives.sparse.colouring import coloured
+from tfgradkit.derivatives.trace import Trace
 from tfgradkit.errors import GradientError, SignatureError, VersionError
 
 L = keras.layers
@@ -318,3 +319,18 @@ def test_stencils_need_as_many_colours_as_a_row_has_entries():
     line = scipy.sparse.diags([1.0] * 3, [-1, 0, 1], shape=(20, 20))
     assert coloured(line.tocsr(), True).count == 3
     assert coloured(scipy.sparse.kron(line, line).tocsr(), True).count == 9
+
+
+def test_a_call_keeps_its_own_pattern_while_another_thread_traces(monkeypatch):
+    derivative = tgk.sparse_jacobian(lambda x: x * x)
+    shorter, longer = tf.constant([1.0, 2.0]), tf.constant([1.0, 2.0, 3.0])
+    derivative(longer)
+    run = Trace._run
+
+    def meanwhile(trace, tensors):
+        if tensors[0] is shorter:
+            derivative(longer)
+        return run(trace, tensors)
+
+    monkeypatch.setattr(Trace, "_run", meanwhile)
+    np.testing.assert_array_equal(derivative(shorter).toarray(), np.diag([2.0, 4.0]))

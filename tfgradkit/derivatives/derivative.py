@@ -63,16 +63,17 @@ class Derivative:
         latest = self._latest  # once: another thread may trace another signature meanwhile
         single = len(arguments) == 1 and output_gradients is tangents is None
         if single and latest is not None and tf.executing_eagerly() and latest.takes(arguments[0]):
-            return latest.at(arguments[0])
+            return self._presented(latest.at(arguments[0]), latest, arguments)
         seed = wanted_seed(self.operator, {"output_gradients": output_gradients, "tangents": tangents}, str(self))
         converted = self.converted(arguments)
         if seed is not None:
             batched = self.source.batched
             seed = converted_seed(seed, self.operator, self.options, converted, batched=batched, name=str(self))
         if tf.executing_eagerly():
-            return self._traced(converted, seed)(converted, seed)
+            trace = self._traced(converted, seed)
+            return self._presented(trace(converted, seed), trace, arguments)
         # Part of somebody's graph, whose tensors the function may close over.
-        return self._picked(self.evaluate(converted, seed, inlined=True))
+        return self._presented(self._picked(self.evaluate(converted, seed, inlined=True)), None, arguments)
 
     @property
     def trace_count(self) -> int:
@@ -132,6 +133,10 @@ class Derivative:
     def __repr__(self) -> str:
         by = "" if self.options.by_inputs else f" by {_by(self.options.wrt)}"
         return f"{'_and_'.join(self.parts)}({self.source.name}{by})"
+
+    def _presented(self, results: Any, trace: Trace | None, arguments: tuple[Any, ...]) -> Any:
+        """What a caller gets for the results of ``trace``; None: they are tensors of the caller's graph."""
+        return results
 
     def _inlined(self, *arguments: Any) -> Any:
         *given, seed = arguments if self.operator in SEED_NAMES else (*arguments, None)

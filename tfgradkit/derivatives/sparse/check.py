@@ -15,21 +15,22 @@ import tensorflow as tf
 from ...errors import GradientError
 from ..derivative import Derivative
 from ..selection import positions
+from .compression import ColouredStep
 from .matrices import matrices
 
 # In units of the dtype's precision, relative to the sum of magnitudes.
 _TOLERANCE = 1e4
 
 
-def checked(derivative: Derivative, arguments: Sequence[Any], data: tf.Tensor, pattern: Any) -> None:
+def checked(derivative: Derivative, arguments: Sequence[Any], data: tf.Tensor, step: ColouredStep) -> None:
     """Compares a Jacobian with a product at the same arguments, in the mode that it was made in.
 
     Raises:
         GradientError: they differ, so an entry is missing from the pattern.
     """
-    forward = derivative.plan.mode == "forward"
+    forward = step.mode == "forward"
     seed, expected = _product(derivative, arguments, forward)
-    whole = matrices(data.numpy(), pattern, derivative.source.batched, block=True)
+    whole = matrices(data.numpy(), step.pattern, derivative.source.batched, block=True)
     whole = whole if forward else whole.T
     difference = np.abs((whole @ seed.ravel()).reshape(expected.shape) - expected)
     scale = (abs(whole) @ np.abs(seed.ravel())).reshape(expected.shape) + np.abs(expected).max(initial=0)

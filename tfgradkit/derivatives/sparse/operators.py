@@ -10,6 +10,7 @@ from ...errors import SignatureError
 from ..choices import Options
 from ..derivative import Derivative
 from ..operators import Keywords, build
+from ..trace import Trace
 from .check import checked
 from .compression import ColouredStep
 from .given import given_pattern
@@ -60,23 +61,21 @@ class SparseJacobian(Derivative):
     format: Format = "csr"
     check = False
 
-    # Inside a tf.function, AutoGraph would rewrite all of this package at the first call.
-    @tf.autograph.experimental.do_not_convert
-    def __call__(self, *arguments: Any, **seeds: Any) -> Any:
-        """The sparse Jacobian at the arguments; see :class:`Derivative`."""
-        results = super().__call__(*arguments, **seeds)
+    def _presented(self, results: Any, trace: Trace | None, arguments: tuple[Any, ...]) -> Any:
         parts = list(results) if len(self.parts) > 1 or self.options.has_aux else [results]
         place = self.parts.index("sparse_jacobian")
-        eager = tf.executing_eagerly()
-        if eager and self.check:
-            checked(self, arguments, parts[place], self._step().pattern)
-        if eager and self.format != "tensors":
-            block = self.format == "block"
-            parts[place] = matrices(parts[place].numpy(), self._step().pattern, self.source.batched, block)
+        if trace is None:
+            parts[place] = CSRTensors(parts[place], *index_tensors(self.extra["patterns"].latest))
         else:
-            indices = self._step().tensors if eager else index_tensors(self.extra["patterns"].latest)
-            parts[place] = CSRTensors(parts[place], *indices)
+            parts[place] = self._matrix(parts[place], _step(trace), arguments)
         return tuple(parts) if len(parts) > 1 else parts[0]
+
+    def _matrix(self, entries: tf.Tensor, step: ColouredStep, arguments: tuple[Any, ...]) -> Any:
+        if self.check:
+            checked(self, arguments, entries, step)
+        if self.format == "tensors":
+            return CSRTensors(entries, *step.tensors)
+        return matrices(entries.numpy(), step.pattern, self.source.batched, self.format == "block")
 
     @property
     def pattern(self) -> Any:
@@ -86,7 +85,8 @@ class SparseJacobian(Derivative):
             SignatureError: it was not called yet, and the function has no specs.
         """
         _ = self.plan  # makes a trace where there is none
-        return self._step().pattern.copy()
+        assert self._latest is not None
+        return _step(self._latest).pattern.copy()
 
     def as_differentiable(self, batched: bool | None = None) -> NoReturn:
         """A sparse Jacobian can't be differentiated as a function.
@@ -100,11 +100,11 @@ class SparseJacobian(Derivative):
             hint='jacobian has a dense one that can be; or an outer tf.GradientTape over the data of format="tensors"',
         )
 
-    def _step(self) -> ColouredStep:
-        assert self._latest is not None
-        step = self._latest.steps[-1]
-        assert isinstance(step, ColouredStep)
-        return step
+
+def _step(trace: Trace) -> ColouredStep:
+    step = trace.steps[-1]
+    assert isinstance(step, ColouredStep)
+    return step
 
 
 def _build(
