@@ -19,7 +19,7 @@ def test_python_code_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     assert blocks, f"{page.name} shows no code"
-    names: dict[str, object] = {"__name__": page.stem}
+    names: dict[str, object] = {"__name__": page.stem, "folder": str(ROOT / "saved_models")}
     for number, block in enumerate(blocks):
         exec(compile(block, f"{page.name}, block {number}", "exec"), names)
 

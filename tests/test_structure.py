@@ -18,7 +18,7 @@ FLOORS = (
     ("sources",),
     ("graph",),
     ("derivatives",),
-    ("custom", "diagnose", "layers"),
+    ("attribution", "custom", "diagnose", "layers"),
     ("export",),
     ("cli", "__main__"),
 )

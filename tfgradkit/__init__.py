@@ -13,7 +13,7 @@ from . import errors
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from . import layers
+    from . import attribution, layers
     from .derivatives.derivative import Derivative
     from .derivatives.fields import (
         divergence,
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from .sources.load import load
 
 # Modules that import TensorFlow, and so come when they are asked for, too.
-_MODULES = ("layers",)
+_MODULES = ("attribution", "layers")
 _HOMES = {
     "BatchIndependence": "derivatives.independence",
     "Derivative": "derivatives.derivative",
@@ -92,6 +92,7 @@ __all__ = [
     "GradientCheck",
     "LinearMap",
     "NativeLibrary",
+    "attribution",
     "check_batch_independence",
     "check_gradients",
     "divergence",

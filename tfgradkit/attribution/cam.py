@@ -1,0 +1,84 @@
+"""Grad-CAM: where in an image a class is seen, from the features of a convolution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from ..errors import SignatureError
+from ..sources.keras import flat_layers
+from ..sources.layers import PREFIX, find_layer, intermediate, substituted
+from .method import Method
+from .scores import Scores, flat, picked
+
+
+def grad_cam(fn: Any, *, layer: str | None = None, resize: bool = True) -> Method:
+    """ReLU of the features of a layer, weighted by their mean gradients: ``[B] + image``, without channels.
+
+    R. R. Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based
+    localization", ICCV 2017, arXiv 1610.02391.
+
+    Args:
+        fn: a Keras model of one image (sequence, volume).
+        layer: the name of the layer with the features; None: the last convolution.
+        resize: whether the map is interpolated linearly to the size of the image.
+
+    Raises:
+        SourceError: ``fn`` is no function or model.
+        SignatureError: no such layer, or no convolution in the model.
+    """
+    scores = Scores(fn)
+    found = find_layer(scores.source, PREFIX + (layer or _last_convolution(scores)))
+    channels_first = getattr(found, "data_format", None) == "channels_first"
+
+    def rule(scores: Scores, x: Any, target: tf.Tensor) -> tuple[Any, None]:
+        features = intermediate(scores.source, found, (x,))
+        _check_features(features, x, found.name, scores)
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            y = substituted(scores.source, found, (x,), features)
+            score = picked(flat(y, scores.source), target)
+        slopes = tape.gradient(score, features, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        channel = 1 if channels_first else features.shape.rank - 1
+        space = [axis for axis in range(1, features.shape.rank) if axis != channel]
+        weights = tf.reduce_mean(slopes, space, keepdims=True)
+        seen = tf.nn.relu(tf.reduce_sum(weights * features, channel))
+        sizes = [n for axis, n in enumerate(tf.unstack(tf.shape(x))) if axis not in (0, channel)]
+        return _resized(seen, sizes) if resize else seen, None
+
+    return Method("grad_cam", scores, rule)
+
+
+def _last_convolution(scores: Scores) -> str:
+    layers = flat_layers(scores.source.model) if scores.source.model is not None else []
+    names = [layer.name for layer in layers if "Conv" in type(layer).__name__]
+    if not names:
+        raise SignatureError(
+            "the model has no convolution",
+            subject=scores.source.name,
+            expected="a Keras model with one, or layer=",
+            got=", ".join(layer.name for layer in layers) or "no Keras model",
+        )
+    return names[-1]
+
+
+def _check_features(features: Any, x: Any, name: str, scores: Scores) -> None:
+    ranks = [getattr(tensor, "shape", tf.TensorShape(None)).rank for tensor in (features, x)]
+    if not tf.is_tensor(features) or not tf.is_tensor(x) or ranks[0] != ranks[1] or ranks[0] < 3:
+        raise SignatureError(
+            "the layer's result is no map of the image",
+            subject=f"{scores.source.name}, layer {name}",
+            expected="features [B, ..., channels] of an input of as many axes",
+            got=str(getattr(features, "shape", type(features).__name__)),
+        )
+
+
+def _resized(seen: tf.Tensor, sizes: list[tf.Tensor]) -> tf.Tensor:
+    """Linear interpolation along one axis after another."""
+    for axis, size in enumerate(sizes, start=1):
+        shape = tf.shape(seen)
+        flat_shape = [tf.reduce_prod(shape[:axis]), shape[axis], tf.reduce_prod(shape[axis + 1 :]), 1]
+        longer = tf.image.resize(tf.reshape(seen, flat_shape), [size, flat_shape[2]])
+        seen = tf.cast(tf.reshape(longer, tf.concat([shape[:axis], [size], shape[axis + 1 :]], 0)), seen.dtype)
+    return seen
