@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -21,7 +23,7 @@ import numpy as np
 import tfgradkit as tgk
 from tfgradkit import attribution
 
-METHODS = {
+METHODS: dict[str, Callable[[Any], attribution.Method]] = {
     "saliency": attribution.saliency,
     "gradient × input": attribution.gradient_times_input,
     "SmoothGrad": attribution.smooth_grad,

@@ -30,7 +30,7 @@ def draw(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Images ``[count, 32, 32, 1]`` from 0 to 1, labels ``[count]``, and where the shape is, ``[count, 32, 32]``."""
     generator = np.random.default_rng(seed)
     labels = np.arange(count) % len(NAMES)
-    masks = np.stack([_shape(label, generator) for label in labels])
+    masks = np.stack([_shape(label, generator) for label in labels.tolist()])
     images = np.stack([_ground(generator) for _ in labels])
     brightness = generator.uniform(0.35, 0.6, (count, 1, 1))
     images += brightness * masks + generator.normal(0, 0.06, images.shape)
