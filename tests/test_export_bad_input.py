@@ -145,6 +145,13 @@ def test_a_name_that_cannot_be_used_in_c(tmp_path, name, role):
     assert "C" in message
 
 
+@pytest.mark.parametrize("name", ["math", "engine", "json", "numpy"])
+def test_a_name_that_other_files_have(tmp_path, name):
+    message = refused(native, ExportError, dense(), tmp_path, name=name)
+    assert "header, source file or Python module" in message
+    assert f"{name}_model" in message
+
+
 @pytest.mark.parametrize("name", ["int", "größe", "class", "n", "workspace"])
 def test_the_name_that_is_proposed_is_a_good_one(tmp_path, name):
     message = refused(native, ExportError, dense(), tmp_path, name=name)

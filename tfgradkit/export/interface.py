@@ -6,6 +6,7 @@ import itertools
 import keyword
 import math
 import re
+import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -239,9 +240,10 @@ def check_library_name(name: str) -> str:
     Raises:
         ExportError: it can't.
     """
-    if check_name(name) in _FILES:
+    # python/<name>.py would stand in front of what it imports itself.
+    if check_name(name) in _FILES or name in sys.stdlib_module_names or name == "numpy":
         raise ExportError(
-            "the name is that of another header or source file",
+            "the name is that of another header, source file or Python module",
             expected="another name",
             got=repr(name),
             hint=f"for example '{name}_model'",
