@@ -22,8 +22,22 @@ L = keras.layers
 SWEEP = os.environ.get("TFGRADKIT_SWEEP") == "1"
 # One of each family; all of them in a sweep.
 COMPILED = [name for name in CASES if SWEEP or name in (
+    "Resizing/area", "Resizing/bilinear",
     "Conv2D", "LSTM", "GRU/before", "MultiHeadAttention", "LayerNormalization", "MaxPooling2D", "UpSampling2D/bilinear",
 )]  # fmt: skip
+# What XLA has no kernel for; StridedSliceGrad of float64 with bounds that only the run knows is a bug in its own.
+NOT_COMPILED = {
+    "UpSampling2D/bicubic": "ResizeBicubic",
+    "UpSampling2D/lanczos3": "ScaleAndTranslate",
+    "Resizing/nearest": "ResizeNearestNeighborGrad",
+    "Resizing/bicubic": "ResizeBicubic",
+    "Resizing/area": "ResizeArea",
+    "Resizing/lanczos3": "ScaleAndTranslate",
+    "Resizing/antialias": "ScaleAndTranslate",
+    "Resizing/crop": "StridedSliceGrad",
+    "CenterCrop/larger": "StridedSliceGrad",
+    "MixUp": "StatelessRandomGammaV3",
+}
 SECOND_ORDER = [name for name, case in CASES.items() if SWEEP or (case.smooth and case.modes != ONCE)]
 
 
@@ -137,6 +151,10 @@ def test_compiled_by_xla(name):
     """Here, too, "auto" finds a strategy: a loop of a recurrent layer can't be vectorized for XLA."""
     rows = point(name)
     jacobian = tgk.jacobian(model(name), jit_compile=True)
+    if name in NOT_COMPILED:
+        with pytest.raises(GradientError, match=f"XLA can't compile the derivative(?s:.*){NOT_COMPILED[name]}"):
+            jacobian(nest(name, rows))
+        return
     expected = matrix(tgk.jacobian(model(name))(nest(name, rows)), name)
     np.testing.assert_allclose(matrix(jacobian(nest(name, rows)), name), expected, atol=tolerance(name, expected))
 

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from .plan import Step
+from .refusals import refusal
 
 
 class Trace:
@@ -25,7 +26,7 @@ class Trace:
     ) -> None:
         self.steps: tuple[Step, ...] = ()
         self._pick, self._evaluate = pick, evaluate
-        self._batched = batch is not None
+        self._batched, self._compiled = batch is not None, jit_compile
         self._layout: Any = None
         self._structure = (arguments, seed)
         self._leaves = tf.nest.flatten(self._structure)
@@ -59,7 +60,13 @@ class Trace:
 
     def _run(self, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
         # A third of the time of a call through tf.function, which would bind and check the arguments again.
-        return self._concrete._call_flat(tensors, self._captured)
+        try:
+            return self._concrete._call_flat(tensors, self._captured)
+        except (tf.errors.InvalidArgumentError, tf.errors.InternalError, tf.errors.UnimplementedError) as error:
+            refused = refusal(str(error)) if self._compiled else None
+            if refused is None:
+                raise
+            raise refused from error
 
     def _flat(self, *tensors: tf.Tensor) -> list[tf.Tensor]:
         """What is traced: flat tensors to flat tensors; a trace can't return None."""

@@ -30,9 +30,11 @@ def _resize_bilinear(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
     @tf.custom_gradient
     def adjoint(g: tf.Tensor) -> Any:
         def resized(u: tf.Tensor) -> tf.Tensor:
-            return tf.raw_ops.ResizeBilinear(images=u, size=_size(g), **chosen)
+            return tf.raw_ops.ResizeBilinear(images=tf.cast(u, tf.float32), size=_size(g), **chosen)
 
-        return tf.raw_ops.ResizeBilinearGrad(grads=g, original_image=images, **chosen), resized
+        # Of the image the kernel wants the shape alone; XLA's reads memory that is not its own where that is float64.
+        like = tf.cast(images, tf.float32)
+        return tf.cast(tf.raw_ops.ResizeBilinearGrad(grads=g, original_image=like, **chosen), images.dtype), resized
 
     return adjoint(upstream), None
 
