@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from . import convolutions as _convolutions  # noqa: F401  registers its own
+from . import grouped as _grouped  # noqa: F401  registers its own
 from . import images as _images  # noqa: F401
 from . import pooling as _pooling  # noqa: F401
 from . import projection as _projection  # noqa: F401
