@@ -1,0 +1,1 @@
+"""Derivatives of the user's own: rules, code outside TensorFlow, implicit functions, transforms."""
