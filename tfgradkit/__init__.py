@@ -14,6 +14,8 @@ from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from . import layers
+    from .custom.external import wrap_external
+    from .custom.rule import custom_rule
     from .derivatives.derivative import Derivative
     from .derivatives.fields import (
         divergence,
@@ -59,6 +61,7 @@ _HOMES = {
     "NativeLibrary": "native",
     "check_batch_independence": "diagnose.independence",
     "check_gradients": "diagnose.check",
+    "custom_rule": "custom.rule",
     "divergence": "derivatives.fields",
     "export_native": "export.native",
     "export_saved_model": "export.saved_model",
@@ -84,6 +87,7 @@ _HOMES = {
     "value_and_vjp": "derivatives.operators",
     "value_gradient_and_hessian": "derivatives.operators",
     "vjp": "derivatives.operators",
+    "wrap_external": "custom.external",
 }
 
 __all__ = [
@@ -94,6 +98,7 @@ __all__ = [
     "NativeLibrary",
     "check_batch_independence",
     "check_gradients",
+    "custom_rule",
     "divergence",
     "errors",
     "export_native",
@@ -121,6 +126,7 @@ __all__ = [
     "value_and_vjp",
     "value_gradient_and_hessian",
     "vjp",
+    "wrap_external",
 ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..rules.python_code import functions_called, original, refuse_compiled
 from .plan import Step
 
 
@@ -35,6 +36,8 @@ class Trace:
         self._function = tf.function(self._flat, input_signature=specs, jit_compile=jit_compile, autograph=False)
         self._concrete = self._function.get_concrete_function()
         self._captured = self._concrete.captured_inputs
+        if jit_compile:
+            refuse_compiled(functions_called(self._concrete.graph.get_operations()))
         # The first call's tensors are not needed any more.
         self._leaves = [None if isinstance(leaf, tf.Tensor) else leaf for leaf in self._leaves]
         self._structure = tf.nest.map_structure(lambda _: 0, self._structure)
@@ -59,7 +62,13 @@ class Trace:
 
     def _run(self, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
         # A third of the time of a call through tf.function, which would bind and check the arguments again.
-        return self._concrete._call_flat(tensors, self._captured)
+        try:
+            return self._concrete._call_flat(tensors, self._captured)
+        except tf.errors.OpError as error:
+            found = original(error)
+            if found is None:
+                raise
+            raise found from found.__cause__
 
     def _flat(self, *tensors: tf.Tensor) -> list[tf.Tensor]:
         """What is traced: flat tensors to flat tensors; a trace can't return None."""
