@@ -12,13 +12,13 @@ import tensorflow as tf
 from ..derivatives.shapes import dims, size
 from ..errors import ExternalError, GradientError
 from ..rules.python_code import marked, op_name, original
-from ..rules.vectorized import vectorized, wrapped
+from ..rules.vectorized import stacked_inputs, vectorized, wrapped
 from .host import Arrays, BatchFunction
 from .products import here, picked
-from .tie import Tensors, guarded, stopped, tied
+from .tie import Tensors, held, tied
 
-# What an op calls, by the token that TensorFlow gave it.
-_CALLED: dict[bytes, Callable[..., Arrays]] = {}
+# What an op calls, by the token that TensorFlow gave it: as a function of tensors, with its derivatives.
+_CALLED: dict[bytes, Callable[[Tensors], Tensors]] = {}
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class Call:
 
 def node(call: Call, xs: Tensors) -> Tensors:
     """The results of a call at ``xs``, differentiable as often as Jacobians are known."""
-    results = _run(call, call.functions[0], stopped(xs), call.dtypes, call.shapes)
+    run = _Run(call.functions[0], call.name, call.dtypes, call.shapes)
+    results = run.at(xs, lambda tensors: node(call, tensors))
     floating = picked(results)
     if not floating or not picked(xs):
         return results
@@ -73,7 +74,7 @@ def node(call: Call, xs: Tensors) -> Tensors:
             raise _no_derivative(call.name)
         return contracted(us, jacobian(), here(xs)) if call.product is None else _product(call, here(xs), us)
 
-    found = iter(tied(guarded(floating, call.name), picked(xs), rule))
+    found = iter(tied(floating, picked(xs), rule))
     return [next(found) if y.dtype.is_floating else y for y in results]
 
 
@@ -104,7 +105,8 @@ def _product(call: Call, xs: Tensors, us: Tensors) -> Tensors:
         for d, s in zip(call.dtypes, call.shapes, strict=True)
     ]
     by = picked(xs)
-    results = _run(call, call.product, stopped([*xs, *seeds]), [x.dtype for x in by], [x.shape[1:] for x in by])
+    run = _Run(call.product, call.name, [x.dtype for x in by], [x.shape[1:] for x in by])
+    results = run.at([*xs, *seeds], lambda tensors: _product(call, tensors[: len(xs)], picked(tensors[len(xs) :])))
 
     def rule(vs: Tensors) -> Tensors:
         at, weights = here(xs), here(us)
@@ -113,22 +115,7 @@ def _product(call: Call, xs: Tensors, us: Tensors) -> Tensors:
             gradients = contracted(weights, node(call.slopes(at), at), at)
         return tape.gradient(gradients, [*picked(at), *weights], output_gradients=vs, unconnected_gradients="zero")
 
-    return tied(guarded(results, call.name), [*by, *us], rule)
-
-
-def _run(
-    call: Call, f: BatchFunction, xs: Tensors, dtypes: Sequence[tf.DType], shapes: Sequence[Sequence[int | None]]
-) -> Tensors:
-    """``f`` at once, or as an op of the graph."""
-    run = _Run(f, call.name, [d.as_numpy_dtype for d in dtypes], shapes)
-    if tf.executing_eagerly():
-        return [tf.convert_to_tensor(y) for y in run([x.numpy() for x in xs])]
-    # Without a state, as far as TensorFlow knows: what nobody needs doesn't run, and a vectorized loop may hold it.
-    results = tf.numpy_function(run.in_graph, xs, list(dtypes), stateful=False, name=op_name(call.name))
-    _CALLED[results[0].op.get_attr("token")] = run.in_graph
-    for y, shape in zip(results, shapes, strict=True):
-        y.set_shape([xs[0].shape[0], *shape])
-    return list(results)
+    return tied(results, [*by, *us], rule)
 
 
 @dataclass(frozen=True)
@@ -137,15 +124,31 @@ class _Run:
 
     f: BatchFunction
     name: str
-    dtypes: Sequence[Any]
+    dtypes: Sequence[tf.DType]
     shapes: Sequence[Sequence[int | None]]
 
+    def at(self, xs: Tensors, again: Callable[[Tensors], Tensors]) -> Tensors:
+        """The results at once, or as an op of the graph.
+
+        ``again`` makes the same with its derivatives: where a vectorized loop puts another op in place of this one.
+        """
+        if tf.executing_eagerly():
+            return [tf.convert_to_tensor(y) for y in self([x.numpy() for x in xs])]
+        # Without a state, as far as TensorFlow knows: what nobody needs doesn't run, and a vectorized loop may hold it.
+        results = tf.numpy_function(
+            self.in_graph, held(xs), list(self.dtypes), stateful=False, name=op_name(self.name)
+        )
+        _CALLED[results[0].op.get_attr("token")] = again
+        for y, shape in zip(results, self.shapes, strict=True):
+            y.set_shape([xs[0].shape[0], *shape])
+        return list(results)
+
     def __call__(self, xs: Sequence[np.ndarray]) -> Arrays:
+        dtypes = [dtype.as_numpy_dtype for dtype in self.dtypes]
         if len(xs[0]) == 0:
-            pairs = zip(self.shapes, self.dtypes, strict=True)
-            return [np.zeros([0, *(n or 0 for n in shape)], dtype) for shape, dtype in pairs]
+            return [np.zeros([0, *(n or 0 for n in s)], d) for s, d in zip(self.shapes, dtypes, strict=True)]
         try:
-            return [np.asarray(y, dtype) for y, dtype in zip(self.f(xs), self.dtypes, strict=True)]
+            return [np.asarray(y, dtype) for y, dtype in zip(self.f(xs), dtypes, strict=True)]
         except ExternalError:
             raise
         except Exception as error:  # of a graph that the function runs, or of what it returned
@@ -172,17 +175,9 @@ def _no_derivative(name: str) -> GradientError:
 @vectorized("PyFuncStateless")
 def _all_turns_at_once(given: Any) -> Any:
     """The samples of all turns as one batch: one call."""
-    token = given.get_attr("token")
-    called = _CALLED.get(token)
-    if called is None:
+    again = _CALLED.get(given.get_attr("token"))
+    if again is None:
         raise ValueError("tf.numpy_function can't be vectorized")
-    given.stack_inputs()
-    stacked = [given.stacked_input(i) for i in range(given.num_inputs)]
     turns = given.pfor.loop_len_vector[0]
-    merged = [tf.reshape(x, [-1, *dims(x)[2:]]) for x in stacked]
-    outputs = given.op.outputs
-    results = tf.numpy_function(called, merged, [y.dtype for y in outputs], stateful=False, name=op_name("vectorized"))
-    _CALLED[results[0].op.get_attr("token")] = called
-    for y, result in zip(outputs, results, strict=True):
-        result.set_shape([None, *y.shape[1:]])
+    results = again([tf.reshape(x, [-1, *dims(x)[2:]]) for x in stacked_inputs(given)])
     return wrapped([tf.reshape(y, [turns, -1, *dims(y)[1:]]) for y in results])

@@ -35,7 +35,7 @@ class Products:
 def applied(f: Callable[[Tensors], Tensors], products: Products, xs: Tensors, name: str) -> Tensors:
     """``f(xs)``, whose derivatives by xs are ``products``; by what else f uses, TensorFlow's."""
     ys = f(stopped(xs))
-    return tied(guarded(ys, name), picked(xs), lambda us: _reverse(products, here(xs), us), natural=ys)
+    return tied(guarded(ys, picked(xs), name), picked(xs), lambda us: _reverse(products, here(xs), us), natural=ys)
 
 
 def picked(xs: Sequence[tf.Tensor]) -> Tensors:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from ..rules import vectorized as _vectorized  # noqa: F401  registers what a guarded value needs
+from ..rules.vectorized import OPEN_IN_LOOPS
 
 Tensors = list[tf.Tensor]
 Rule = Callable[[Tensors], Sequence[tf.Tensor | None]]
@@ -31,13 +31,20 @@ def tied(values: Tensors, inputs: Tensors, rule: Rule, *, natural: Sequence[tf.T
     return list(tie(*given))
 
 
-def guarded(values: Sequence[tf.Tensor], name: str) -> Tensors:
+def guarded(values: Sequence[tf.Tensor], xs: Sequence[tf.Tensor], name: str) -> Tensors:
     """``values`` whose own gradient is an error, not None: for :func:`tied`, whose rule comes first."""
     message = (
         f"the derivative of {name} is a rule of its own, which a vectorized loop over {name} has lost: "
         "differentiate inside tf.vectorized_map, not around it, or use tf.map_fn"
     )
-    return [tf.raw_ops.PreventGradient(input=value, message=message) for value in values]
+    # A tape asks for the gradients of what depends on xs, and of nothing else.
+    depending = tf.identity_n([*values, *xs])[: len(values)]
+    return [tf.raw_ops.PreventGradient(input=value, message=message) for value in depending]
+
+
+def held(xs: Sequence[tf.Tensor]) -> Tensors:
+    """The same values, through which no gradient goes but where a vectorized loop has lost the tie."""
+    return [tf.raw_ops.PreventGradient(input=x, message=OPEN_IN_LOOPS) for x in xs]
 
 
 def stopped(tensors: Sequence[tf.Tensor]) -> Tensors:
