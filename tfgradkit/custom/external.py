@@ -163,17 +163,16 @@ class External:
         return f"wrap_external({self.__name__})"
 
     def _check(self, xs: Sequence[tf.Tensor]) -> None:
-        for x in xs:
-            if x.shape.rank == 0 or not x.shape[:1].is_compatible_with(xs[0].shape[:1]):
-                raise SignatureError(
-                    "a function outside TensorFlow takes batches",
-                    subject=self.__name__,
-                    expected=f"arguments of {shape_text(xs[0].shape[:1])} samples, on the first axis",
-                    got=", ".join(shape_text(x.shape) for x in xs),
-                    hint="x[None] for one sample, and [0] of the result",
-                )
         if not xs:
             raise SignatureError("no argument was given", subject=self.__name__)
+        if any(x.shape.rank == 0 or not x.shape[:1].is_compatible_with(xs[0].shape[:1]) for x in xs):
+            raise SignatureError(
+                "a wrapped function takes batches",
+                subject=self.__name__,
+                expected="arguments whose first axis counts the same samples",
+                got=", ".join(shape_text(x.shape) for x in xs),
+                hint="x[None] for one sample, and [0] of the result",
+            )
 
     def _call(self, structure: Any, xs: Sequence[tf.Tensor]) -> Call:
         outputs = self._host.outputs
@@ -190,7 +189,7 @@ class External:
         if derivative is None or not positions:
             return (values,), None
         if derivative == "finite-difference":
-            slopes = central(host.values(structure, exact=True), positions, step)
+            slopes = central(host.values(structure, exact=True), positions, step, host.taken)
         elif derivative == "complex-step":
             slopes = complex_step(host, structure, positions)
         elif _is_vjp(derivative):
@@ -198,7 +197,7 @@ class External:
             slopes = rows_of(product, host, positions)
         else:
             slopes = given_jacobian(host, derivative, structure, positions)
-        return (values, slopes, central(slopes, positions, second_step)), product
+        return (values, slopes, central(slopes, positions, second_step, host.taken)), product
 
 
 def _is_vjp(derivative: Any) -> bool:

@@ -67,7 +67,7 @@ class Host:
             ExternalError: it raised an exception, which is the cause of this one.
         """
         # The function may write into its arguments, or keep them: their memory is TensorFlow's.
-        given = [np.array(x, self._dtype(x)) for x in xs]
+        given = [np.array(x, self.taken(x)) for x in xs]
         with self.lock:
             try:
                 if not self.by_rows:
@@ -86,7 +86,8 @@ class Host:
         self.calls += 1
         return fn(*(xs if structure is None else tf.nest.pack_sequence_as(structure, xs)))
 
-    def _dtype(self, x: np.ndarray) -> np.dtype:
+    def taken(self, x: np.ndarray) -> np.dtype:
+        """The dtype in which the function takes an argument."""
         return self.dtype if self.dtype is not None and x.dtype.kind == "f" else x.dtype
 
     def checked(self, y: Any, xs: Sequence[np.ndarray], *, exact: bool = False) -> Arrays:
@@ -99,7 +100,7 @@ class Host:
         leaves = self.flat(y, outputs.structure)
         results = []
         for i, (leaf, shape, dtype) in enumerate(zip(leaves, outputs.shapes, outputs.dtypes, strict=True)):
-            what = "the result" if len(leaves) == 1 else f"result {i}"
+            what = "a result" if len(leaves) == 1 else f"result {i}"
             array = self.shaped(leaf, (len(xs[0]), *shape), what)
             keep = exact and array.dtype.kind == dtype.kind == "f"
             results.append(array if keep else self.cast(array, dtype, what))
@@ -126,6 +127,8 @@ class Host:
 
     def shaped(self, leaf: Any, wanted: tuple[int | None, ...], what: str) -> np.ndarray:
         """``leaf`` as an array of a shape."""
+        if leaf is None:
+            raise self._wrong("None", _text(wanted), "None", "is a return statement missing?")
         try:
             array = np.asarray(leaf)
         except ValueError as error:  # rows of different shapes

@@ -18,13 +18,17 @@ from .steps import Step
 _COMPLEX_STEP = 1e-20
 
 
-def central(f: BatchFunction, positions: Sequence[int], step: Step) -> BatchFunction:
+def central(
+    f: BatchFunction, positions: Sequence[int], step: Step, taken: Callable[[np.ndarray], np.dtype]
+) -> BatchFunction:
     """Central differences of ``f`` by the arguments at ``positions``: f at all moved points at once.
 
+    ``taken`` is the dtype in which the function takes an argument.
     (J. Nocedal and S. J. Wright, "Numerical Optimization", 2nd ed., sec. 8.1.)
     """
 
-    def slopes(xs: Sequence[np.ndarray]) -> Arrays:
+    def slopes(given: Sequence[np.ndarray]) -> Arrays:
+        xs = [np.asarray(x, taken(x)) for x in given]
         epsilon = max(float(np.finfo(xs[p].dtype).eps) for p in positions)
         h = step.chosen(f, xs, positions, epsilon)
         counts = [xs[p][0].size for p in positions]

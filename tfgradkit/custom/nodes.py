@@ -52,6 +52,13 @@ class Call:
 
 def node(call: Call, xs: Tensors) -> Tensors:
     """The results of a call at ``xs``, differentiable as often as Jacobians are known."""
+    if tf.executing_eagerly():
+        return _node(call, xs)
+    with tf.name_scope(op_name(call.name)):  # by which its ops are known
+        return _node(call, xs)
+
+
+def _node(call: Call, xs: Tensors) -> Tensors:
     run = _Run(call.functions[0], call.name, call.dtypes, call.shapes)
     results = run.at(xs, lambda tensors: node(call, tensors))
     floating = picked(results)
