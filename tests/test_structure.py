@@ -28,6 +28,7 @@ PRIVATE = {
     "pywrap_xla_ops": "export/audit.py",
     "gradient_registry": "rules/registry.py",
     "parallel_for": "rules/vectorized.py",
+    "tensorflow.python.eager": "rules/tapes.py",
 }
 
 

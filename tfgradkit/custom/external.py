@@ -19,6 +19,7 @@ from .host_slopes import central, complex_step, given_jacobian, given_vjp, rows_
 from .nodes import Call, node
 from .steps import Step, StepReport
 
+_EAGER = type(tf.constant(0.0))
 _WAYS = ("finite-difference", "complex-step")
 
 
@@ -93,6 +94,7 @@ class External:
         self.__name__ = host.name
         self._host, self._derivative = host, derivative
         self._steps = (step, second_step)
+        self._calls: dict[tuple[bool, ...], Call] = {}
 
     # A tf.function around the call would rewrite this package for AutoGraph.
     @tf.autograph.experimental.do_not_convert
@@ -103,7 +105,8 @@ class External:
             SignatureError: an argument without the batch axis, or other batch sizes.
             ExternalError: the function failed; or this is to be compiled.
         """
-        if len(arguments) == 1 and isinstance(arguments[0], tf.Tensor):
+        # What isn't a tensor by its type alone is looked at more closely, which takes longer than many a function.
+        if len(arguments) == 1 and type(arguments[0]) is _EAGER:
             structure, xs = None, [arguments[0]]
         else:
             if any(type(leaf).__name__ == "KerasTensor" for leaf in tf.nest.flatten(arguments)):
@@ -165,7 +168,8 @@ class External:
     def _check(self, xs: Sequence[tf.Tensor]) -> None:
         if not xs:
             raise SignatureError("no argument was given", subject=self.__name__)
-        if any(x.shape.rank == 0 or not x.shape[:1].is_compatible_with(xs[0].shape[:1]) for x in xs):
+        first = xs[0].shape
+        if any(x.shape.rank == 0 or not x.shape[:1].is_compatible_with(first[:1]) for x in xs[1:]) or first.rank == 0:
             raise SignatureError(
                 "a wrapped function takes batches",
                 subject=self.__name__,
@@ -175,11 +179,16 @@ class External:
             )
 
     def _call(self, structure: Any, xs: Sequence[tf.Tensor]) -> Call:
+        floating = tuple(x.dtype.is_floating for x in xs)
+        if structure is None and floating in self._calls:
+            return self._calls[floating]
         outputs = self._host.outputs
-        positions = [i for i, x in enumerate(xs) if x.dtype.is_floating]
-        functions, product = self._functions(structure, positions)
+        functions, product = self._functions(structure, [i for i, known in enumerate(floating) if known])
         kinds = [tf.as_dtype(dtype) for dtype in outputs.dtypes]
-        return Call(functions, self.__name__, kinds, outputs.shapes, product)
+        call = Call(functions, self.__name__, kinds, outputs.shapes, product)
+        if structure is None:
+            self._calls[floating] = call
+        return call
 
     def _functions(
         self, structure: Any, positions: list[int]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from ..rules.tapes import is_recording
 from ..rules.vectorized import OPEN_IN_LOOPS
 
 Tensors = list[tf.Tensor]
@@ -19,6 +20,8 @@ def tied(values: Tensors, inputs: Tensors, rule: Rule, *, natural: Sequence[tf.T
     nothing goes to the values themselves. TensorFlow's vectorized loops drop a custom gradient from what they
     stack: there, gradients go to the values, and to nothing else.
     """
+    if tf.executing_eagerly() and not is_recording():
+        return values
     given = [*inputs, *natural, *values]
 
     @tf.custom_gradient
@@ -37,6 +40,8 @@ def guarded(values: Sequence[tf.Tensor], xs: Sequence[tf.Tensor], name: str) -> 
         f"the derivative of {name} is a rule of its own, which a vectorized loop over {name} has lost: "
         "differentiate inside tf.vectorized_map, not around it, or use tf.map_fn"
     )
+    if tf.executing_eagerly():
+        return list(values)
     # A tape asks for the gradients of what depends on xs, and of nothing else.
     depending = tf.identity_n([*values, *xs])[: len(values)]
     return [tf.raw_ops.PreventGradient(input=value, message=message) for value in depending]
