@@ -102,6 +102,7 @@ def given_jacobian(host: Host, jacobian: Callable[..., Any], structure: Any, pos
 
     def slopes(xs: Sequence[np.ndarray]) -> Arrays:
         leaves = _leaves(host, host.raw(jacobian, structure, xs))
+        # Results outside, arguments inside; None, or something, for what isn't floating.
         outputs = [
             (i, shape, t)
             for i, (shape, t) in enumerate(zip(host.outputs.shapes, host.outputs.dtypes, strict=True))
@@ -168,10 +169,11 @@ def rows_of(product: BatchFunction, host: Host, positions: Sequence[int]) -> Bat
 
 
 def _leaves(host: Host, result: Any) -> list[Any]:
-    """The leaves of a nest; by rows, of each row's, one column a leaf."""
+    """The leaves of a nest, without None; by rows, of each row's, one column a leaf."""
     if not host.by_rows:
-        return tf.nest.flatten(result)
-    return [np.stack(column) for column in zip(*[tf.nest.flatten(row) for row in result], strict=True)]
+        return [leaf for leaf in tf.nest.flatten(result) if leaf is not None]
+    rows = [[leaf for leaf in tf.nest.flatten(row) if leaf is not None] for row in result]
+    return [np.stack(column) for column in zip(*rows, strict=True)]
 
 
 def _with_axes_of(x: np.ndarray, slope: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..derivatives.shapes import dims, size
-from ..errors import ExternalError, GradientError
+from ..errors import ExternalError, GradientError, TfGradKitError
 from ..rules.python_code import marked, op_name, original
 from ..rules.vectorized import stacked_inputs, vectorized, wrapped
 from .host import Arrays, BatchFunction
@@ -31,6 +31,7 @@ class Call:
         dtypes: of the results.
         shapes: of the results, without the batch.
         product: (x, u) ↦ uᵀJ, where there is one.
+        differentiated: whether the values are derivatives themselves.
     """
 
     functions: tuple[BatchFunction, ...]
@@ -38,6 +39,7 @@ class Call:
     dtypes: Sequence[tf.DType]
     shapes: Sequence[Sequence[int | None]]
     product: BatchFunction | None = None
+    differentiated: bool = False
 
     def slopes(self, xs: Tensors) -> Call:
         """The call of the Jacobian: blocks for each floating result and argument."""
@@ -47,7 +49,7 @@ class Call:
             for x in picked(xs)
             if dtype.is_floating
         ]
-        return Call(self.functions[1:], self.name, [d for d, _ in pairs], [s for _, s in pairs])
+        return Call(self.functions[1:], self.name, [d for d, _ in pairs], [s for _, s in pairs], differentiated=True)
 
 
 def node(call: Call, xs: Tensors) -> Tensors:
@@ -64,25 +66,43 @@ def _node(call: Call, xs: Tensors) -> Tensors:
     floating = picked(results)
     if not floating or not picked(xs):
         return results
-    slopes: list[Tensors] = []
-
-    def jacobian() -> Tensors:
-        if not slopes:
-            slopes.append(node(call.slopes(xs), xs))
-        return slopes[0]
-
-    known = len(call.functions) > 1
-    # In a graph the Jacobian stands beside the value, whatever is differentiated where: it runs if somebody needs it.
-    if known and call.product is None and not tf.executing_eagerly():
-        jacobian()
+    slopes = _Slopes(call)
 
     def rule(us: Tensors) -> Tensors:
-        if not known:
-            raise _no_derivative(call.name)
-        return contracted(us, jacobian(), here(xs)) if call.product is None else _product(call, here(xs), us)
+        at = here(xs)
+        if len(call.functions) == 1:
+            return _refusing(call, at, us)
+        return contracted(us, slopes.at(at), at) if call.product is None else _product(call, at, us)
 
     found = iter(tied(floating, picked(xs), rule))
     return [next(found) if y.dtype.is_floating else y for y in results]
+
+
+class _Slopes:
+    """The Jacobian beside the value, one op for all products of a graph and of the loops in it.
+
+    Written where the first product is, not with the value: a ``tf.function`` around would hand it on as a result, and
+    write, and run, its derivatives as well.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._found: list[tuple[Any, Tensors]] = []
+
+    def at(self, xs: Tensors) -> Tensors:
+        """The blocks, in this graph."""
+        graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+        around = graph
+        while True:
+            for known, blocks in self._found:
+                if known is around:
+                    return blocks
+            around = getattr(around, "outer_graph", None)
+            if around is None:
+                break
+        blocks = node(self._call.slopes(xs), xs)
+        self._found.append((graph, blocks))
+        return blocks
 
 
 def contracted(us: Tensors, blocks: Tensors, xs: Tensors) -> Tensors:
@@ -156,7 +176,7 @@ class _Run:
             return [np.zeros([0, *(n or 0 for n in s)], d) for s, d in zip(self.shapes, dtypes, strict=True)]
         try:
             return [np.asarray(y, dtype) for y, dtype in zip(self.f(xs), dtypes, strict=True)]
-        except ExternalError:
+        except TfGradKitError:
             raise
         except Exception as error:  # of a graph that the function runs, or of what it returned
             raise original(error) or ExternalError(
@@ -166,15 +186,36 @@ class _Run:
     def in_graph(self, *xs: np.ndarray) -> Arrays:
         try:
             return self(xs)
-        except ExternalError as error:
+        except TfGradKitError as error:
             raise marked(error) from error
 
 
-def _no_derivative(name: str) -> GradientError:
+def _refusing(call: Call, xs: Tensors, us: Tensors) -> Tensors:
+    """A derivative that isn't known: an error here, or where it is run.
+
+    TensorFlow writes more derivatives of a ``tf.function`` than anybody asks for, and runs them for us of zero.
+    """
+
+    def refuse(given: Sequence[np.ndarray]) -> Arrays:
+        if any(u.any() for u in given[len(xs) :]):
+            raise _no_derivative(call)
+        return [np.zeros(x.shape) for x in given[: len(xs)] if x.dtype.kind == "f"]
+
+    if not call.differentiated:
+        raise _no_derivative(call)
+    by = picked(xs)
+    run = _Run(refuse, call.name, [x.dtype for x in by], [x.shape[1:] for x in by])
+    return run.at([*xs, *us], lambda tensors: _refusing(call, tensors[: len(xs)], tensors[len(xs) :]))
+
+
+def _no_derivative(call: Call) -> GradientError:
+    if call.differentiated:
+        return GradientError("the function outside TensorFlow has no third derivatives", subject=call.name)
     return GradientError(
-        "the function outside TensorFlow has no such derivative",
-        subject=name,
-        expected='derivative="finite-difference", "complex-step", a Jacobian or a VJP; third derivatives have none',
+        "the function outside TensorFlow has no derivative",
+        subject=call.name,
+        expected='derivative="finite-difference", "complex-step", a Jacobian or a VJP',
+        got="derivative=None",
         hint="tf.stop_gradient around it, if no gradient is to go through",
     )
 

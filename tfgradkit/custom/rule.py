@@ -156,12 +156,18 @@ class _Call:
 
 
 def _check(own: _Ruled, ruled: Function, *args: Any, order: int = 1, **keywords: Any) -> GradientCheck:
-    """The rules against each other and against differences; see :func:`tfgradkit.check_gradients`."""
+    """The rules against each other and against differences, of what is floating."""
     given = [_tensors(argument) for argument in own.bound(args, keywords)]
     floating = tuple(
         i for i, argument in enumerate(given) if all(map(is_differentiable, tf.nest.flatten(argument) or [None]))
     )
-    return check_gradients(ruled, *given, order=order, argnums=floating)
+
+    def floating_results(*args: Any) -> list[tf.Tensor]:
+        return [leaf for leaf in tf.nest.flatten(ruled(*args)) if is_differentiable(leaf)]
+
+    floating_results.__name__ = own.name
+    undisturbed = tf.autograph.experimental.do_not_convert(floating_results)
+    return check_gradients(undisturbed, *given, order=order, argnums=floating)
 
 
 def _tensors(argument: Any) -> Any:

@@ -9,14 +9,14 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
 
-from ..errors import ExternalError
+from ..errors import ExternalError, TfGradKitError
 from .operations import called_graphs
 
 PYTHON_OPS = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
 _PREFIX = "wrap_external."
 _MARK = re.compile(r"exception (\d+) of tfgradkit")
 _KEPT = 100
-_kept: OrderedDict[int, ExternalError] = OrderedDict()
+_kept: OrderedDict[int, TfGradKitError] = OrderedDict()
 _numbers = itertools.count(1)
 _lock = threading.Lock()
 
@@ -61,7 +61,7 @@ def refuse_compiled(functions: Iterable[str]) -> None:
         )
 
 
-def marked(error: ExternalError) -> Exception:
+def marked(error: TfGradKitError) -> Exception:
     """An exception to raise inside a graph: TensorFlow keeps nothing but its text, by which ``error`` is found."""
     with _lock:
         number = next(_numbers)
@@ -71,7 +71,7 @@ def marked(error: ExternalError) -> Exception:
     return RuntimeError(f"{error}\n(exception {number} of tfgradkit)")
 
 
-def original(error: BaseException) -> ExternalError | None:
+def original(error: BaseException) -> TfGradKitError | None:
     """The exception behind one of TensorFlow's, where Python code of ours raised it."""
     number = _MARK.search(str(error))
     return _kept.get(int(number[1])) if number else None
