@@ -214,7 +214,8 @@ def test_a_vectorized_loop_inside_and_outside():
 
 def test_check_tells_right_from_wrong():
     right = tgk.custom_rule(softplus, **RULES["both rules"]).check(X, order=2)
-    assert right.ok and right.digits > 10
+    assert right.ok
+    assert right.digits > 10
     wrong = tgk.custom_rule(softplus, vjp=softplus_vjp, jvp=lambda x, v: 1.01 * softplus_jvp(x, v)).check(X)
     assert wrong.status == "wrong"
     assert {finding.method for finding in wrong.findings if finding.status == "wrong"} == {
@@ -245,7 +246,8 @@ def test_a_vjp_rule_that_does_not_fit(rule, says, and_says):
     with pytest.raises(tgk.errors.GradientError) as caught:
         tgk.vjp(f, argnums=(0, 1))(X, X, output_gradients=X)
     assert "the vjp rule of two" in str(caught.value)
-    assert says in str(caught.value) and and_says in str(caught.value)
+    assert says in str(caught.value)
+    assert and_says in str(caught.value)
 
 
 def test_a_jvp_rule_that_does_not_fit():

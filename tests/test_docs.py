@@ -10,7 +10,7 @@ import pytest
 import tfgradkit as tgk
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted((ROOT / "docs" / "operators").glob("*.md"))
+PAGES = [*sorted((ROOT / "docs" / "operators").glob("*.md")), ROOT / "docs" / "custom_gradients.md"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -190,12 +190,14 @@ def test_the_step_is_chosen_and_reported():
     f = tgk.wrap_external(waves, SPEC, derivative="finite-difference")
     assert f.step is None
     error = np.max(np.abs(tgk.jacobian(f)(X) - JACOBIAN))
-    assert f.report.chosen and 1e-7 < f.step < 1e-3
+    assert f.report.chosen
+    assert 1e-7 < f.step < 1e-3
     assert error < 1e3 * f.report.error
     assert "chosen" in str(f.report)
     given = tgk.wrap_external(waves, SPEC, derivative="finite-difference", step=0.1)
     error = np.max(np.abs(tgk.jacobian(given)(X) - JACOBIAN))
-    assert given.step == 0.1 and not given.report.chosen
+    assert given.step == 0.1
+    assert not given.report.chosen
     assert 1e-4 < error < 2e-2  # h²/6 of the third derivative, with h = 0.1 max(1, |x|)
 
 
@@ -234,7 +236,8 @@ def test_float32_outside_and_float64_inside():
 
     wide = tgk.wrap_external(fn, spec, "finite-difference", dtype="float64")
     found = tf.linalg.diag_part(tgk.jacobian(wide)(x))
-    assert found.dtype == tf.float32 and dtypes == {"float64"}
+    assert found.dtype == tf.float32
+    assert dtypes == {"float64"}
     np.testing.assert_allclose(found, np.exp(x), rtol=1e-6)
     narrow = tgk.wrap_external(fn, spec, "finite-difference")
     np.testing.assert_allclose(tf.linalg.diag_part(tgk.jacobian(narrow)(x)), np.exp(x), rtol=1e-2)
@@ -306,7 +309,10 @@ BROKEN = {
     "complex numbers": (lambda x: np.zeros((len(x), 2), complex), ["a result of another dtype", ".real"]),
     "text": (lambda x: np.full((len(x), 2), "a"), ["a result of another dtype", "expected: float64"]),
     "nothing": (lambda x: None, ["returned None", "return statement"]),
-    "NaN": (lambda x: np.where(x[:, :2] == x[:, :2].max(), np.nan, 0), ["returned NaN", "for 1 of 5", "allow_nan=True"]),
+    "NaN": (
+        lambda x: np.where(x[:, :2] == x[:, :2].max(), np.nan, 0),
+        ["returned NaN", "for 1 of 5", "allow_nan=True"],
+    ),
 }
 
 
@@ -323,7 +329,8 @@ def test_what_a_function_may_do_wrong(result, says):
     # In somebody's graph it is TensorFlow's exception, with the same text.
     with pytest.raises(tf.errors.OpError) as caught_by_tensorflow:
         tf.function(f)(tf.constant(X))
-    assert "sensor" in str(caught_by_tensorflow.value) and says[0] in str(caught_by_tensorflow.value)
+    assert "sensor" in str(caught_by_tensorflow.value)
+    assert says[0] in str(caught_by_tensorflow.value)
 
 
 def test_the_original_exception_is_the_cause():

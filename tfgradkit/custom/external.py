@@ -14,8 +14,9 @@ from ..arguments import is_numbers, shape_text
 from ..differentiable import Differentiable
 from ..errors import SignatureError
 from ..rules.python_code import refuse_compiled
+from .given_slopes import given_jacobian, given_vjp, rows_of
 from .host import BatchFunction, Host, Outputs, unlocked
-from .host_slopes import central, complex_step, given_jacobian, given_vjp, rows_of
+from .moved_points import central, complex_step
 from .nodes import Call, node
 from .steps import Step, StepReport
 
@@ -38,23 +39,23 @@ def wrap_external(
 ) -> External:
     """A function of NumPy arrays that can be called with tensors and differentiated: anywhere but in compiled code.
 
-    It works eagerly, in ``tf.function``, in ``model.fit``, on the symbolic inputs of a Keras model, and with every operator.
-    Its arguments and results have the samples of a batch on their first axis; each sample's result is made of that
-    sample alone. A batch is one call, with its derivative one more. TensorFlow takes the function as pure: it is
-    called when a result is needed, which may be less or more often than written.
+    It works eagerly, in ``tf.function``, in ``model.fit``, on the symbolic inputs of a Keras model, and with every
+    operator. Its arguments and results have the samples of a batch on their first axis; each sample's result is made
+    of that sample alone. A batch is one call, with its derivative one more. TensorFlow takes the function as pure: it
+    is called when a result is needed, which may be less or more often than written.
 
     Args:
         fn: takes arrays, in the structures of the call, and returns arrays.
-        output_spec: ``tf.TensorSpec([None, ...], dtype)`` for a function of batches, without the None for one of samples;
-            or a nest of such.
+        output_spec: ``tf.TensorSpec([None, ...], dtype)`` for a function of batches, without the None for one of
+            samples; or a nest of such.
         derivative: a function like ``fn`` that returns the Jacobian, ``[B] + y + x`` (of several: a nest, results
             outside, arguments inside); or one whose last argument is called ``output_gradients``, which
             returns uᵀJ, a gradient for each argument; "finite-difference"; "complex-step", for functions that take
             complex numbers; or None, and it is an error to differentiate. It need not be exact.
         batched: whether ``fn`` and ``derivative`` take a whole batch at once; else they are called sample by sample.
-        step: the relative step of finite differences; None: chosen at the first sample that is differentiated, by one more
-            call, and reported.
-        scale: the size of the arguments, to which the step is relative; None: max(1, \\|x\\|).
+        step: the relative step of finite differences; None: chosen at the first sample that is differentiated, by one
+            more call, and reported.
+        scale: the size of the arguments, to which the step is relative; None: the larger of 1 and abs(x).
         dtype: what floating arguments are cast to for ``fn``; None: they keep their own. "float64" gives finite
             differences in a float32 model all their digits.
         allow_nan: whether a NaN for finite arguments is no error.
@@ -71,7 +72,7 @@ def wrap_external(
             else, as in ``model.fit``, it is one of ``tf.errors`` with the same text.
         GradientError (when differentiated): there is no such derivative.
 
-    Second derivatives are finite differences of the first. Sources: :mod:`tfgradkit.custom.host_slopes`.
+    Second derivatives are finite differences of the first. Sources: :mod:`tfgradkit.custom.moved_points`.
     """
     if not callable(fn):
         raise SignatureError("nothing to wrap", subject="fn", expected="a callable", got=type(fn).__name__)
@@ -79,7 +80,7 @@ def wrap_external(
         raise SignatureError("no such choice", subject="batched", expected="True | False", got=repr(batched))
     if step is not None and not (isinstance(step, (int, float)) and math.isfinite(step) and step > 0):
         raise SignatureError("no such step", subject="step", expected="None | a positive number", got=repr(step))
-    called = name or getattr(fn, "__name__", type(fn).__name__)
+    called = name if name is not None else str(getattr(fn, "__name__", type(fn).__name__))
     wide = None if dtype is None else np.dtype(tf.as_dtype(dtype).as_numpy_dtype)
     host = Host(fn, called, _outputs(output_spec, batched), not batched, allow_nan, wide)
     if thread_safe:
@@ -147,7 +148,7 @@ class External:
         return chosen[0] if chosen else None
 
     def layer(self, name: str | None = None) -> Any:
-        """A Keras layer that calls it; several arguments as a list. See :class:`tfgradkit.custom.layer.ExternalLayer`."""
+        """A Keras layer that calls it, several arguments as a list: :class:`tfgradkit.custom.layer.ExternalLayer`."""
         from .layer import ExternalLayer
 
         return ExternalLayer(self, name=name)

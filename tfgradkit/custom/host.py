@@ -182,6 +182,11 @@ def unlocked() -> AbstractContextManager[Any]:
     return nullcontext()
 
 
+def starts(counts: Sequence[int]) -> list[int]:
+    """Where each of several blocks begins that lie one after another."""
+    return [sum(counts[:i]) for i in range(len(counts))]
+
+
 def _text(shape: Sequence[int | None]) -> str:
     return f"[{', '.join('?' if n is None else str(n) for n in shape)}]"
 

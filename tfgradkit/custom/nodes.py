@@ -162,9 +162,7 @@ class _Run:
         if tf.executing_eagerly():
             return [tf.convert_to_tensor(y) for y in self([x.numpy() for x in xs])]
         # Without a state, as far as TensorFlow knows: what nobody needs doesn't run, and a vectorized loop may hold it.
-        results = tf.numpy_function(
-            self.in_graph, held(xs), list(self.dtypes), stateful=False, name=op_name(self.name)
-        )
+        results = tf.numpy_function(self.in_graph, held(xs), list(self.dtypes), stateful=False, name=op_name(self.name))
         _CALLED[results[0].op.get_attr("token")] = again
         for y, shape in zip(results, self.shapes, strict=True):
             y.set_shape([xs[0].shape[0], *shape])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,8 @@ from ..diagnose.findings import GradientCheck
 from ..errors import SignatureError
 from .products import Products, applied, picked
 from .rule_results import Expected
+from .rule_signature import Function, check_rules, name_like, positional, signature_of
 from .tie import Tensors, is_differentiable
-
-Function = Callable[..., Any]
 
 
 def custom_rule(fn: Function | None = None, vjp: Function | None = None, jvp: Function | None = None) -> Any:
@@ -52,14 +51,14 @@ def custom_rule(fn: Function | None = None, vjp: Function | None = None, jvp: Fu
     if fn is None:
         return functools.partial(custom_rule, vjp=vjp, jvp=jvp)
     name = getattr(fn, "__name__", type(fn).__name__)
-    _check_rules(name, fn, vjp, jvp)
+    check_rules(name, fn, vjp, jvp)
     own = _Ruled(name, fn, vjp, jvp)
 
     def ruled(*args: Any, **keywords: Any) -> Any:
         return own(*args, **keywords)
 
     result: Any = tf.autograph.experimental.do_not_convert(ruled)
-    _name_like(result, fn, name, own.signature)
+    name_like(result, fn, name, own.signature)
     result.check = functools.partial(_check, own, result)
     return result
 
@@ -69,7 +68,7 @@ class _Ruled:
 
     def __init__(self, name: str, fn: Function, vjp: Function | None, jvp: Function | None) -> None:
         self.name = name
-        self.signature = _signature(fn)
+        self.signature = signature_of(fn)
         self.fn, self.vjp, self.jvp = _traced(fn), vjp and _traced(vjp), jvp and _traced(jvp)
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
@@ -98,7 +97,7 @@ class _Ruled:
 
     def argument_names(self, count: int) -> list[str]:
         """A name for each argument."""
-        known = _positional(self.signature) or []
+        known = positional(self.signature) or []
         return [f"argument {known[i] if i < len(known) else i}" for i in range(count)]
 
 
@@ -187,64 +186,3 @@ def _traced(fn: Function) -> Function:
         return fn
     in_graph = tf.function(fn)
     return lambda *args: fn(*args) if tf.executing_eagerly() else in_graph(*args)
-
-
-def _signature(fn: Function) -> inspect.Signature | None:
-    try:
-        signature = inspect.signature(fn)
-    except (TypeError, ValueError):
-        return None
-    # The name that every function of TensorFlow can be given is nothing for a rule.
-    own = [p for p in signature.parameters.values() if (p.name, p.default) != ("name", None)]
-    return signature.replace(parameters=own)
-
-
-def _positional(signature: inspect.Signature | None) -> list[str] | None:
-    """Names of all arguments; None where their number isn't known."""
-    if signature is None:
-        return None
-    parameters = list(signature.parameters.values())
-    single = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [p.name for p in parameters] if all(p.kind in single for p in parameters) else None
-
-
-def _name_like(result: Any, fn: Any, name: str, signature: inspect.Signature | None) -> None:
-    """Keras saves a function by its name and module."""
-    result.__name__ = result.__qualname__ = name
-    result.__module__ = getattr(fn, "__module__", None) or __name__
-    result.__doc__ = getattr(fn, "__doc__", None)
-    vars(result).pop("__wrapped__", None)
-    if signature is not None:
-        result.__signature__ = signature
-
-
-def _check_rules(name: str, fn: Any, vjp: Any, jvp: Any) -> None:
-    if not callable(fn):
-        raise SignatureError("a rule needs a function", subject="fn", expected="a callable", got=type(fn).__name__)
-    if vjp is None and jvp is None:
-        raise SignatureError("no rule was given", subject=name, expected="vjp=, jvp= or both", got="neither")
-    known = _positional(_signature(fn))
-    for role, rule in (("vjp", vjp), ("jvp", jvp)):
-        if rule is None:
-            continue
-        if not callable(rule):
-            raise SignatureError("a rule is a function", subject=role, expected="a callable", got=type(rule).__name__)
-        if known is not None:
-            seeds = ["output_gradients"] if role == "vjp" else [f"d_{x}" for x in known]
-            _check_takes(f"the {role} rule of {name}", rule, [*known, *seeds])
-
-
-def _check_takes(role: str, rule: Function, wanted: list[str]) -> None:
-    try:
-        signature = inspect.signature(rule)
-    except (TypeError, ValueError):
-        return
-    try:
-        signature.bind(*wanted)
-    except TypeError as error:
-        raise SignatureError(
-            f"{role} takes other arguments",
-            expected=f"({', '.join(wanted)})",
-            got=str(signature),
-            hint="it takes all arguments of the function by position, those with a default, too",
-        ) from error

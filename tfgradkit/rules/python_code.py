@@ -57,7 +57,7 @@ def refuse_compiled(functions: Iterable[str]) -> None:
             subject=names,
             expected="jit_compile=False around it",
             got="jit_compile=True",
-            hint="model.compile(..., jit_compile=False) for a Keras model that calls it in a function or layer of your own",
+            hint="model.compile(..., jit_compile=False) for a Keras model that calls it in a layer of your own",
         )
 
 

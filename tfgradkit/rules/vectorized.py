@@ -17,15 +17,22 @@ Converter = Callable[[Any], Any]
 OPEN_IN_LOOPS = "a custom gradient stands for this path"
 
 
+def _pfor() -> Any:
+    try:
+        from tensorflow.python.ops.parallel_for import pfor
+    except ImportError:
+        return None
+    return pfor
+
+
 def vectorized(op_type: str) -> Callable[[Converter], Converter]:
     """Registers how an op is done for all turns of a loop at once."""
 
     def decorate(converter: Converter) -> Converter:
-        # KeyError where TensorFlow has a rule, which stays.
-        with suppress(ImportError, AttributeError, KeyError):
-            from tensorflow.python.ops.parallel_for.pfor import RegisterPFor
-
-            RegisterPFor(op_type)(converter)
+        register = getattr(_pfor(), "RegisterPFor", None)
+        if register is not None:
+            with suppress(KeyError):  # TensorFlow has a rule, which stays
+                register(op_type)(converter)
         return converter
 
     return decorate
@@ -33,9 +40,7 @@ def vectorized(op_type: str) -> Callable[[Converter], Converter]:
 
 def wrapped(tensors: list[tf.Tensor]) -> Any:
     """What a converter returns: results stacked over the turns of the loop."""
-    from tensorflow.python.ops.parallel_for.pfor import wrap
-
-    return [wrap(tensor, True) for tensor in tensors]
+    return [_pfor().wrap(tensor, True) for tensor in tensors]
 
 
 def stacked_inputs(given: Any) -> list[tf.Tensor]:
