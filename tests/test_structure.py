@@ -27,6 +27,8 @@ PRIVATE = {
     "convert_to_constants": "export/freeze.py",
     "pywrap_xla_ops": "export/audit.py",
     "gradient_registry": "rules/registry.py",
+    "parallel_for": "rules/vectorized.py",
+    "tensorflow.python.eager": "rules/tapes.py",
 }
 
 

@@ -15,7 +15,9 @@ from .version import __version__ as __version__
 if TYPE_CHECKING:
     from . import attribution, layers
     from .custom.checkpoint import checkpoint
+    from .custom.external import wrap_external
     from .custom.override import clip_gradient, override_gradient, reverse_gradient, stop_gradient
+    from .custom.rule import custom_rule
     from .custom.straight_through import straight_through
     from .derivatives.derivative import Derivative
     from .derivatives.fields import (
@@ -64,6 +66,7 @@ _HOMES = {
     "check_gradients": "diagnose.check",
     "checkpoint": "custom.checkpoint",
     "clip_gradient": "custom.override",
+    "custom_rule": "custom.rule",
     "divergence": "derivatives.fields",
     "export_native": "export.native",
     "export_saved_model": "export.saved_model",
@@ -93,6 +96,7 @@ _HOMES = {
     "value_and_vjp": "derivatives.operators",
     "value_gradient_and_hessian": "derivatives.operators",
     "vjp": "derivatives.operators",
+    "wrap_external": "custom.external",
 }
 
 __all__ = [
@@ -106,6 +110,7 @@ __all__ = [
     "check_gradients",
     "checkpoint",
     "clip_gradient",
+    "custom_rule",
     "divergence",
     "errors",
     "export_native",
@@ -137,6 +142,7 @@ __all__ = [
     "value_and_vjp",
     "value_gradient_and_hessian",
     "vjp",
+    "wrap_external",
 ]
 
 

@@ -6,6 +6,7 @@ TfGradKitError
 │   └── UnknownLayerError     a model file names a layer or function that isn't known here
 ├── SignatureError            an argument has the wrong number, name, shape or dtype
 ├── GradientError             the derivative asked for does not exist
+├── ExternalError             code outside TensorFlow failed, or can't be used there
 ├── ExportError               an export failed; nothing was left behind
 │   ├── UnsupportedModelError a layer or op can't be exported; said before compiling
 │   ├── CompilerError         the graph compiler failed
@@ -25,6 +26,7 @@ __all__ = [
     "ChecksumError",
     "CompilerError",
     "ExportError",
+    "ExternalError",
     "GradientError",
     "LibraryError",
     "ModelFileError",
@@ -101,6 +103,10 @@ class SignatureError(TfGradKitError, ValueError):
 
 class GradientError(TfGradKitError):
     """The derivative asked for does not exist."""
+
+
+class ExternalError(TfGradKitError):
+    """Code outside TensorFlow failed, returned what doesn't fit, or can't be used there."""
 
 
 class ExportError(TfGradKitError):

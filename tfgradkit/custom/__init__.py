@@ -1,1 +1,1 @@
-"""Gradients other than those of the calculation itself: transforms of gradients, and functions that bring their own."""
+"""Derivatives of the user's own: rules, code outside TensorFlow, implicit functions, transforms of gradients."""

@@ -15,9 +15,9 @@ from ..sources.calls import replaced
 from ..sources.resolve import resolve
 from .alterations import AFTER, OP, Alteration, layers_of
 from .names import serialized
+from .override_rule import ruled
 from .replay import op_types
 from .replaying import WithOpRules, check_op_types
-from .rule import ruled
 from .scopes import foreign_function
 
 

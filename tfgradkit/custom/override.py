@@ -20,8 +20,8 @@ from .alterations import AFTER, alterations, everywhere
 from .altered import Altered, as_model
 from .identities import Axes
 from .layers import ClipGradient, Identity, ReverseGradient, StopGradient
+from .override_rule import Rule
 from .replaying import WithOpRules
-from .rule import Rule
 from .transformed import Transformed
 
 

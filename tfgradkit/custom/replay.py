@@ -16,7 +16,7 @@ from ..errors import GradientError
 from ..rules.operations import called_graph, called_graphs
 from ..rules.registry import gradient_of
 from .emission import emitted
-from .rule import Rule, ruled
+from .override_rule import Rule, ruled
 
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _OWN = "_gradient_op_type"

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from ..errors import SignatureError
 from ..rules.operations import called_graphs
+from .override_rule import Rule
 from .replay import Replay, op_types
-from .rule import Rule
 
 
 class WithOpRules:

@@ -1,114 +1,188 @@
-"""A rule of the user's in place of a calculation's own gradient."""
+"""``custom_rule``: a function with derivatives of the user's own, forward and reverse."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import functools
+import inspect
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from ..arguments import shape_text
+from ..arguments import is_numbers
+from ..diagnose.check import check_gradients
+from ..diagnose.findings import GradientCheck
 from ..errors import SignatureError
+from .products import Products, applied, picked
+from .rule_results import Expected
+from .rule_signature import Function, check_rules, name_like, positional, signature_of
+from .tie import Tensors, is_differentiable
 
-# rule(operation, *upstream) -> a gradient for each input, None for zero: as TensorFlow's registered gradients.
-Rule = Callable[..., Any]
-Tensors = Sequence[tf.Tensor]
 
+def custom_rule(fn: Function | None = None, vjp: Function | None = None, jvp: Function | None = None) -> Any:
+    """``fn`` with derivatives of your own: in reverse and in forward mode, to any order.
 
-@dataclass(frozen=True)
-class Operation:
-    """What a rule is told of the op, layer or activation whose gradient it gives.
+    ``custom_rule(fn, vjp=..., jvp=...)``, or as a decorator, ``@custom_rule(vjp=...)``. Given one rule, the other is
+    its transpose. Second derivatives are those of the rules. The rules are about the arguments; by what else ``fn``
+    uses, variables for example, TensorFlow differentiates ``fn`` itself.
 
-    Attributes:
-        type: the op's type, or the class of the layer, or the name of the activation.
-        name: of the op or layer.
-        inputs, outputs: its tensors; of a layer those that are floating, in the order of ``tf.nest``.
-        attributes: of an op.
+    Args:
+        fn: any number of arguments, each any nest; returns any nest of tensors. Integers, text, Python numbers and None
+            among the arguments are passed on.
+        vjp: ``vjp(*args, output_gradients)``, which returns a gradient for each argument (None for those
+            that are not floating): a tuple, or for one argument the gradient itself. ``output_gradients`` has the
+            structure of the result of ``fn``.
+        jvp: ``jvp(*args, *tangents)``, a tangent for each argument (None for those that are not floating), which
+            returns what ``fn`` returns, differentiated.
+
+    Returns:
+        A function like ``fn``, with its name. ``.check(*args, order=1)`` compares the rules with each other and with
+        differences, and returns what :func:`tfgradkit.check_gradients` does.
+
+    Raises:
+        SignatureError: no rule, or (when called) keyword-only arguments.
+        GradientError (when differentiated): a rule returns the wrong number, structure, shape or dtype, or None.
+
+    The pair of rules, and forward from reverse by transposition, are those of R. Frostig et al., "Decomposing
+    reverse-mode automatic differentiation", 2021; J. Townsend, "A new trick for calculating Jacobian vector
+    products", 2017.
     """
+    if fn is None:
+        return functools.partial(custom_rule, vjp=vjp, jvp=jvp)
+    name = getattr(fn, "__name__", type(fn).__name__)
+    check_rules(name, fn, vjp, jvp)
+    own = _Ruled(name, fn, vjp, jvp)
 
-    type: str
-    name: str
-    inputs: tuple[tf.Tensor, ...]
-    outputs: tuple[tf.Tensor, ...]
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    own: Callable[..., Any] = field(default=lambda *upstream: [], repr=False)
+    def ruled(*args: Any, **keywords: Any) -> Any:
+        return own(*args, **keywords)
 
-    def get_attr(self, name: str) -> Any:
-        """An attribute of an op."""
-        return self.attributes[name]
-
-    def vjp(self, *upstream: tf.Tensor) -> list[tf.Tensor | None]:
-        """Its own gradient for each input, which the rule replaces."""
-        return list(self.own(*upstream))
+    result: Any = tf.autograph.experimental.do_not_convert(ruled)
+    name_like(result, fn, name, own.signature)
+    result.check = functools.partial(_check, own, result)
+    return result
 
 
-def ruled(
-    call: Callable[..., Sequence[Any]],
-    inputs: Tensors,
-    rule: Rule,
-    kind: str,
-    name: str,
-    attributes: Mapping[str, Any] | None = None,
-) -> list[Any]:
-    """``call(*inputs)``, whose gradient by the inputs is the rule's; by variables it stays its own.
+class _Ruled:
+    """A function and its rules."""
 
-    A second derivative differentiates the rule as it is written, with inputs and outputs that have their own.
+    def __init__(self, name: str, fn: Function, vjp: Function | None, jvp: Function | None) -> None:
+        self.name = name
+        self.signature = signature_of(fn)
+        self.fn, self.vjp, self.jvp = _traced(fn), vjp and _traced(vjp), jvp and _traced(jvp)
 
-    Raises (when the gradient is asked for):
-        SignatureError: the rule gives another number of gradients, or one of another shape or dtype.
-    """
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        call = _Call(self, [_tensors(argument) for argument in self.bound(args, keywords)])
+        return call.result()
 
-    @tf.custom_gradient
-    def run(*inputs: tf.Tensor) -> tuple[list[tf.Tensor], Callable[..., Any]]:
-        floating = [x for x in inputs if _carries(x)]
-        with tf.GradientTape(persistent=True) as tape:
-            tape.watch(floating)
-            outputs = list(call(*inputs))
+    def bound(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, ...]:
+        """All arguments by position.
 
-        def own(wanted: Sequence[Any], upstream: Tensors) -> Any:
-            pairs = [(y, u) for y, u in zip(outputs, upstream, strict=True) if _carries(y)]
-            return tape.gradient([y for y, _ in pairs], list(wanted), output_gradients=[u for _, u in pairs])
+        Raises:
+            SignatureError: keyword-only arguments.
+        """
+        if self.signature is not None:
+            bound = self.signature.bind(*args, **keywords)
+            bound.apply_defaults()
+            args, keywords = bound.args, bound.kwargs
+        if keywords:
+            raise SignatureError(
+                "a function with rules has no keyword-only arguments",
+                subject=self.name,
+                expected="arguments that can be given by position, as the rules take them",
+                got=", ".join(keywords),
+                hint="make it positional, or close over it",
+            )
+        return args
 
-        def gradient(*upstream: tf.Tensor, variables: Any = None) -> Any:
-            told = Operation(kind, name, tuple(inputs), tuple(outputs), attributes or {}, lambda *us: own(inputs, us))
-            found = _checked(rule(told, *upstream), told)
-            return found if variables is None else (found, own(variables, upstream))
-
-        return outputs, gradient
-
-    found = run(*inputs)
-    return list(found) if isinstance(found, (list, tuple)) else [found]
-
-
-def _carries(tensor: tf.Tensor) -> bool:
-    return tensor.dtype.is_floating or tensor.dtype.is_complex
+    def argument_names(self, count: int) -> list[str]:
+        """A name for each argument."""
+        known = positional(self.signature) or []
+        return [f"argument {known[i] if i < len(known) else i}" for i in range(count)]
 
 
-def _checked(given: Any, operation: Operation) -> list[Any]:
-    found = list(given) if isinstance(given, (list, tuple)) else [given]
-    subject = f"{operation.type} {operation.name}"
-    if len(found) != len(operation.inputs):
-        raise SignatureError(
-            "the rule gives the wrong number of gradients",
-            subject=subject,
-            expected=f"{len(operation.inputs)}, one for each input",
-            got=len(found),
+class _Call:
+    """One call, whose differentiable leaves are taken apart and put back."""
+
+    def __init__(self, own: _Ruled, args: Sequence[Any]) -> None:
+        self.own, self.args = own, list(args)
+        self.leaves = tf.nest.flatten(self.args)
+        self.y: Any = None
+
+    def result(self) -> Any:
+        xs = [leaf for leaf in self.leaves if isinstance(leaf, tf.Tensor)]
+        if not picked(xs):
+            return self.own.fn(*self.args)
+        products = Products(self.own.vjp and self.reverse, self.own.jvp and self.forward)
+        ys = iter(applied(self.value, products, xs, self.own.name))
+        return tf.nest.map_structure(lambda leaf: next(ys) if is_differentiable(leaf) else leaf, self.y)
+
+    def value(self, xs: Tensors) -> Tensors:
+        y = self.own.fn(*self.filled(xs))
+        self.y = tf.nest.map_structure(lambda leaf: tf.convert_to_tensor(leaf) if _is_array(leaf) else leaf, y)
+        return self.y_leaves()
+
+    def y_leaves(self) -> Tensors:
+        return [leaf for leaf in tf.nest.flatten(self.y) if is_differentiable(leaf)]
+
+    def reverse(self, xs: Tensors, us: Tensors) -> Tensors:
+        assert self.own.vjp is not None
+        given = iter(us)
+        gradients = tf.nest.map_structure(lambda leaf: next(given) if is_differentiable(leaf) else None, self.y)
+        expected = Expected(
+            f"the vjp rule of {self.own.name}",
+            self.args,
+            self.own.argument_names(len(self.args)),
+            "one gradient for each argument",
         )
-    return [_fitting(g, x, subject) for g, x in zip(found, operation.inputs, strict=True)]
+        return expected.flat(self.own.vjp(*self.filled(xs), gradients))
+
+    def forward(self, xs: Tensors, vs: Tensors) -> Tensors:
+        assert self.own.jvp is not None
+        expected = Expected(f"the jvp rule of {self.own.name}", [self.y], ["the result"], "what the function does")
+        return expected.flat(self.own.jvp(*self.filled(xs), *self._tangents(vs)))
+
+    def filled(self, tensors: Tensors) -> Any:
+        """The arguments with ``tensors`` in place of their own."""
+        given = iter(tensors)
+        leaves = [next(given) if isinstance(leaf, tf.Tensor) else leaf for leaf in self.leaves]
+        return tf.nest.pack_sequence_as(self.args, leaves)
+
+    def _tangents(self, vs: Tensors) -> Any:
+        given = iter(vs)
+        leaves = [next(given) if is_differentiable(leaf) else None for leaf in self.leaves]
+        return tf.nest.pack_sequence_as(self.args, leaves)
 
 
-def _fitting(gradient: Any, x: tf.Tensor, subject: str) -> Any:
-    if gradient is None or isinstance(gradient, tf.IndexedSlices):
-        return gradient
-    gradient = tf.convert_to_tensor(gradient)
-    if gradient.dtype != x.dtype or not x.shape.is_compatible_with(gradient.shape):
-        raise SignatureError(
-            "the rule gives a gradient of another shape or dtype than the input's",
-            subject=subject,
-            expected=f"{x.dtype.name} {shape_text(x.shape)}",
-            got=f"{gradient.dtype.name} {shape_text(gradient.shape)}",
-        )
-    # What only the run knows, the run checks.
-    known = gradient.shape.is_fully_defined() and x.shape.is_fully_defined()
-    return gradient if known else tf.reshape(gradient, tf.shape(x))
+def _check(own: _Ruled, ruled: Function, *args: Any, order: int = 1, **keywords: Any) -> GradientCheck:
+    """The rules against each other and against differences, of what is floating."""
+    given = [_tensors(argument) for argument in own.bound(args, keywords)]
+    floating = tuple(
+        i for i, argument in enumerate(given) if all(map(is_differentiable, tf.nest.flatten(argument) or [None]))
+    )
+
+    def floating_results(*args: Any) -> list[tf.Tensor]:
+        return [leaf for leaf in tf.nest.flatten(ruled(*args)) if is_differentiable(leaf)]
+
+    floating_results.__name__ = own.name
+    undisturbed = tf.autograph.experimental.do_not_convert(floating_results)
+    return check_gradients(undisturbed, *given, order=order, argnums=floating)
+
+
+def _tensors(argument: Any) -> Any:
+    """Arrays, variables and lists of numbers as tensors; all else as it is."""
+    if is_numbers(argument) and isinstance(argument, (list, tuple)):
+        return tf.convert_to_tensor(np.asarray(argument))
+    return tf.nest.map_structure(lambda leaf: tf.convert_to_tensor(leaf) if _is_array(leaf) else leaf, argument)
+
+
+def _is_array(leaf: Any) -> bool:
+    return is_differentiable(leaf) or isinstance(leaf, (np.ndarray, np.generic, tf.Variable))
+
+
+def _traced(fn: Function) -> Function:
+    """``fn`` with AutoGraph in graphs: an ``if`` on a tensor works; run eagerly, it is Python as it stands."""
+    if not (inspect.isfunction(fn) or inspect.ismethod(fn)) or fn.__name__ == "<lambda>":
+        return fn
+    in_graph = tf.function(fn)
+    return lambda *args: fn(*args) if tf.executing_eagerly() else in_graph(*args)

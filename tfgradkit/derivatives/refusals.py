@@ -1,18 +1,24 @@
-"""What XLA says of a graph that it can't compile, in words for people."""
+"""What an error of a running graph stands for: TensorFlow raises its own, with nothing but a text."""
 
 from __future__ import annotations
 
 import re
 
-from ..errors import GradientError
+from ..errors import GradientError, TfGradKitError
+from ..rules.python_code import original
 
 _NO_KERNEL = re.compile(r"(\w+) \(No registered '\1' OpKernel")
 _FAILED = re.compile(r"during context \[Unknown\]: (.*)|Detected unsupported operations.*?: (.*)|(.*XLA compilation.*)")
 _BLAMED = re.compile(r'op_type="(\w+)"')
 
 
+def meant(error: BaseException, compiled: bool) -> TfGradKitError | None:
+    """The exception of ours that ``error`` stands for, if any; ``compiled`` says that XLA compiled the graph."""
+    return original(error) or (refusal(str(error)) if compiled else None)
+
+
 def refusal(message: str) -> GradientError | None:
-    """The error for a message of TensorFlow's; None where it is about something else than compiling."""
+    """The error for what XLA says of a graph that it can't compile; None where a message is about something else."""
     missing = sorted(set(_NO_KERNEL.findall(message)))
     failed = _FAILED.search(message)
     if not missing and failed is None:

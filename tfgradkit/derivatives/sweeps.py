@@ -72,7 +72,8 @@ def sweep(linear: Linear, index: int, ids: Any, choice: Choice) -> tuple[Tensors
         return {"tile": _tile, "loop": _loop}[choice.strategy](linear, index, ids), choice
     try:
         return _vectorize(linear, index, ids), choice
-    except (ValueError, TypeError, NotImplementedError) as error:
+    except (ValueError, TypeError, NotImplementedError, AssertionError) as error:
+        # AssertionError from the gradient of a reloaded tf.custom_gradient.
         if linear.point.options.strategy == "vectorize":
             others = 'strategy="tile" or "loop", or "auto", which takes one of them where it has to'
             raise not_vectorized(linear.point.name, error, others) from error

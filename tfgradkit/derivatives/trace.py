@@ -7,8 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..rules.python_code import functions_called, refuse_compiled
 from .plan import Step
-from .refusals import refusal
+from .refusals import meant
 
 
 class Trace:
@@ -36,6 +37,8 @@ class Trace:
         self._function = tf.function(self._flat, input_signature=specs, jit_compile=jit_compile, autograph=False)
         self._concrete = self._function.get_concrete_function()
         self._captured = self._concrete.captured_inputs
+        if jit_compile:
+            refuse_compiled(functions_called(self._concrete.graph.get_operations()))
         # The first call's tensors are not needed any more.
         self._leaves = [None if isinstance(leaf, tf.Tensor) else leaf for leaf in self._leaves]
         self._structure = tf.nest.map_structure(lambda _: 0, self._structure)
@@ -62,11 +65,11 @@ class Trace:
         # A third of the time of a call through tf.function, which would bind and check the arguments again.
         try:
             return self._concrete._call_flat(tensors, self._captured)
-        except (tf.errors.InvalidArgumentError, tf.errors.InternalError, tf.errors.UnimplementedError) as error:
-            refused = refusal(str(error)) if self._compiled else None
-            if refused is None:
+        except tf.errors.OpError as error:
+            found = meant(error, self._compiled)
+            if found is None:
                 raise
-            raise refused from error
+            raise found from found.__cause__ or error
 
     def _flat(self, *tensors: tf.Tensor) -> list[tf.Tensor]:
         """What is traced: flat tensors to flat tensors; a trace can't return None."""

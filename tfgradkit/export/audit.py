@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import UnsupportedModelError
+from ..rules.python_code import PYTHON_OPS, function_behind, functions_called
 from ..sources.layers import layer_of
 from .versions import require_tensorflow
 
@@ -50,22 +51,44 @@ def audit_native(graph: Any, layer_names: Iterable[str], model: str) -> None:
     found: dict[tuple[str, str], str] = {}
     for node in _nodes(graph):
         if node.op in _NEEDS_RUNTIME or node.op not in compilable:
-            why = (
-                f"the C library has no {_NEEDS_RUNTIME[node.op]} yet"
-                if node.op in _NEEDS_RUNTIME
-                else "XLA can't compile it"
-            )
-            found.setdefault((layer_of(node.name, layer_names), node.op), why)
+            found.setdefault((layer_of(node.name, layer_names), node.op), _why(node))
     if found:
+        # A SavedModel doesn't hold Python code either.
+        python = any(op in PYTHON_OPS for _, op in found)
+        saved = "" if python else "export_saved_model takes it as it is; or "
         error = UnsupportedModelError(
             "the model can't become a C library",
             subject=model,
             expected="layers that compile to kernels: dense, element-wise, normalisation, merges, reshapes",
             got="; ".join(_lines(found)),
-            hint="export_saved_model takes it as it is; or export the part of the model without these layers",
+            hint=f"{saved}export the part of the model without these layers",
         )
         error.layers, error.ops = tuple(layer for layer, _ in found), tuple(op for _, op in found)
         raise error
+
+
+def refuse_python(signatures: Iterable[Any], model: str) -> None:
+    """Raises :class:`UnsupportedModelError` where a function to be saved calls Python code, which no file holds."""
+    operations = [operation for signature in signatures for operation in signature.graph.get_operations()]
+    names = functions_called(operations)
+    if names:
+        error = UnsupportedModelError(
+            "the model calls Python code, which a SavedModel doesn't hold",
+            subject=model,
+            expected="ops of TensorFlow alone",
+            got=", ".join(names),
+            hint="export the part of the model without it",
+        )
+        error.layers = error.ops = tuple(names)
+        raise error
+
+
+def _why(node: Any) -> str:
+    if node.op in PYTHON_OPS:
+        return f"it calls the Python function {function_behind(node.name) or 'of a tf.py_function'}"
+    if node.op in _NEEDS_RUNTIME:
+        return f"the C library has no {_NEEDS_RUNTIME[node.op]} yet"
+    return "XLA can't compile it"
 
 
 def _lines(found: dict[tuple[str, str], str]) -> list[str]:

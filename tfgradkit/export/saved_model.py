@@ -11,6 +11,7 @@ import tensorflow as tf
 from ..differentiable import Differentiable
 from ..errors import ExportError, SignatureError
 from ..sources.resolve import resolve
+from .audit import refuse_python
 from .entries import describe
 from .folder import output_folder
 from .functions import argument_specs, exported
@@ -49,6 +50,7 @@ def export_saved_model(
         progress: is told each step's name.
 
     Raises:
+        UnsupportedModelError: it calls Python code.
         OutputFolderError, SignatureError: see there; nothing is left behind.
     """
     kinds = check_kinds(tuple(derivatives) if not isinstance(derivatives, str) else (derivatives,))
@@ -65,6 +67,7 @@ def export_saved_model(
             )
             for entry in describe(source, kinds, input_names, output_names)
         }
+        refuse_python(signatures.values(), source.name)
         progress("saving")
         module = _carrier(source, signatures.values())
         try:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .python_code import function_behind
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -109,9 +111,17 @@ def _no_derivative(op: Any, states: Sequence[State]) -> Sequence[State]:
 @keeps("IdentityN")
 def _by_position(op: Any, states: Sequence[State]) -> Sequence[State]:
     """A ``tf.custom_gradient`` has this op around it, and its gradient may do anything."""
-    if "_gradient_op_type" in op.node_def.attr:
+    if "_gradient_op_type" in op.node_def.attr and function_behind(op.name) is None:
         raise UnknownError
     return states
+
+
+@keeps("PyFuncStateless")
+def _sample_by_sample(op: Any, states: Sequence[State]) -> Sequence[State]:
+    """Of a wrapped function it is declared."""
+    if function_behind(op.name) is None:
+        raise UnknownError
+    return outputs(op, agreed([state for state in states if state is not None]))
 
 
 @keeps("BiasAdd")
