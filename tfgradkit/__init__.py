@@ -14,6 +14,7 @@ from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from . import attribution, layers
+    from .custom.implicit import implicit
     from .derivatives.derivative import Derivative
     from .derivatives.fields import (
         divergence,
@@ -65,6 +66,7 @@ _HOMES = {
     "gradient": "derivatives.operators",
     "hessian": "derivatives.operators",
     "hvp": "derivatives.operators",
+    "implicit": "custom.implicit",
     "jacobian": "derivatives.operators",
     "jvp": "derivatives.operators",
     "laplacian": "derivatives.fields",
@@ -102,6 +104,7 @@ __all__ = [
     "gradient",
     "hessian",
     "hvp",
+    "implicit",
     "jacobian",
     "jvp",
     "laplacian",

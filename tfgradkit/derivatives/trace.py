@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from .failures import failure
 from .plan import Step
 from .refusals import refusal
 
@@ -63,7 +64,7 @@ class Trace:
         try:
             return self._concrete._call_flat(tensors, self._captured)
         except (tf.errors.InvalidArgumentError, tf.errors.InternalError, tf.errors.UnimplementedError) as error:
-            refused = refusal(str(error)) if self._compiled else None
+            refused = failure(str(error)) or (refusal(str(error)) if self._compiled else None)
             if refused is None:
                 raise
             raise refused from error
