@@ -13,7 +13,7 @@ from ..derivatives.selection import select
 from ..differentiable import Differentiable
 
 
-def captured(source: Differentiable, u: Any, parameters: Sequence[Any], check: Callable[[Any], None]) -> list[Any]:
+def captured(source: Differentiable, u: Any, parameters: Sequence[Any], check: Callable[[Any], Any]) -> list[Any]:
     """The floating tensors and variables that ``source.call(u, *parameters)`` takes from around it.
 
     The residual is traced once, aside. ``check`` is told what it returns.
@@ -36,7 +36,7 @@ def captured(source: Differentiable, u: Any, parameters: Sequence[Any], check: C
     return [*outside, *(v for v in graph.variables if v.dtype.is_floating)]
 
 
-def _examined(source: Differentiable, u: Any, parameters: Sequence[Any], check: Callable[[Any], None]) -> None:
+def _examined(source: Differentiable, u: Any, parameters: Sequence[Any], check: Callable[[Any], Any]) -> None:
     arguments = [u, *parameters]
     options = Options(argnums=0)
     selection = select(source, options, arguments)
@@ -49,6 +49,8 @@ def _examined(source: Differentiable, u: Any, parameters: Sequence[Any], check: 
     if not source.batched or source.checked:
         call()
         return
-    leaves = [x for x in tf.nest.flatten(arguments) if isinstance(x, tf.Tensor) and x.dtype.is_floating and x.shape.rank]
+    leaves = [
+        x for x in tf.nest.flatten(arguments) if isinstance(x, tf.Tensor) and x.dtype.is_floating and x.shape.rank
+    ]
     _, found = judged(source, options, call, leaves, arguments)
     refuse_coupled(found, source.name)

@@ -28,9 +28,11 @@ def inverted(matrix: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     sound = tf.where(finite[:, None, None], matrix, unit)
     inverse = _eliminated(sound) if size <= FEW else tf.linalg.inv(_regular(sound))
     growth = tf.reduce_max(tf.reduce_sum(tf.abs(inverse) * tf.abs(tf.transpose(sound, [0, 2, 1])), 2), 1)
-    # Not "larger": a NaN is singular, too.
-    singular = ~(growth < 0.1 / _epsilon(matrix.dtype)) | ~finite
-    return inverse, singular
+    magnitude = tf.abs(sound)
+    empty = tf.reduce_any(tf.reduce_max(magnitude, 1) == 0, 1) | tf.reduce_any(tf.reduce_max(magnitude, 2) == 0, 1)
+    # Not ~(growth < limit): TensorFlow makes that growth >= limit, which NaN isn't.
+    unknown = ~tf.math.is_finite(growth) | ~finite
+    return inverse, (growth >= 0.1 / epsilon(matrix.dtype)) | unknown | empty
 
 
 def times(matrix: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
@@ -67,11 +69,7 @@ def _regular(matrix: tf.Tensor) -> tf.Tensor:
     rows = tf.reduce_max(tf.abs(matrix), 2)
     scale = tf.where(rows > 0, rows, tf.ones_like(rows))
     uneven = tf.constant(1 + np.modf(math.sqrt(2) * np.arange(1, size + 1))[0], matrix.dtype)
-    return matrix + tf.linalg.diag(scale * uneven * _epsilon(matrix.dtype))
-
-
-def _epsilon(dtype: tf.DType) -> float:
-    return epsilon(dtype)
+    return matrix + tf.linalg.diag(scale * uneven * epsilon(matrix.dtype))
 
 
 def epsilon(dtype: tf.DType) -> float:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, Literal, NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -17,15 +16,11 @@ from ..errors import SignatureError
 from ..rules.substitutes import exact_functions
 from ..sources.resolve import resolve
 from .closure import captured
-from .dense import epsilon
-from .linear_solvers import Linearize, linearizer
 from .newton import Found, Problem, judged, newton, rule_of
 from .outcome import CONVERGED, NOT_FINITE, SINGULAR, STALLED, UNFINISHED, WRONG, assertions, raise_unsolved
 from .root import Rooted
+from .settings import Settings, Unconverged
 from .unknown import Unknown, is_floating, unknown_of
-
-Unconverged = Literal["raise", "nan", "keep"]
-_UNCONVERGED = ("raise", "nan", "keep")
 
 
 class Solution(NamedTuple):
@@ -52,56 +47,6 @@ class _Outcome(NamedTuple):
     iterations: tf.Tensor
     residual: tf.Tensor
     step: tf.Tensor
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The keywords of :func:`implicit`."""
-
-    solver: Callable[..., Any] | None
-    initial: Any
-    tolerance: float | None
-    max_iterations: int
-    iterations: int | None
-    linear_solver: Any
-    linear_tolerance: float | None
-    unconverged: Unconverged
-
-    def __post_init__(self) -> None:
-        for name in ("tolerance", "linear_tolerance"):
-            _check(name, getattr(self, name), (int, float), lambda v: v > 0, "None | a number above 0")
-        whole = "a whole number from 1 on"
-        _check("iterations", self.iterations, int, lambda v: v >= 1, f"None | {whole}")
-        _check("max_iterations", self.max_iterations, int, lambda v: v >= 1, whole, required=True)
-        if self.unconverged not in _UNCONVERGED:
-            expected = " | ".join(f'"{choice}"' for choice in _UNCONVERGED)
-            raise SignatureError("no such choice", subject="unconverged", expected=expected, got=repr(self.unconverged))
-        if self.solver is not None and not callable(self.solver):
-            raise SignatureError(
-                "the solver is no function", expected="solver(*p) -> u, or None", got=type(self.solver).__name__
-            )
-        if self.solver is not None and (self.initial is not None or self.iterations is not None):
-            raise SignatureError(
-                "a solver of your own starts where it wants",
-                expected="solver= alone, or initial= and iterations= for Newton's method",
-                got="both",
-            )
-        linearizer(self.linear_solver, 1.0, "")
-
-    @property
-    def most(self) -> int:
-        """How many Newton steps there may be."""
-        return self.iterations or self.max_iterations
-
-    def step_tolerance(self, dtype: tf.DType) -> float:
-        """Newton's last step squares it; of another solver it is the error itself, and nobody knows how small."""
-        return self.tolerance or epsilon(dtype) ** (2 / 3 if self.solver is None else 1 / 2)
-
-    def linearize(self, dtype: tf.DType, name: str) -> Linearize:
-        """The linear solver, as accurate as the dtype allows."""
-        # What becomes a C library keeps the layout of its matrix products in forward mode.
-        tie: Literal["forward", "reverse"] = "reverse" if self.iterations is None else "forward"
-        return linearizer(self.linear_solver, self.linear_tolerance or epsilon(dtype) ** 0.75, name, tie)
 
 
 def implicit(
@@ -310,9 +255,7 @@ class Implicit:
             return root
         own = (WRONG,) if self.settings.solver else (UNFINISHED, STALLED)
         facts = found.status, found.iterations, found.step, found.residual
-        checks = assertions(
-            *facts, name=str(self), most=self.settings.most, codes=(*own, SINGULAR, NOT_FINITE)
-        )
+        checks = assertions(*facts, name=str(self), most=self.settings.most, codes=(*own, SINGULAR, NOT_FINITE))
         with tf.control_dependencies([check for check in checks if check is not None]):
             return tf.identity(root)
 
@@ -367,12 +310,3 @@ def _has_axis(leaf: Any) -> bool:
 
 def _batch(converted: list[Any]) -> int | None:
     return next((t.shape[0] for t in tf.nest.flatten(converted) if _has_axis(t)), None)
-
-
-def _check(
-    name: str, value: Any, kind: Any, holds: Callable[[Any], bool], expected: str, *, required: bool = False
-) -> None:
-    if value is None and not required:
-        return
-    if isinstance(value, bool) or not isinstance(value, kind) or not holds(value):
-        raise SignatureError("no such number", subject=name, expected=expected, got=repr(value))

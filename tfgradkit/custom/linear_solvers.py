@@ -137,7 +137,7 @@ def _own(function: Callable[[Matvec, tf.Tensor], Any]) -> Method:
 
 
 def _dense(
-    name: str, tie: Literal['forward', 'reverse'], system: System, u: tf.Tensor, inputs: list[tf.Tensor]
+    name: str, tie: Literal["forward", "reverse"], system: System, u: tf.Tensor, inputs: list[tf.Tensor]
 ) -> tuple[tf.Tensor, Solver]:
     def f(xs: list[tf.Tensor], copies: Any) -> list[tf.Tensor]:
         return [system(xs[0], inputs)]

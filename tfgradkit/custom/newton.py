@@ -168,8 +168,8 @@ def _damping(
 
     def tried(part: tf.Tensor, pending: tf.Tensor) -> Any:
         after = _size(solver.merit(problem.residual(u + part[:, None] * delta)))
-        # Not "larger": outside of the equations' domain, the residual may be NaN.
-        pending &= ~(after <= (1 - part / 4) * before)
+        # Outside of the equations' domain, the residual may be NaN.
+        pending &= (after > (1 - part / 4) * before) | ~tf.math.is_finite(after)
         return tf.where(pending, part / 2, part), pending
 
     part, pending = tf.while_loop(
