@@ -22,7 +22,7 @@ import tensorflow as tf
 
 import tfgradkit as tgk
 
-NODES = 8
+NODES = 6
 
 
 @keras.saving.register_keras_serializable(package="examples")

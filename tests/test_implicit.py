@@ -53,9 +53,7 @@ def test_tapes_around_it_and_tensorflows_own_forward_mode():
     assert float(accumulator.jvp(y)) == pytest.approx(0.5 * 2**-0.5, rel=1e-14)
 
 
-@pytest.mark.parametrize(
-    ("mode", "strategy"), [("forward", "vectorize"), ("forward", "loop"), ("reverse", "tile"), ("reverse", "vectorize")]
-)
+@pytest.mark.parametrize(("mode", "strategy"), [("forward", "vectorize"), ("reverse", "tile"), ("reverse", "loop")])
 def test_keplers_equation(mode, strategy):
     mean, e = np.linspace(0.1, 3.0, 5), np.linspace(0.1, 0.9, 5)
     y, (by_mean, by_e) = tgk.value_and_jacobian(KEPLER, argnums=(0, 1), mode=mode, strategy=strategy)(mean, e)
@@ -71,8 +69,7 @@ def test_cubic_roots_by_differences_in_both_modes_and_to_second_order():
 
     whole = differences(value, POINTS).reshape(3, 1, 3, 2)
     own = np.stack([whole[sample, :, sample] for sample in range(3)])
-    for mode in ("forward", "reverse"):
-        np.testing.assert_allclose(tgk.jacobian(CUBIC, mode=mode)(POINTS), own, rtol=1e-8)
+    np.testing.assert_allclose(tgk.jacobian(CUBIC)(POINTS), own, rtol=1e-8)
     gradient = tgk.gradient(CUBIC)
     whole = differences(lambda x: gradient(x).numpy(), POINTS).reshape(3, 2, 3, 2)
     own = np.stack([whole[sample, :, sample] for sample in range(3)])
@@ -93,20 +90,21 @@ def test_products_are_adjoint():
 @pytest.mark.parametrize("linear_solver", ["dense", "gmres", "bicgstab", "of one's own"])
 def test_bratus_equation(linear_solver):
     """u″ + s exp u = 0 between zeros: known in closed form, but for the error of the grid."""
-    size = 20
+    size = 12
 
-    def conjugate(matvec, b):
+    def by_columns(matvec, b):
         matrix = tf.stack([matvec(row[None])[0] for row in np.eye(size)], 1)
         return tf.linalg.solve(matrix, b[0][:, None])[None, :, 0]
 
-    solver = conjugate if linear_solver == "of one's own" else linear_solver
+    solver = by_columns if linear_solver == "of one's own" else linear_solver
     solve = tgk.implicit(bratu(size), initial=np.zeros(size), linear_solver=solver)
     found = solve(tf.constant(1.0, DOUBLE)).numpy()
     x = np.arange(1, size + 1) / (size + 1)
-    np.testing.assert_allclose(found, bratus_curve(x, 1.0), rtol=2e-3)
+    np.testing.assert_allclose(found, bratus_curve(x, 1.0), rtol=5e-3)
     slope = differences(lambda s: solve(tf.constant(s[0], DOUBLE)), np.array([1.0]))[:, 0]
-    for mode in ("forward", "reverse"):
-        np.testing.assert_allclose(tgk.jacobian(solve, mode=mode)(tf.constant(1.0, DOUBLE)), slope, rtol=1e-7)
+    one = tf.constant(1.0, DOUBLE)
+    np.testing.assert_allclose(tgk.jvp(solve)(one, tangents=one), slope, rtol=1e-7)
+    assert float(tgk.vjp(solve)(one, output_gradients=x)) == pytest.approx(slope @ x, rel=1e-7)
 
 
 def bratus_curve(x, strength):

@@ -206,7 +206,7 @@ class Implicit:
         found = self._solved(Problem(system, constant, linearize, rule), start)
         root = self._admitted(found, asserting)
         _, solver = linearize(system, root, constant)
-        u = Rooted(system, root, solver, inputs, around).value()
+        u = Rooted(system, root, solver, inputs, around, separate=self.source.batched).value()
         facts = [found.status, found.iterations, found.residual, found.step]
         return _Outcome(unknown.packed(u), *(fact if self.source.batched else fact[0] for fact in facts))
 

@@ -127,8 +127,9 @@ def newton(problem: Problem, start: tf.Tensor, most: int, *, unrolled: bool) -> 
         return tf.reduce_any(_State(*given).status == ACTIVE)
 
     if unrolled:
+        once = tf.function(step, autograph=False)  # traced once, not for each step
         for _ in range(most):
-            state = step(*state)
+            state = _State(*once(*state))
     else:
         state = _State(*tf.while_loop(going, step, state, maximum_iterations=most))
     status = tf.where(state.status == ACTIVE, UNFINISHED, state.status)

@@ -14,7 +14,7 @@ CONVERGED, ACTIVE, UNFINISHED, STALLED, SINGULAR, NOT_FINITE, WRONG = 0, -1, 1, 
 _TEXTS = {
     UNFINISHED: (
         "no root was found in {most} Newton steps",
-        "another initial=; a larger max_iterations=; or a looser tolerance=",
+        "another initial=; a larger max_iterations= (or iterations=); or a looser tolerance=",
     ),
     STALLED: (
         "no step in Newton's direction makes the residual smaller",
@@ -22,7 +22,7 @@ _TEXTS = {
     ),
     SINGULAR: (
         "the Jacobian of the residual by the unknown is singular",
-        "another initial=; does each unknown have an equation that depends on it?",
+        "another initial=; does each unknown have an equation of its own? without a matrix, another linear_solver=",
     ),
     NOT_FINITE: ("the residual is not finite", "another initial=; are the parameters finite?"),
     WRONG: (

@@ -15,6 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..rules.rows import SEPARATE
 from .linear_solvers import Solver
 from .unknown import System
 
@@ -29,6 +30,7 @@ class Rooted:
         solver: with ∂r/∂u at the root, a constant.
         inputs: tensors.
         around: variables and tensors that the equations use, though not as arguments.
+        separate: whether the first axis of all tensors counts samples, which have nothing to do with each other.
     """
 
     system: System
@@ -36,6 +38,7 @@ class Rooted:
     solver: Solver
     inputs: Sequence[tf.Tensor]
     around: Sequence[Any]
+    separate: bool = False
 
     def value(self) -> tf.Tensor:
         """The root as a function of inputs and ``around``: its derivatives are those of the root of the equations."""
@@ -55,7 +58,10 @@ class Rooted:
 
             return root, gradients
 
-        return value(*constants, *self.inputs, *[tf.convert_to_tensor(x) for x in self.around])
+        result = value(*constants, *self.inputs, *[tf.convert_to_tensor(x) for x in self.around])
+        if self.separate:
+            SEPARATE.add(result.op.node_def.attr["_gradient_op_type"].s)
+        return result
 
     def pulled(self, upstream: tf.Tensor) -> list[tf.Tensor | None]:
         """For each input its p̄, then those of ``around``; they can be differentiated again, by ``upstream``, too."""
