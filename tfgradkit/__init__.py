@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from . import attribution, layers
     from .custom.checkpoint import checkpoint
     from .custom.external import wrap_external
+    from .custom.implicit import implicit
     from .custom.override import clip_gradient, override_gradient, reverse_gradient, stop_gradient
     from .custom.rule import custom_rule
     from .custom.straight_through import straight_through
@@ -73,6 +74,7 @@ _HOMES = {
     "gradient": "derivatives.operators",
     "hessian": "derivatives.operators",
     "hvp": "derivatives.operators",
+    "implicit": "custom.implicit",
     "jacobian": "derivatives.operators",
     "jvp": "derivatives.operators",
     "laplacian": "derivatives.fields",
@@ -118,6 +120,7 @@ __all__ = [
     "gradient",
     "hessian",
     "hvp",
+    "implicit",
     "jacobian",
     "jvp",
     "laplacian",

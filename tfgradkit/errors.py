@@ -7,6 +7,7 @@ TfGradKitError
 ├── SignatureError            an argument has the wrong number, name, shape or dtype
 ├── GradientError             the derivative asked for does not exist
 ├── ExternalError             code outside TensorFlow failed, or can't be used there
+├── ConvergenceError          an implicit function has no root where it was looked for
 ├── ExportError               an export failed; nothing was left behind
 │   ├── UnsupportedModelError a layer or op can't be exported; said before compiling
 │   ├── CompilerError         the graph compiler failed
@@ -22,9 +23,12 @@ try. The same facts are attributes of the exception: ``subject``, ``expected``, 
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "ChecksumError",
     "CompilerError",
+    "ConvergenceError",
     "ExportError",
     "ExternalError",
     "GradientError",
@@ -107,6 +111,34 @@ class GradientError(TfGradKitError):
 
 class ExternalError(TfGradKitError):
     """Code outside TensorFlow failed, returned what doesn't fit, or can't be used there."""
+
+
+class ConvergenceError(TfGradKitError):
+    """An implicit function has no root where it was looked for.
+
+    Args:
+        sample: the first sample without one; None where there is no batch.
+        norm: the largest element of the residual there, in magnitude.
+        step: the last Newton step, relative to the unknown.
+        iterations: steps that were taken.
+        keywords: as of every exception here.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        sample: int | None = None,
+        norm: float = float("nan"),
+        step: float = float("nan"),
+        iterations: int = 0,
+        **keywords: Any,
+    ) -> None:
+        super().__init__(what, **keywords)
+        self.sample = sample
+        self.norm = norm
+        self.step = step
+        self.iterations = iterations
 
 
 class ExportError(TfGradKitError):

@@ -6,6 +6,7 @@ import re
 
 from ..errors import GradientError, TfGradKitError
 from ..rules.python_code import original
+from .failures import failure
 
 _NO_KERNEL = re.compile(r"(\w+) \(No registered '\1' OpKernel")
 _FAILED = re.compile(r"during context \[Unknown\]: (.*)|Detected unsupported operations.*?: (.*)|(.*XLA compilation.*)")
@@ -14,7 +15,7 @@ _BLAMED = re.compile(r'op_type="(\w+)"')
 
 def meant(error: BaseException, compiled: bool) -> TfGradKitError | None:
     """The exception of ours that ``error`` stands for, if any; ``compiled`` says that XLA compiled the graph."""
-    return original(error) or (refusal(str(error)) if compiled else None)
+    return original(error) or failure(str(error)) or (refusal(str(error)) if compiled else None)
 
 
 def refusal(message: str) -> GradientError | None:

@@ -39,6 +39,8 @@ class UnknownError(Exception):
 State = Rows | None
 Rule = Callable[[Any, Sequence[State]], Sequence[State]]
 RULES: dict[str, Rule] = {}
+# Gradients of our own ``tf.custom_gradient``s, by TensorFlow's names for them, that keep the samples apart.
+SEPARATE: set[bytes] = set()
 
 
 def keeps(*op_types: str) -> Callable[[Rule], Rule]:
@@ -111,9 +113,12 @@ def _no_derivative(op: Any, states: Sequence[State]) -> Sequence[State]:
 @keeps("IdentityN")
 def _by_position(op: Any, states: Sequence[State]) -> Sequence[State]:
     """A ``tf.custom_gradient`` has this op around it, and its gradient may do anything."""
-    if "_gradient_op_type" in op.node_def.attr and function_behind(op.name) is None:
+    if "_gradient_op_type" not in op.node_def.attr or function_behind(op.name) is not None:
+        return states
+    if op.node_def.attr["_gradient_op_type"].s not in SEPARATE:
         raise UnknownError
-    return states
+    # The results come first, then the arguments.
+    return [agreed([state for _, state in tainted(op, states)]) if s is None else s for s in states]
 
 
 @keeps("PyFuncStateless")

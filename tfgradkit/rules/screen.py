@@ -116,7 +116,8 @@ def _result(op: Any, given: list[State], screen: Screen) -> Sequence[State]:
 def _called(op: Any, given: list[State], screen: Screen) -> Sequence[State]:
     """The functions that an op calls, if it is of that kind."""
     if op.type in _CALLS:
-        return _through(called_graph(op, "f"), given, screen, op)
+        # A function that was differentiated before has the intermediate results behind its own.
+        return _through(called_graph(op, "f"), given, screen, op)[: len(op.outputs)]
     if op.type in _LOOPS:
         return _around(op, given, screen)
     if op.type in _BRANCHES:
