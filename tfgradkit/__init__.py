@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .export.native import export_native
     from .export.saved_model import export_saved_model
     from .native import NativeLibrary, load_native
+    from .rules.register import register_gradient, registered_gradients
     from .sources.load import load
 
 # Modules that import TensorFlow, and so come when they are asked for, too.
@@ -72,6 +73,8 @@ _HOMES = {
     "load": "sources.load",
     "load_native": "native",
     "partial": "derivatives.fields",
+    "register_gradient": "rules.register",
+    "registered_gradients": "rules.register",
     "sparse_jacobian": "derivatives.sparse.operators",
     "value_and_divergence": "derivatives.fields",
     "value_and_gradient": "derivatives.operators",
@@ -110,6 +113,8 @@ __all__ = [
     "load",
     "load_native",
     "partial",
+    "register_gradient",
+    "registered_gradients",
     "sparse_jacobian",
     "value_and_divergence",
     "value_and_gradient",

@@ -6,6 +6,7 @@ TfGradKitError
 │   └── UnknownLayerError     a model file names a layer or function that isn't known here
 ├── SignatureError            an argument has the wrong number, name, shape or dtype
 ├── GradientError             the derivative asked for does not exist
+│   └── RuleError             a gradient rule can't be registered, or gave what doesn't fit its op
 ├── ExportError               an export failed; nothing was left behind
 │   ├── UnsupportedModelError a layer or op can't be exported; said before compiling
 │   ├── CompilerError         the graph compiler failed
@@ -29,6 +30,7 @@ __all__ = [
     "LibraryError",
     "ModelFileError",
     "OutputFolderError",
+    "RuleError",
     "SignatureError",
     "SourceError",
     "TfGradKitError",
@@ -101,6 +103,10 @@ class SignatureError(TfGradKitError, ValueError):
 
 class GradientError(TfGradKitError):
     """The derivative asked for does not exist."""
+
+
+class RuleError(GradientError):
+    """A gradient rule can't be registered, or gave what doesn't fit its op."""
 
 
 class ExportError(TfGradKitError):
