@@ -44,9 +44,7 @@ def numbers(*shape: int, low: float = -1.0, high: float = 1.0, seed: int = 0) ->
 
 def narrow(f: Callable[..., Any]) -> Callable[..., Any]:
     """A float32 function of float64 tensors."""
-    return lambda *xs: tf.nest.map_structure(
-        lambda y: tf.cast(y, tf.float64), f(*(tf.cast(x, tf.float32) for x in xs))
-    )
+    return lambda *xs: tf.nest.map_structure(lambda y: tf.cast(y, tf.float64), f(*(tf.cast(x, tf.float32) for x in xs)))
 
 
 def as_complex(x: tf.Tensor) -> tf.Tensor:
@@ -99,7 +97,7 @@ def soft_suppressed(boxes, scores):
         best = int(np.argmax(np.where(np.isin(np.arange(len(left)), order), -1, left)))
         chosen.append(left[best])
         order.append(best)
-        left = left * np.exp([-overlap(boxes[best], box) ** 2 / (2 * 0.4) for box in boxes])
+        left = left * np.exp([-(overlap(boxes[best], box) ** 2) / (2 * 0.4) for box in boxes])
     return np.stack(chosen)
 
 
@@ -131,7 +129,7 @@ CASES = {
     "TruncateMod": Case("TruncateMod", lambda x: R.TruncateMod(x=x, y=[[1.3, -2.1]]), (numbers(2, 2, low=-9, high=-3),),
                         batched=True),
     "Snapshot": Case("Snapshot", lambda x: R.Snapshot(input=x), (numbers(2, 3),), batched=True),
-    "Copy": Case("Copy", lambda x: R.Copy(input=x), (numbers(2, 3),), vectorized=True, batched=True),
+    "Copy": Case("Copy", lambda x: R.Copy(input=x), (numbers(2, 3),), batched=True),
     "CopyHost": Case("CopyHost", lambda x: R.CopyHost(input=x), (numbers(2, 3),), batched=True),
     "DeepCopy": Case("DeepCopy", lambda x: R.DeepCopy(x=x), (numbers(2, 3),), batched=True),
     "InplaceAdd": Case("InplaceAdd", lambda x, v: R.InplaceAdd(x=tf.identity(x), i=[2, 0, 2], v=v), (numbers(3, 2), numbers(3, 2))),
@@ -155,20 +153,17 @@ CASES = {
     "CholeskyGrad": Case("CholeskyGrad", lambda l, g: R.CholeskyGrad(l=l, grad=g),
                          (np.tril(SPD), numbers(2, 2, 2)), batched=True),
     # Signals
-    "RFFT3D": Case("RFFT3D", lambda x: as_real(tf.signal.rfft3d(x)), (numbers(2, 2, 3, 4),), batched=True, vectorized=False),
-    "RFFT3D_odd": Case("RFFT3D", lambda x: as_real(tf.signal.rfft3d(x, [3, 2, 3])), (numbers(1, 2, 3, 4),), batched=True,
-                       vectorized=False),
-    "IRFFT3D": Case("IRFFT3D", lambda x: tf.signal.irfft3d(as_complex(x)), (numbers(2, 2, 2, 3, 2),), batched=True,
-                    vectorized=False),
-    "IRFFT3D_odd": Case("IRFFT3D", lambda x: tf.signal.irfft3d(as_complex(x), [2, 3, 3]), (numbers(1, 2, 2, 3, 2),),
-                        batched=True, vectorized=False),
+    "RFFT3D": Case("RFFT3D", lambda x: as_real(tf.signal.rfft3d(x)), (numbers(2, 2, 2, 3),), batched=True),
+    "RFFT3D_odd": Case("RFFT3D", lambda x: as_real(tf.signal.rfft3d(x, [3, 2, 3])), (numbers(1, 2, 3, 4),)),
+    "IRFFT3D": Case("IRFFT3D", lambda x: tf.signal.irfft3d(as_complex(x)), (numbers(2, 1, 2, 3, 2),), batched=True),
+    "IRFFT3D_odd": Case("IRFFT3D", lambda x: tf.signal.irfft3d(as_complex(x), [2, 3, 3]), (numbers(1, 2, 2, 3, 2),)),
     "AudioSpectrogram": Case("AudioSpectrogram", narrow(lambda x: R.AudioSpectrogram(input=x, window_size=6, stride=4)),
                              (numbers(10, 1),), shadow=spectrogram(False), tolerance=2e-6),
     "AudioSpectrogram_power": Case("AudioSpectrogram", narrow(lambda x: R.AudioSpectrogram(
         input=x, window_size=6, stride=4, magnitude_squared=True)), (numbers(10, 2),), shadow=spectrogram(True), tolerance=2e-6),
     # Special functions
     "IgammaGradA": Case("IgammaGradA", lambda a, x: R.IgammaGradA(a=a, x=x),
-                        (np.array([0.05, 0.7, 2.5, 30.0, 400.0, 3.0]), np.array([0.01, 2.0, 1.0, 34.0, 390.0, 25.0])), batched=True),
+                        (np.array([0.4, 0.7, 2.5, 30.0, 400.0, 3.0]), np.array([0.3, 2.0, 1.0, 34.0, 390.0, 25.0])), batched=True),
     "RandomGammaGrad": Case("RandomGammaGrad", lambda a, x: R.RandomGammaGrad(alpha=a, sample=x),
                             (np.array([0.7, 2.5, 30.0]), np.array([0.4, 1.0, 34.0])), batched=True),
     "Betainc": Case("Betainc", tf.math.betainc, (np.array([0.3, 2.0, 40.0, 1.5]), np.array([0.6, 3.5, 25.0, 0.2]),
@@ -214,7 +209,7 @@ CASES = {
         tolerance=1e-6),
     "CropAndResizeGradBoxes": Case("CropAndResizeGradBoxes", narrow(lambda g, x, b: R.CropAndResizeGradBoxes(
         grads=g, image=x, boxes=b, box_ind=[0])), (numbers(1, 2, 2, 1), numbers(1, 4, 4, 1), np.array([[0.1, 0.2, 0.8, 0.9]])),
-        step=0.02, tolerance=2e-4),
+        step=0.02, tolerance=2e-4, vectorized=False),
     "NonMaxSuppressionV5": Case("NonMaxSuppressionV5", narrow(lambda s: R.NonMaxSuppressionV5(
         boxes=tf.constant(BOXES, tf.float32), scores=s, max_output_size=4, iou_threshold=0.5, score_threshold=0.0,
         soft_nms_sigma=0.0, pad_to_max_output_size=True)[1]), (np.array([0.9, 0.8, 0.7]),), step=0.05, tolerance=1e-6),
@@ -239,14 +234,14 @@ CASES = {
                                         (numbers(1, 2, 2, 2),)),
     "FusedPadConv2D": Case("FusedPadConv2D", lambda x, k: R.FusedPadConv2D(
         input=x, paddings=[[0, 0], [1, 0], [1, 1], [0, 0]], filter=k, mode="REFLECT", strides=[1, 1, 1, 1], padding="VALID"),
-        (numbers(1, 3, 3, 1), numbers(2, 2, 1, 2)), step=0.5),
+        (numbers(1, 3, 3, 1), numbers(2, 2, 1, 2)), step=0.5, vectorized=False),
     "FusedResizeAndPadConv2D": Case("FusedResizeAndPadConv2D", lambda x, k: R.FusedResizeAndPadConv2D(
         input=x, size=[4, 4], paddings=[[0, 0], [1, 0], [1, 1], [0, 0]], filter=k, mode="SYMMETRIC", strides=[1, 2, 2, 1],
-        padding="VALID"), (numbers(1, 3, 3, 1), numbers(2, 2, 1, 1)), step=0.5, tolerance=1e-6),
+        padding="VALID"), (numbers(1, 3, 3, 1), numbers(2, 2, 1, 1)), step=0.5, tolerance=1e-6, vectorized=False),
     "Conv": Case("Conv", lambda x, k: R.Conv(input=x, filter=k, strides=[1, 1, 2, 1], padding="SAME"),
                  (numbers(1, 3, 3, 1), numbers(2, 2, 1, 2)), step=0.5),
     "Conv_3d": Case("Conv", lambda x, k: R.Conv(input=x, filter=k, strides=[1] * 5, padding="VALID"),
-                    (numbers(1, 2, 3, 2, 1), numbers(2, 2, 1, 1, 1)), step=0.5),
+                    (numbers(1, 2, 3, 2, 1), numbers(2, 2, 1, 1, 1)), step=0.5, vectorized=False),
     # Cells
     "GRUBlockCell": Case("GRUBlockCell", narrow(lambda x, h, a, c, b, d: tuple(
         R.GRUBlockCell(x=x, h_prev=h, w_ru=a, w_c=c, b_ru=b, b_c=d))),

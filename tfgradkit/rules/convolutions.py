@@ -31,10 +31,8 @@ def _resize_pad_and_convolve(op: Any, upstream: tf.Tensor) -> list[Any]:
     size, paddings = op.inputs[1:3]
 
     def formula(images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        resized = tf.raw_ops.ResizeBilinear(
-            images=images, size=size, align_corners=op.get_attr("resize_align_corners")
-        )
-        padded = tf.pad(resized, paddings, _text(op, "mode"))
+        resized = tf.raw_ops.ResizeBilinear(images=images, size=size, align_corners=op.get_attr("resize_align_corners"))
+        padded = tf.pad(tf.cast(resized, images.dtype), paddings, _text(op, "mode"))
         return tf.nn.conv2d(padded, kernel, op.get_attr("strides"), _text(op, "padding"))
 
     by_images, by_kernel = by_formula(formula, [op.inputs[0], op.inputs[3]], upstream)
@@ -50,7 +48,8 @@ def _convolve(op: Any, upstream: tf.Tensor) -> list[Any]:
         raise NotImplementedError("the gradient of Conv with other batch axes, groups or dimensions")
     form = ("NDHWC" if last else "NCDHW") if wide else ("NHWC" if last else "NCHW")
     kind = _text(op, "padding")
-    padding = kind if kind != "EXPLICIT" else tf.reshape(op.get_attr("explicit_paddings"), [-1, 2]).numpy().tolist()
+    explicit = iter(op.get_attr("explicit_paddings"))
+    padding = kind if kind != "EXPLICIT" else list(zip(explicit, explicit, strict=True))
     convolve = tf.nn.conv3d if wide else tf.nn.conv2d
     ones = [1] * op.inputs[1].shape.rank
 

@@ -44,6 +44,7 @@ def _cholesky_grad(op: Any, upstream: tf.Tensor) -> list[tf.Tensor]:
     """CholeskyGrad(L, L̄) = L⁻ᵀ Φ(Lᵀ L̄) L⁻¹, symmetrized, Φ halving the diagonal (Murray 2016, eq. 9)."""
 
     def formula(lower: tf.Tensor, g: tf.Tensor) -> tf.Tensor:
+        lower = tf.linalg.band_part(lower, -1, 0)
         product = tf.linalg.band_part(tf.matmul(lower, tf.linalg.band_part(g, -1, 0), transpose_a=True), -1, 0)
         halved = tf.linalg.set_diag(product, tf.linalg.diag_part(product) / 2)
         left = tf.linalg.triangular_solve(lower, halved, adjoint=True)

@@ -98,9 +98,7 @@ def register_gradient(
     op_type: str, rule: None = None, *, replace: bool = False, order: int | None = None
 ) -> Callable[[Rule], Rule]: ...
 @overload
-def register_gradient(
-    op_type: str, rule: Rule, *, replace: bool = False, order: int | None = None
-) -> Registration: ...
+def register_gradient(op_type: str, rule: Rule, *, replace: bool = False, order: int | None = None) -> Registration: ...
 def register_gradient(
     op_type: str, rule: Rule | None = None, *, replace: bool = False, order: int | None = None
 ) -> Callable[[Rule], Rule] | Registration:

@@ -121,6 +121,25 @@ def names() -> list[str]:
     return sorted(name for name in dir(tf.raw_ops) if not name.startswith("_") and definition(name) is not None)
 
 
+_NUMBERS = frozenset(
+    dtype.as_datatype_enum for dtype in (tf.float16, tf.bfloat16, tf.float32, tf.float64, tf.complex64, tf.complex128)
+)
+
+
+def carries(op_type: str) -> bool:
+    """Whether an op takes, and gives, real or complex numbers."""
+    op = definition(op_type)
+    return all(any(_may_be_numbers(a, op) for a in arguments) for arguments in (op.input_arg, op.output_arg))
+
+
+def _may_be_numbers(argument: Any, op: Any) -> bool:
+    if argument.type:
+        return argument.type in _NUMBERS
+    name = argument.type_attr or argument.type_list_attr
+    allowed = next(attr for attr in op.attr if attr.name == name).allowed_values.list.type
+    return not allowed or not _NUMBERS.isdisjoint(allowed)
+
+
 def entry(op_type: str) -> Any:
     """The rule in force, None for "not differentiable", or ``ABSENT``."""
     found = _entries().get(op_type)

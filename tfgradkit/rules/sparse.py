@@ -52,9 +52,7 @@ def _reduced_rows(op: Any) -> tf.Tensor:
     # With keep_dims the reduced axes are there, as zeros.
     columns = kept if op.get_attr("keep_dims") else tf.range(tf.cast(tf.size(kept), tf.int64))
     short = tf.gather(sizes, columns)
-    return positions(
-        _key(tf.gather(found, columns, axis=1), short), _key(tf.gather(indices, kept, axis=1), short)
-    )
+    return positions(_key(tf.gather(found, columns, axis=1), short), _key(tf.gather(indices, kept, axis=1), short))
 
 
 @register("SparseSplit")

@@ -8,8 +8,8 @@ parameter, whose tail is long, is raised before by the recurrences of DLMF 8.8 a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ Density = Callable[[tf.Tensor], tf.Tensor]
 # By how much parameters are raised, so that a tail is a few wide.
 _RAISED = 8
 _FOLDS = 40.0
+_LENGTHS = np.geomspace(1e-7, 1e2, 100)
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 
 
@@ -47,46 +48,32 @@ def _gamma_density(a: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
 
 def second_by_a(a: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     """∂²P(a, x)/∂a², P the regularized lower incomplete gamma function."""
-    log_x = tf.math.log(x)
+    a, log_x = (a + tf.zeros_like(x))[..., None], (tf.math.log(x) + tf.zeros_like(a))[..., None]
 
     def slope(density: tf.Tensor, a: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
         return density * ((w - tf.math.digamma(a)) ** 2 - tf.math.polygamma(tf.ones([], a.dtype), a))
 
     # P(a) = P(a+k) + Σ x^(a+j) e^-x / Γ(a+j+1)
-    total = tf.zeros_like(a * x)
-    for j in range(_RAISED):
-        total += slope(tf.exp((a + j) * log_x - x - tf.math.lgamma(a + j + 1)), a + j + 1, log_x)
+    upper = a + tf.range(1, _RAISED + 1, dtype=a.dtype)
+    terms = tf.exp((upper - 1) * log_x - tf.exp(log_x) - tf.math.lgamma(upper))
     raised = a + _RAISED
-    below = log_x < tf.math.log(raised)
-    nodes, weights = _tail(lambda w: _gamma_density(raised, w), log_x, below)
-    expanded = raised[..., None]
-    values = slope(tf.exp(_gamma_density(expanded, nodes)), expanded, nodes)
-    return total + tf.reduce_sum(values * weights, -1)
+    nodes, weights = _tail(partial(_gamma_density, raised), log_x, log_x < tf.math.log(raised))
+    tail = slope(tf.exp(_gamma_density(raised, nodes)), raised, nodes) * weights
+    return tf.reduce_sum(slope(terms, upper, log_x), -1) + tf.reduce_sum(tail, -1)
 
 
 def _tail(log_density: Density, start: tf.Tensor, below: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Nodes and weights, on a new last axis, of the integral of a density from ``start`` on, below or above.
+    """Nodes and weights, along the last axis, of the integral of a density from ``start`` on, below or above.
 
     The weights above are negative: the derivatives of what lies below and above sum to zero.
     """
-    direction = tf.where(below, tf.cast(-1, start.dtype), tf.cast(1, start.dtype))
-    direction = tf.broadcast_to(direction, tf.shape(log_density(start)))
-    length = tf.stop_gradient(_length(log_density, start, direction))[..., None]
-    nodes = tf.constant((_NODES + 1) / 2, start.dtype) * length
-    weights = tf.constant(_WEIGHTS / 2, start.dtype) * length
-    return start[..., None] + direction[..., None] * nodes, -direction[..., None] * weights
-
-
-def _length(log_density: Density, start: tf.Tensor, direction: tf.Tensor) -> tf.Tensor:
-    """How far a log-concave density falls by 40 e-folds, by bisection of the logarithm."""
-    at_start = log_density(start)
-    low = tf.fill(tf.shape(at_start), tf.cast(math.log(1e-7), start.dtype))
-    high = tf.fill(tf.shape(at_start), tf.cast(math.log(1e4), start.dtype))
-    for _ in range(24):
-        middle = (low + high) / 2
-        near = at_start - log_density(start + direction * tf.exp(middle)) < _FOLDS
-        low, high = tf.where(near, middle, low), tf.where(near, high, middle)
-    return tf.exp(high)
+    sign = tf.where(below, tf.cast(-1, start.dtype), tf.cast(1, start.dtype))
+    # The shortest of these lengths over which it has fallen far enough.
+    lengths = tf.constant(_LENGTHS, start.dtype)
+    fallen = log_density(start) - log_density(start + sign * lengths) >= _FOLDS
+    length = tf.stop_gradient(tf.reduce_min(tf.where(fallen, lengths, _LENGTHS[-1]), -1, keepdims=True))
+    nodes = start + sign * length * tf.constant((_NODES + 1) / 2, start.dtype)
+    return nodes, -sign * length * tf.constant(_WEIGHTS / 2, start.dtype)
 
 
 @register("RandomGammaGrad")
@@ -119,42 +106,43 @@ def _log_beta(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 
 
 def betainc_slopes(a: tf.Tensor, b: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """∂I/∂a and ∂I/∂b of the regularized incomplete beta function I."""
-    log_x, log_y = tf.math.log(x), tf.math.log1p(-x)
-    by_a = by_b = tf.zeros_like(a * b * x)
+    """∂I/∂a and ∂I/∂b of the regularized incomplete beta function I.
 
-    def step(a: tf.Tensor, b: tf.Tensor, sign: int) -> None:
-        """x^a y^b / (p B(a, b)), p = a where a is raised next and b where b is."""
-        nonlocal by_a, by_b
-        raised = a if sign > 0 else b
-        term = sign * tf.exp(a * log_x + b * log_y - _log_beta(a, b)) / raised
-        both = tf.math.digamma(a + b)
-        own_a, own_b = (-1 / a, 0.0) if sign > 0 else (0.0, -1 / b)
-        by_a += term * (log_x - tf.math.digamma(a) + both + own_a)
-        by_b += term * (log_y - tf.math.digamma(b) + both + own_b)
-
-    for j in range(_RAISED):
-        step(a + j, b, 1)
-    for j in range(_RAISED):
-        step(a + _RAISED, b + j, -1)
-    tail_a, tail_b = _beta_tail(a + _RAISED, b + _RAISED, log_x - log_y)
-    return by_a + tail_a, by_b + tail_b
+    I(a, b) = I(a+1, b) + x^a y^b / (a B(a, b)), and the same in b with y = 1 − x and the other sign.
+    """
+    zero = tf.zeros_like(a + b + x)
+    a, b, logit = ((z + zero)[..., None] for z in (a, b, tf.math.log(x) - tf.math.log1p(-x)))
+    steps = tf.range(_RAISED, dtype=a.dtype)
+    raised_a, raised_b = a + _RAISED, b + _RAISED
+    nodes, weights = _tail(
+        lambda w: _beta_density(raised_a, raised_b, w), logit, logit < tf.math.log(raised_a) - tf.math.log(raised_b)
+    )
+    parts = (
+        (a + steps, b, logit, 1 / (a + steps), -1 / (a + steps), 0.0),
+        (raised_a, b + steps, logit, -1 / (b + steps), 0.0, -1 / (b + steps)),
+        (raised_a, raised_b, nodes, weights, 0.0, 0.0),
+    )
+    slopes = [_beta_slopes(*part) for part in parts]
+    return tf.add_n([by_a for by_a, _ in slopes]), tf.add_n([by_b for _, by_b in slopes])
 
 
-def _beta_tail(a: tf.Tensor, b: tf.Tensor, logit: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    def log_density(w: tf.Tensor, a: tf.Tensor = a, b: tf.Tensor = b) -> tf.Tensor:
-        return -a * tf.math.softplus(-w) - b * tf.math.softplus(w) - _log_beta(a, b)
+def _beta_density(a: tf.Tensor, b: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+    """The logarithm of the density of w = log t/(1−t)."""
+    return -a * tf.math.softplus(-w) - b * tf.math.softplus(w) - _log_beta(a, b)
 
-    nodes, weights = _tail(log_density, logit, logit < tf.math.log(a) - tf.math.log(b))
-    a, b = a[..., None], b[..., None]
-    density = tf.exp(log_density(nodes, a, b)) * weights
-    both = tf.math.digamma(a + b)
-    by_a = density * (-tf.math.softplus(-nodes) - tf.math.digamma(a) + both)
-    by_b = density * (-tf.math.softplus(nodes) - tf.math.digamma(b) + both)
+
+def _beta_slopes(
+    a: tf.Tensor, b: tf.Tensor, w: tf.Tensor, factor: tf.Tensor, more_a: Any, more_b: Any
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Of Σ factor · density by a and b; ``more`` is the logarithmic derivative of the factor."""
+    density, both = factor * tf.exp(_beta_density(a, b, w)), tf.math.digamma(a + b)
+    by_a = density * (both - tf.math.digamma(a) - tf.math.softplus(-w) + more_a)
+    by_b = density * (both - tf.math.digamma(b) - tf.math.softplus(w) + more_b)
     return tf.reduce_sum(by_a, -1), tf.reduce_sum(by_b, -1)
 
 
-# B_2j / (2j)!
+# Terms of the series that are summed as they are, and then B_2j / (2j)!
+_SUMMED = 10
 _BERNOULLI = [1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000,
               1 / 74724249600, -3617 / 10670622842880000]  # fmt: skip
 
@@ -170,12 +158,12 @@ def _zeta(op: Any, upstream: tf.Tensor) -> list[tf.Tensor]:
 
 
 def _euler_maclaurin(s: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
-    count = 10
-    end = q + count
-    total = tf.add_n([(q + k) ** -s for k in range(count)])
-    total += end ** (1 - s) / (s - 1) + end**-s / 2
-    rising, power = s, end ** (-s - 1)
-    for j, coefficient in enumerate(_BERNOULLI):
-        total += coefficient * rising * power
-        rising, power = rising * (s + 2 * j + 1) * (s + 2 * j + 2), power / end**2
-    return total
+    s, q = (s + tf.zeros_like(q))[..., None], (q + tf.zeros_like(s))[..., None]
+    end = q + _SUMMED
+    head = tf.reduce_sum((q + tf.range(_SUMMED, dtype=q.dtype)) ** -s, -1, keepdims=True)
+    count = len(_BERNOULLI)
+    # s, s(s+1)(s+2), …
+    rising = tf.math.cumprod(s + tf.range(2 * count - 1, dtype=s.dtype), -1)[..., ::2]
+    powers = end ** (-s - 1 - 2 * tf.range(count, dtype=s.dtype))
+    rest = tf.reduce_sum(tf.constant(_BERNOULLI, s.dtype) * rising * powers, -1, keepdims=True)
+    return (head + end ** (1 - s) / (s - 1) + end**-s / 2 + rest)[..., 0]
