@@ -6,8 +6,8 @@ until TensorFlow says that an op on the way has none.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,10 @@ _WANTED = {tf.float32.as_datatype_enum: tf.float32, tf.float64.as_datatype_enum:
 R = tf.raw_ops
 
 
-def measured_orders() -> dict[str, str]:
-    """For each op with a gradient that could be called: what is known of its orders."""
+def measured_orders(ops: Iterable[str] | None = None) -> dict[str, str]:
+    """For each op with a gradient that could be called, or of ``ops``: what is known of its orders."""
     found = {}
-    for op in names():
+    for op in names() if ops is None else ops:
         if carries(op) and callable(entry(op)):
             count = _orders(op)
             if count is not None:
@@ -55,13 +55,19 @@ def _nested(ys: list[Any], xs: list[Any]) -> tuple[int, str] | None:
         except IndexError:
             return None
         except LookupError as error:
-            return order - 1, str(error).split("(op type: ")[-1].rstrip(")") + " has no gradient"
+            return order - 1, _missing(str(error))
         except (AssertionError, AttributeError, NotImplementedError, TypeError, ValueError):
             return None
-        ys = [slope for slope in slopes if isinstance(slope, tf.Tensor)]
+        ys = [tf.convert_to_tensor(slope) for slope in slopes if slope is not None]
         if not ys:
             return order - 1, "further ones are zero, or lost" if order > 1 else "always zero"
     return ORDERS, ""
+
+
+def _missing(message: str) -> str:
+    """What TensorFlow says is missing, in short."""
+    op = re.search(r"\(op type: (\w+)\)", message)
+    return f"{op[1]} has none" if op else "TensorFlow disables further ones"
 
 
 def _bent(y: Any) -> Any:
@@ -161,7 +167,10 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "BatchToSpaceND": (lambda x: R.BatchToSpaceND(input=x, block_shape=[2], crops=[[0, 0]]), (2, 3)),
     "BiasAdd": (lambda x, b: R.BiasAdd(value=x, bias=b), M, (2,)),
     "BroadcastTo": (lambda x: R.BroadcastTo(input=x, shape=[3, 4]), V),
-    "CTCLoss": (lambda x: R.CTCLoss(inputs=x, labels_indices=[[0, 0]], labels_values=[1], sequence_length=[3])[0], (3, 1, 3)),
+    "CTCLoss": (
+        lambda x: R.CTCLoss(inputs=x, labels_indices=[[0, 0]], labels_values=[1], sequence_length=[3])[0],
+        (3, 1, 3),
+    ),
     "Cast": (lambda x: R.Cast(x=x, DstT=tf.float64), V),
     "CheckNumerics": (lambda x: R.CheckNumerics(tensor=x, message=""), V),
     "ConcatV2": (lambda x, y: R.ConcatV2(values=[x, y], axis=0), V, V),
@@ -182,15 +191,26 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "EnsureShape": (lambda x: R.EnsureShape(input=x, shape=[4]), V),
     "EuclideanNorm": (_reduce("EuclideanNorm"), M),
     "ExpandDims": (lambda x: R.ExpandDims(input=x, axis=0), V),
-    "ExtractImagePatches": (lambda x: R.ExtractImagePatches(
-        images=x, ksizes=_TWOS, strides=_ONES, rates=_ONES, padding="VALID"), IMAGE),
-    "ExtractVolumePatches": (lambda x: R.ExtractVolumePatches(
-        input=x, ksizes=_THREES, strides=[1] * 5, padding="VALID"), VOLUME),
+    "ExtractImagePatches": (
+        lambda x: R.ExtractImagePatches(images=x, ksizes=_TWOS, strides=_ONES, rates=_ONES, padding="VALID"),
+        IMAGE,
+    ),
+    "ExtractVolumePatches": (
+        lambda x: R.ExtractVolumePatches(input=x, ksizes=_THREES, strides=[1] * 5, padding="VALID"),
+        VOLUME,
+    ),
     "Fill": (lambda x: R.Fill(dims=[3], value=x), ()),
     "FractionalAvgPool": (lambda x: R.FractionalAvgPool(value=x, pooling_ratio=[1.0, 1.5, 1.5, 1.0])[0], IMAGE),
     "FractionalMaxPool": (lambda x: R.FractionalMaxPool(value=x, pooling_ratio=[1.0, 1.5, 1.5, 1.0])[0], IMAGE),
-    **{f"FusedBatchNorm{v}": (lambda x, s, o, v=v: getattr(R, f"FusedBatchNorm{v}")(
-        x=x, scale=s, offset=o, mean=[], variance=[])[0], IMAGE, (2,), (2,)) for v in ("", "V2", "V3")},
+    **{
+        f"FusedBatchNorm{v}": (
+            lambda x, s, o, v=v: getattr(R, f"FusedBatchNorm{v}")(x=x, scale=s, offset=o, mean=[], variance=[])[0],
+            IMAGE,
+            (2,),
+            (2,),
+        )
+        for v in ("", "V2", "V3")
+    },
     "Gather": (lambda x: R.Gather(params=x, indices=[1, 0]), V),
     "GatherNd": (lambda x: R.GatherNd(params=x, indices=[[1], [0]]), V),
     "GatherV2": (lambda x: R.GatherV2(params=x, indices=[1, 0], axis=0), V),
@@ -203,20 +223,29 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "MatrixDiagV3": (lambda x: R.MatrixDiagV3(diagonal=x, k=0, num_rows=-1, num_cols=-1, padding_value=0.0), V),
     "MatrixSetDiag": (lambda x, d: R.MatrixSetDiag(input=x, diagonal=d), M, (2,)),
     "MatrixSetDiagV3": (lambda x, d: R.MatrixSetDiagV3(input=x, diagonal=d, k=0), M, (2,)),
-    "MatrixSolveLs": (lambda x, y: R.MatrixSolveLs(
-        matrix=x, rhs=y, l2_regularizer=tf.constant(0.1, tf.float64), fast=True), M, M),
+    "MatrixSolveLs": (
+        lambda x, y: R.MatrixSolveLs(matrix=x, rhs=y, l2_regularizer=tf.constant(0.1, tf.float64), fast=True),
+        M,
+        M,
+    ),
     **{op: (_reduce(op), M) for op in ("Max", "Mean", "Min", "Prod", "Sum")},
     "MaxPool": (_pool("MaxPool"), IMAGE),
     "MaxPool3D": (_pool("MaxPool3D", _THREES), VOLUME),
     "MaxPoolV2": (_pool("MaxPoolV2"), IMAGE),
-    "MaxPoolWithArgmax": (lambda x: R.MaxPoolWithArgmax(input=x, ksize=_TWOS, strides=_TWOS, padding="VALID")[0], IMAGE),
+    "MaxPoolWithArgmax": (
+        lambda x: R.MaxPoolWithArgmax(input=x, ksize=_TWOS, strides=_TWOS, padding="VALID")[0],
+        IMAGE,
+    ),
     "MirrorPad": (lambda x: R.MirrorPad(input=x, paddings=[[1, 1]], mode="REFLECT"), V),
     "NthElement": (lambda x: R.NthElement(input=x, n=1), V),
     "Pack": (lambda x, y: R.Pack(values=[x, y]), V, V),
     "Pad": (lambda x: R.Pad(input=x, paddings=[[1, 1]]), V),
     "PadV2": (lambda x, c: R.PadV2(input=x, paddings=[[1, 1]], constant_values=c), V, ()),
     "ParallelDynamicStitch": (lambda x: R.ParallelDynamicStitch(indices=[[0, 2, 1, 3]], data=[x]), V),
-    "QuantizeAndDequantizeV3": (lambda x: R.QuantizeAndDequantizeV3(input=x, input_min=0.0, input_max=1.0, num_bits=8), V),
+    "QuantizeAndDequantizeV3": (
+        lambda x: R.QuantizeAndDequantizeV3(input=x, input_min=0.0, input_max=1.0, num_bits=8),
+        V,
+    ),
     "QuantizeAndDequantizeV4": (lambda x: R.QuantizeAndDequantizeV4(input=x, input_min=0.0, input_max=1.0), V),
     "RFFT": (lambda x: R.RFFT(input=x, fft_length=[4]), V),
     "RFFT2D": (lambda x: R.RFFT2D(input=x, fft_length=[2, 2]), M),
@@ -234,40 +263,84 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "Slice": (lambda x: R.Slice(input=x, begin=[1], size=[2]), V),
     "SpaceToBatchND": (lambda x: R.SpaceToBatchND(input=x, block_shape=[2], paddings=[[0, 0]]), (1, 4)),
     "SpaceToDepth": (lambda x: R.SpaceToDepth(input=x, block_size=2), IMAGE),
-    "SparseAdd": (lambda v: R.SparseAdd(**{**_SPARSE, "a_values": v}, b_indices=[[0, 0]], b_values=[1.0], b_shape=[2, 2],
-                                        thresh=0.0).sum_values, (2,)),
+    "SparseAdd": (
+        lambda v: (
+            R.SparseAdd(
+                **{**_SPARSE, "a_values": v}, b_indices=[[0, 0]], b_values=[1.0], b_shape=[2, 2], thresh=0.0
+            ).sum_values
+        ),
+        (2,),
+    ),
     **{op: (_with_sparse(op), (2,), M) for op in ("SparseDenseCwiseAdd", "SparseDenseCwiseDiv", "SparseDenseCwiseMul")},
-    "SparseFillEmptyRows": (lambda v, d: R.SparseFillEmptyRows(
-        indices=[[0, 0], [2, 1]], values=v, dense_shape=[3, 2], default_value=d)[1], (2,), ()),
-    "SparseReduceSum": (lambda v: R.SparseReduceSum(
-        input_indices=[[0, 0], [1, 1]], input_values=v, input_shape=[2, 2], reduction_axes=[0]), (2,)),
-    "SparseReorder": (lambda v: R.SparseReorder(input_indices=[[1, 1], [0, 0]], input_values=v, input_shape=[2, 2])[1], (2,)),
+    "SparseFillEmptyRows": (
+        lambda v, d: R.SparseFillEmptyRows(indices=[[0, 0], [2, 1]], values=v, dense_shape=[3, 2], default_value=d)[1],
+        (2,),
+        (),
+    ),
+    "SparseReduceSum": (
+        lambda v: R.SparseReduceSum(
+            input_indices=[[0, 0], [1, 1]], input_values=v, input_shape=[2, 2], reduction_axes=[0]
+        ),
+        (2,),
+    ),
+    "SparseReorder": (
+        lambda v: R.SparseReorder(input_indices=[[1, 1], [0, 0]], input_values=v, input_shape=[2, 2])[1],
+        (2,),
+    ),
     **{f"SparseSegment{op}": (_sparse_segment(f"SparseSegment{op}"), M) for op in ("Mean", "SqrtN", "Sum")},
-    **{f"SparseSegment{op}WithNumSegments": (_sparse_segment(f"SparseSegment{op}WithNumSegments", num_segments=3), M)
-       for op in ("Mean", "SqrtN", "Sum")},
-    "SparseSlice": (lambda v: R.SparseSlice(
-        indices=[[0, 0], [1, 1]], values=v, shape=[2, 2], start=[0, 0], size=[1, 2])[1], (2,)),
+    **{
+        f"SparseSegment{op}WithNumSegments": (_sparse_segment(f"SparseSegment{op}WithNumSegments", num_segments=3), M)
+        for op in ("Mean", "SqrtN", "Sum")
+    },
+    "SparseSlice": (
+        lambda v: R.SparseSlice(indices=[[0, 0], [1, 1]], values=v, shape=[2, 2], start=[0, 0], size=[1, 2])[1],
+        (2,),
+    ),
     "SparseSoftmax": (lambda v: R.SparseSoftmax(sp_indices=[[0, 0], [0, 1]], sp_values=v, sp_shape=[2, 2]), (2,)),
-    "SparseSoftmaxCrossEntropyWithLogits": (lambda x: R.SparseSoftmaxCrossEntropyWithLogits(features=x, labels=[0, 1])[0], M),
+    "SparseSoftmaxCrossEntropyWithLogits": (
+        lambda x: R.SparseSoftmaxCrossEntropyWithLogits(features=x, labels=[0, 1])[0],
+        M,
+    ),
     **{op: (_two_sparse(op), (2,), (2,)) for op in ("SparseSparseMaximum", "SparseSparseMinimum")},
     "SparseTensorDenseAdd": (lambda v, x: R.SparseTensorDenseAdd(**{**_SPARSE, "a_values": v}, b=x), (2,), M),
     "SparseTensorDenseMatMul": (lambda v, x: R.SparseTensorDenseMatMul(**{**_SPARSE, "a_values": v}, b=x), (2,), M),
-    "SparseToDense": (lambda v: R.SparseToDense(
-        sparse_indices=[0, 2], output_shape=[4], sparse_values=v, default_value=0.0), (2,)),
+    "SparseToDense": (
+        lambda v: R.SparseToDense(sparse_indices=[0, 2], output_shape=[4], sparse_values=v, default_value=0.0),
+        (2,),
+    ),
     "Split": (lambda x: R.Split(axis=0, value=x, num_split=2), V),
     "SplitV": (lambda x: R.SplitV(value=x, size_splits=[1, 3], axis=0, num_split=2), V),
     "StatelessRandomGammaV2": (lambda a: R.StatelessRandomGammaV2(shape=[4], seed=[1, 2], alpha=a), V),
     "StridedSlice": (lambda x: x[::2], V),
-    **{op: (_scattered(op), V, (2,)) for op in (
-        "TensorScatterAdd", "TensorScatterMax", "TensorScatterMin", "TensorScatterSub", "TensorScatterUpdate")},
-    "TensorStridedSliceUpdate": (lambda x, u: R.TensorStridedSliceUpdate(
-        input=x, begin=[0], end=[2], strides=[1], value=u), V, (2,)),
+    **{
+        op: (_scattered(op), V, (2,))
+        for op in (
+            "TensorScatterAdd",
+            "TensorScatterMax",
+            "TensorScatterMin",
+            "TensorScatterSub",
+            "TensorScatterUpdate",
+        )
+    },
+    "TensorStridedSliceUpdate": (
+        lambda x, u: R.TensorStridedSliceUpdate(input=x, begin=[0], end=[2], strides=[1], value=u),
+        V,
+        (2,),
+    ),
     "Tile": (lambda x: R.Tile(input=x, multiples=[2]), V),
     "TopKV2": (lambda x: R.TopKV2(input=x, k=2)[0], V),
     "Transpose": (lambda x: R.Transpose(x=x, perm=[1, 0]), M),
-    "TridiagonalMatMul": (lambda a, b, c, x: R.TridiagonalMatMul(superdiag=a, maindiag=b, subdiag=c, rhs=x),
-                          (1, 4), (1, 4), (1, 4), (4, 2)),
+    "TridiagonalMatMul": (
+        lambda a, b, c, x: R.TridiagonalMatMul(superdiag=a, maindiag=b, subdiag=c, rhs=x),
+        (1, 4),
+        (1, 4),
+        (1, 4),
+        (4, 2),
+    ),
     "TridiagonalSolve": (lambda d, x: R.TridiagonalSolve(diagonals=d, rhs=x), (3, 4), (4, 2)),
     "Unpack": (lambda x: R.Unpack(value=x, num=2), M),
-    **{f"UnsortedSegment{op}": (_segment(f"UnsortedSegment{op}", num_segments=3), M) for op in ("Max", "Min", "Prod", "Sum")},
-}  # fmt: skip
+    **{
+        f"UnsortedSegment{op}": (_segment(f"UnsortedSegment{op}", num_segments=3), M)
+        for op in ("Max", "Min", "Prod", "Sum")
+    },
+}

@@ -48,8 +48,8 @@ class Row:
 
 
 STATES = {
-    "ours": "tfgradkit's",
-    "tensorflow": "TensorFlow's own",
+    "ours": "by tfgradkit",
+    "tensorflow": "by TensorFlow",
     "none": "none",
     "nature": "not differentiable by nature",
 }
@@ -76,9 +76,9 @@ def rows(orders: dict[str, str]) -> Iterator[Row]:
 
 def _ours(op: str) -> str:
     shipped = SHIPPED[op]
-    before = {True: "", False: ", in place of TensorFlow's"}[shipped.replaces is ABSENT]
-    before = ", registered as not differentiable by TensorFlow" if shipped.replaces is None else before
-    return f"{'every order' if shipped.order is None else f'order {shipped.order}'}{before}"
+    before = "" if shipped.replaces is ABSENT else ", in place of TensorFlow's"
+    before = ", where TensorFlow says not differentiable" if shipped.replaces is None else before
+    return f"{'every order, tested to the second' if shipped.order is None else f'order {shipped.order}'}{before}"
 
 
 def _none(op: str) -> str:
@@ -92,7 +92,7 @@ def _none(op: str) -> str:
 
 
 def _reason(op: str, table: dict[str, str]) -> str | None:
-    return next((why for pattern, why in table.items() if re.fullmatch(pattern, op)), None)
+    return next((why for why, pattern in table.items() if re.fullmatch(f"(?:{pattern})", op, re.VERBOSE)), None)
 
 
 def page(orders: dict[str, str]) -> str:
@@ -110,7 +110,7 @@ def page(orders: dict[str, str]) -> str:
 
 def recorded_orders(text: str) -> dict[str, str]:
     """Those of TensorFlow's own that a page tells."""
-    section = text.split(f"## {STATES['tensorflow']}")[1].split("\n## ")[0]
+    section = text.split("## By TensorFlow")[1].split("\n## ")[0]
     lines = re.findall(r"^\| (`.*) \| (.*) \|$", section, re.MULTILINE)
     return {op: note for ops, note in lines for op in re.findall(r"`(\w+)`", ops) if note != UNMEASURED}
 

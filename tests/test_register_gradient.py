@@ -37,15 +37,6 @@ def contrast_rule(op, upstream):
     return kept + (upstream - kept) * factor, tf.cast(by_factor, tf.float32)
 
 
-@pytest.fixture(autouse=True)
-def as_before():
-    """Every test takes back what it registered."""
-    assert rules_in_force() == ()
-    yield
-    assert rules_in_force() == ()
-    assert entry(BARE) is ABSENT
-
-
 @pytest.fixture
 def in_force():
     with register_gradient(BARE, threefold) as registration:
@@ -171,7 +162,7 @@ def test_blocks_within_blocks_end_in_any_order():
     assert entry(BARE) is ABSENT
 
 
-def test_for_the_whole_process_as_a_decorator():
+def test_for_the_whole_process_as_a_decorator(rules_as_before):
     @register_gradient(BARE, order=1)
     def rule(op, upstream):
         return 7 * upstream
@@ -190,14 +181,6 @@ def test_for_the_whole_process_as_a_decorator():
     with register_gradient(BARE, threefold, replace=True):
         assert next(r for r in registered_gradients() if r.op == BARE).replaces == "user"
     np.testing.assert_array_equal(tgk.jacobian(bare)([2.0]), [[7]])
-    _undo(BARE)
-
-
-def _undo(op):
-    from tfgradkit.rules import register
-
-    for registration in list(register._users[op]):
-        registration.remove()
 
 
 def test_what_comes_with_the_toolkit_is_listed_and_gives_way():
@@ -233,25 +216,26 @@ def test_what_cannot_be_registered(name):
 
 
 ANSWERS = {
-    "too many": (lambda op, u: (u, u), r"wrong number of gradients: GuaranteeConst, .*\n  expected: 1, .*input\n  got: 2"),
+    "too many": (lambda op, u: (u, u), r"wrong number of gradients: GuaranteeConst, .*\n  expected: 1, .*: input\n"),
     "shape": (lambda op, u: tf.reduce_sum(u), r"input 0: .*\n  expected: float32 \[2\]\n  got: float32 \[\]"),
     "dtype": (lambda op, u: tf.cast(u, tf.float64), r"expected: float32 \[2\]\n  got: float64 \[2\]"),
     "text": (lambda op, u: "u", r"input 0: .*\n  expected: a float32 tensor\n  got: 'u'"),
-}  # fmt: skip
+}
 
 
-@pytest.mark.parametrize("how", ["eager", "traced"])
+def taped(x):
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = bare(x)
+    return tape.gradient(y, x)
+
+
+@pytest.mark.parametrize("how", [taped, tf.function(taped), tgk.jacobian(bare)])
 @pytest.mark.parametrize("name", ANSWERS)
 def test_a_wrong_answer_says_op_input_expected_and_got(name, how):
     rule, message = ANSWERS[name]
     with register_gradient(BARE, rule), pytest.raises(RuleError, match=message):
-        if how == "traced":
-            tgk.jacobian(bare)([1.0, 2.0])
-        x = tf.constant([1.0, 2.0])
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = bare(x)
-        tape.gradient(y, x)
+        how(tf.constant([1.0, 2.0]))
 
 
 def test_too_few_answers_name_the_inputs():
@@ -262,15 +246,15 @@ def test_too_few_answers_name_the_inputs():
 
 
 def test_an_integer_input_takes_none():
-    def rule(op, upstream):
-        return tf.zeros_like(op.inputs[0]), upstream
-
     def f(x):
         return tf.raw_ops.Bincount(arr=[0, 1, 0], size=2, weights=x)
 
-    with register_gradient("Bincount", lambda op, u: (tf.ones([3]), None, None)):
-        with pytest.raises(RuleError, match=r"input 0: [^$]*expected: None, since int32 carries no gradient"):
-            tgk.jacobian(f)([1.0, 2.0, 3.0])
+    message = r"input 0: [^$]*expected: None, since int32 carries no gradient"
+    with (
+        register_gradient("Bincount", lambda op, u: (tf.ones([3]), None, None)),
+        pytest.raises(RuleError, match=message),
+    ):
+        tgk.jacobian(f)([1.0, 2.0, 3.0])
 
 
 def test_an_op_that_is_not_differentiable_takes_a_rule_of_what_comes_from_above():

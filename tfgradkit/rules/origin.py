@@ -12,5 +12,6 @@ def where(rule: Any) -> str:
     while isinstance(rule, functools.partial):
         rule = rule.func
     rule = inspect.unwrap(rule)
-    code = getattr(rule, "__code__", None) or getattr(getattr(rule, "__call__", None), "__code__", None)
+    # An object that can be called has its code in its class.
+    code = getattr(rule, "__code__", None) or getattr(type(rule).__call__, "__code__", None)
     return repr(rule) if code is None else f"{code.co_filename}:{code.co_firstlineno}"

@@ -180,8 +180,8 @@ def _refuse_second(op_type: str) -> None:
         raise RuleError(
             "TensorFlow registers the op as not differentiable, and its tapes keep neither inputs nor results of it",
             subject=op_type,
-            hint="the same calculation inside a tf.custom_gradient; or replace=True, for a rule that uses the gradients "
-            "of the results alone (lambda op, u: u to pass them straight through)",
+            hint="the same calculation inside a tf.custom_gradient; or replace=True, for a rule that uses the "
+            "gradients of the results alone (lambda op, u: u to pass them straight through)",
         )
     if stock is not ABSENT and op_type not in SHIPPED:
         raise RuleError(
