@@ -30,7 +30,8 @@ HEAD = """\
 All {count} ops of TensorFlow {version} that take and give real or complex numbers (`tf.raw_ops`), and what
 their gradient is. Made by `scripts/ops_table.py`; a test compares. The rules themselves are in
 [rules.md](rules.md). What is listed under "none" is an error that names the op, never a missing part of an
-answer; `tgk.register_gradient` gives it a rule of yours.
+answer; `tgk.register_gradient` gives it a rule of yours. Not here: ops of handles (lists of tensors, variables, CSR
+matrices), whose gradients are TensorFlow's.
 
 | gradient | ops |
 |---|---|

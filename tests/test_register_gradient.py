@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import tfgradkit as tgk
 from tfgradkit.errors import RuleError
-from tfgradkit.rules.register import register_gradient, registered_gradients, rules_in_force
+from tfgradkit.rules.register import register_gradient, registered_gradients
 from tfgradkit.rules.registry import ABSENT, entry
 
 IMAGE = np.array([[[0.5, 0.1, 0.9], [0.3, 0.2, 0.6]]])

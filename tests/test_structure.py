@@ -27,6 +27,7 @@ PRIVATE = {
     "convert_to_constants": "export/freeze.py",
     "pywrap_xla_ops": "export/audit.py",
     "gradient_registry": "rules/registry.py",
+    "op_def_registry": "rules/registry.py",
 }
 
 

@@ -9,10 +9,9 @@ back, and can replace another.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, overload
+from typing import Any, Literal
 
 from ..errors import RuleError
 from . import builtin as _builtin  # noqa: F401  its rules come first, whatever is imported first
@@ -60,11 +59,29 @@ class InForce:
 
 
 class Registration:
-    """A rule in force, until :meth:`remove`, or until the end of its ``with`` block."""
+    """A rule in force, until :meth:`remove`, or until the end of its ``with`` block; a later block sets it in again."""
 
-    def __init__(self, op_type: str, rule: Rule, order: int | None) -> None:
-        self.op_type, self.rule, self.order = op_type, rule, order
+    def __init__(self, op_type: str, rule: Rule, replace: bool, order: int | None) -> None:
+        self.op_type, self.rule, self.replace, self.order = op_type, rule, replace, order
         self.installed = checked(op_type, rule)
+        self.put()
+
+    def put(self) -> None:
+        """Sets the rule in force, where it is not.
+
+        Raises:
+            RuleError: the op has another gradient, and this one is not to replace it.
+        """
+        with _lock:
+            stack = _users.setdefault(self.op_type, [])
+            if self in stack:
+                return
+            if not self.replace:
+                _refuse_second(self.op_type)
+            if not stack:
+                _stock[self.op_type] = entry(self.op_type)
+            stack.append(self)
+            _install(self.op_type)
 
     def remove(self) -> None:
         """Takes the rule back: what was in force before is again. A second time it does nothing."""
@@ -75,6 +92,7 @@ class Registration:
                 _install(self.op_type)
 
     def __enter__(self) -> Registration:
+        self.put()
         return self
 
     def __exit__(
@@ -93,15 +111,9 @@ _stock: dict[str, Any] = {}
 _state: tuple[InForce, ...] = ()
 
 
-@overload
-def register_gradient(
-    op_type: str, rule: None = None, *, replace: bool = False, order: int | None = None
-) -> Callable[[Rule], Rule]: ...
-@overload
-def register_gradient(op_type: str, rule: Rule, *, replace: bool = False, order: int | None = None) -> Registration: ...
 def register_gradient(
     op_type: str, rule: Rule | None = None, *, replace: bool = False, order: int | None = None
-) -> Callable[[Rule], Rule] | Registration:
+) -> Any:
     """Gives an op a gradient: for the process as a decorator, or for the length of a ``with`` block.
 
     ``@register_gradient("OpType")`` above a rule registers it for good. ``with register_gradient("OpType", rule):``
@@ -120,16 +132,20 @@ def register_gradient(
             tfgradkit for an op that has none in TensorFlow gives way without it.
         order: how many orders of derivatives the rule is good for, for :func:`registered_gradients`.
 
+    Returns:
+        Without a rule, the decorator, which hands its function on; with one, the :class:`Registration`.
+
     Raises:
         RuleError: TensorFlow has no such op, the op has a gradient, or the rule does not take what the op gives.
             Later, when it is used: it gives the wrong number of results, or one of a wrong shape or dtype.
     """
     checked_arguments(op_type, rule)
     if rule is not None:
-        return _add(op_type, rule, replace, order)
+        return Registration(op_type, rule, replace, order)
 
     def decorate(rule: Rule) -> Rule:
-        _add(op_type, rule, replace, order)
+        checked_arguments(op_type, rule)
+        Registration(op_type, rule, replace, order)
         return rule
 
     return decorate
@@ -151,19 +167,6 @@ def registered_gradients() -> tuple[RegisteredGradient, ...]:
 def rules_in_force() -> tuple[InForce, ...]:
     """The user's rules; what was traced with others is to be traced again."""
     return _state
-
-
-def _add(op_type: str, rule: Rule, replace: bool, order: int | None) -> Registration:
-    checked_arguments(op_type, rule)
-    registration = Registration(op_type, rule, order)
-    with _lock:
-        if not replace:
-            _refuse_second(op_type)
-        if not _users.get(op_type):
-            _stock[op_type] = entry(op_type)
-        _users.setdefault(op_type, []).append(registration)
-        _install(op_type)
-    return registration
 
 
 def _refuse_second(op_type: str) -> None:
