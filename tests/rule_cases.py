@@ -135,9 +135,9 @@ CASES = {
         "TruncateMod", lambda x: R.TruncateMod(x=x, y=[[1.3, -2.1]]), (numbers(2, 2, low=-9, high=-3),), batched=True
     ),
     "Snapshot": Case("Snapshot", lambda x: R.Snapshot(input=x), (numbers(2, 3),), batched=True),
-    "Copy": Case("Copy", lambda x: R.Copy(input=x), (numbers(2, 3),), batched=True),
-    "CopyHost": Case("CopyHost", lambda x: R.CopyHost(input=x), (numbers(2, 3),), batched=True),
-    "DeepCopy": Case("DeepCopy", lambda x: R.DeepCopy(x=x), (numbers(2, 3),), batched=True),
+    "Copy": Case("Copy", lambda x: R.Copy(input=x), (numbers(3),)),
+    "CopyHost": Case("CopyHost", lambda x: R.CopyHost(input=x), (numbers(3),)),
+    "DeepCopy": Case("DeepCopy", lambda x: R.DeepCopy(x=x), (numbers(3),)),
     "InplaceAdd": Case(
         "InplaceAdd", lambda x, v: R.InplaceAdd(x=tf.identity(x), i=[2, 0, 2], v=v), (numbers(3, 2), numbers(3, 2))
     ),
