@@ -28,6 +28,16 @@ def root() -> Path:
     return ROOT
 
 
+@pytest.fixture
+def rules_as_before():
+    """What a test registers for the whole process is taken back."""
+    yield
+    from tfgradkit.rules import register
+
+    for registration in [r for stack in register._users.values() for r in stack]:
+        registration.remove()
+
+
 @pytest.fixture(scope="session")
 def water():
     import tfgradkit as tgk

@@ -15,7 +15,7 @@ PAGES = [p for p in sorted((ROOT / "docs").rglob("*.md")) if p.stem != "native" 
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_python_code_of_a_page_runs(page, tmp_path, monkeypatch):
+def test_python_code_of_a_page_runs(page, tmp_path, monkeypatch, rules_as_before):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     assert blocks, f"{page.name} shows no code"

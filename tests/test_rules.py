@@ -202,8 +202,8 @@ SILENT = {
     "HSVToRGB": lambda x: tf.raw_ops.HSVToRGB(images=x) + x,
     "ExtractGlimpse": lambda x: tf.compat.v1.image.extract_glimpse(x, [2, 3], [[0.0, 0.0]] * 2) + x,
     "PyFunc": lambda x: tf.ensure_shape(tf.numpy_function(np.sin, [x], tf.float32), x.shape) + x,
-    "DrawBoundingBoxes": lambda x: tf.raw_ops.DrawBoundingBoxesV2(
-        images=x, boxes=tf.zeros([2, 1, 4]), colors=tf.ones([1, 3])) + x,
+    "DrawBoundingBoxes": lambda x: tf.raw_ops.DrawBoundingBoxes(images=x, boxes=tf.zeros([2, 1, 4])) + x,
+    "RandomShuffle": lambda x: tf.transpose(tf.random.shuffle(tf.transpose(x, [1, 0, 2, 3])), [1, 0, 2, 3]) + x,
 }  # fmt: skip
 
 

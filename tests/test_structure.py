@@ -29,6 +29,7 @@ PRIVATE = {
     "gradient_registry": "rules/registry.py",
     "parallel_for": "rules/vectorized.py",
     "tensorflow.python.eager": "rules/tapes.py",
+    "op_def_registry": "rules/registry.py",
 }
 
 

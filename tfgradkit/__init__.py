@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from .export.native import export_native
     from .export.saved_model import export_saved_model
     from .native import NativeLibrary, load_native
+    from .rules.register import register_gradient, registered_gradients
     from .sources.load import load
 
 # Modules that import TensorFlow, and so come when they are asked for, too.
@@ -83,6 +84,8 @@ _HOMES = {
     "load_native": "native",
     "override_gradient": "custom.override",
     "partial": "derivatives.fields",
+    "register_gradient": "rules.register",
+    "registered_gradients": "rules.register",
     "reverse_gradient": "custom.override",
     "sparse_jacobian": "derivatives.sparse.operators",
     "stop_gradient": "custom.override",
@@ -130,6 +133,8 @@ __all__ = [
     "load_native",
     "override_gradient",
     "partial",
+    "register_gradient",
+    "registered_gradients",
     "reverse_gradient",
     "sparse_jacobian",
     "stop_gradient",

@@ -6,6 +6,7 @@ TfGradKitError
 │   └── UnknownLayerError     a model file names a layer or function that isn't known here
 ├── SignatureError            an argument has the wrong number, name, shape or dtype
 ├── GradientError             the derivative asked for does not exist
+│   └── RuleError             a gradient rule can't be registered, or gave what doesn't fit its op
 ├── ExternalError             code outside TensorFlow failed, or can't be used there
 ├── ConvergenceError          an implicit function has no root where it was looked for
 ├── ExportError               an export failed; nothing was left behind
@@ -35,6 +36,7 @@ __all__ = [
     "LibraryError",
     "ModelFileError",
     "OutputFolderError",
+    "RuleError",
     "SignatureError",
     "SourceError",
     "TfGradKitError",
@@ -139,6 +141,10 @@ class ConvergenceError(TfGradKitError):
         self.norm = norm
         self.step = step
         self.iterations = iterations
+
+
+class RuleError(GradientError):
+    """A gradient rule can't be registered, or gave what doesn't fit its op."""
 
 
 class ExportError(TfGradKitError):

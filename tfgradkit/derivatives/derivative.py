@@ -12,6 +12,7 @@ import tensorflow as tf
 from ..arguments import structure_text
 from ..differentiable import Differentiable
 from ..errors import SignatureError
+from ..rules.register import rules_in_force
 from .choices import Options
 from .evaluate import Evaluated, evaluate
 from .plan import Plan
@@ -62,7 +63,7 @@ class Derivative:
         """
         latest = self._latest  # once: another thread may trace another signature meanwhile
         single = len(arguments) == 1 and output_gradients is tangents is None
-        if single and latest is not None and tf.executing_eagerly() and latest.takes(arguments[0]):
+        if single and latest is not None and tf.executing_eagerly() and latest.takes(arguments[0], rules_in_force()):
             return self._presented(latest.at(arguments[0]), latest, arguments)
         seed = wanted_seed(self.operator, {"output_gradients": output_gradients, "tangents": tangents}, str(self))
         converted = self.converted(arguments)
@@ -159,7 +160,7 @@ class Derivative:
 
     def _traced(self, arguments: list[Any], seed: Any) -> Trace:
         batch = batch_axis(self.options, arguments)[0] if self.source.batched else None
-        key = signature_of((arguments, seed), batch)
+        key = signature_of((arguments, seed), batch), rules_in_force()
         trace = self._traces.get(key)
         if trace is None:
             specimen = first_samples(self.options, arguments) if self.source.batched else None

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..rules.python_code import functions_called, refuse_compiled
+from ..rules.register import rules_in_force
 from .plan import Step
 from .refusals import meant
 
@@ -27,6 +28,7 @@ class Trace:
     ) -> None:
         self.steps: tuple[Step, ...] = ()
         self._pick, self._evaluate = pick, evaluate
+        self._rules = rules_in_force()
         self._batched, self._compiled = batch is not None, jit_compile
         self._layout: Any = None
         self._structure = (arguments, seed)
@@ -50,10 +52,10 @@ class Trace:
             return self._on_empty(tensors)
         return self._packed(self._run(tensors))
 
-    def takes(self, x: Any) -> bool:
+    def takes(self, x: Any, rules: tuple[Any, ...]) -> bool:
         """Whether ``x`` is the one tensor that this trace is for: asked before everything else is looked at."""
         spec = self._alone
-        if spec is None or not isinstance(x, tf.Tensor) or x.dtype != spec.dtype:
+        if rules != self._rules or spec is None or not isinstance(x, tf.Tensor) or x.dtype != spec.dtype:
             return False
         return spec.shape.is_compatible_with(x.shape) and not (self._batched and x.shape[0] == 0)
 

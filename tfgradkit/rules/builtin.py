@@ -9,11 +9,21 @@ from typing import Any
 
 import tensorflow as tf
 
-from . import grouped as _grouped  # noqa: F401  registers its own
+from . import arrays as _arrays  # noqa: F401  registers its own
+from . import boxes as _boxes  # noqa: F401
+from . import convolutions as _convolutions  # noqa: F401
+from . import fractional_pooling as _fractional_pooling  # noqa: F401
+from . import grouped as _grouped  # noqa: F401
 from . import images as _images  # noqa: F401
+from . import linear_algebra as _linear_algebra  # noqa: F401
+from . import morphology as _morphology  # noqa: F401
 from . import pooling as _pooling  # noqa: F401
 from . import projection as _projection  # noqa: F401
 from . import quantization as _quantization  # noqa: F401
+from . import recurrent as _recurrent  # noqa: F401
+from . import signal as _signal  # noqa: F401
+from . import sparse as _sparse  # noqa: F401
+from . import special as _special  # noqa: F401
 from .registry import by_formula, register
 
 

@@ -10,21 +10,25 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..errors import GradientError
+from .register import rules_in_force
 
 SILENT_OPS = frozenset(
     {
+        "CTCGreedyDecoder",
         "DrawBoundingBoxes",
         "ExtractGlimpse",
         "FakeQuantWithMinMaxArgsGradient",
         "FakeQuantWithMinMaxVarsGradient",
         "FakeQuantWithMinMaxVarsPerChannelGradient",
+        "GenerateBoundingBoxProposals",
         "HSVToRGB",
-        "LinSpace",
+        "OneHot",
         "ParameterizedTruncatedNormal",
         "PyFunc",
         "PyFuncStateless",
+        "RaggedRange",
         "RandomCrop",
-        "Range",
+        "RandomShuffle",
         "ResizeBilinearGrad",
         "SparseAddGrad",
         "SparseConcat",
@@ -36,9 +40,13 @@ SILENT_OPS = frozenset(
 
 
 def refuse_silent(operations: Iterable[Any]) -> None:
-    """Raises :class:`GradientError` where one of ``operations``, all on the way from x, is in ``SILENT_OPS``."""
+    """Raises :class:`GradientError` where one of ``operations``, all on the way from x, is in ``SILENT_OPS``.
+
+    A rule that the user registered in spite of that is heeded.
+    """
+    refused = SILENT_OPS - {rule.op_type for rule in rules_in_force()}
     for operation in operations:
-        if operation.type in SILENT_OPS:
+        if operation.type in refused:
             raise GradientError(
                 "the derivative would miss an op that TensorFlow registers as not differentiable, although it is",
                 subject=f"op {operation.type}, {operation.name}",

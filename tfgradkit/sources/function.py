@@ -11,13 +11,13 @@ import tensorflow as tf
 from ..arguments import shape_text
 from ..differentiable import Differentiable
 from ..errors import SignatureError
+from ..rules.register import rules_in_force
 
 
 def from_function(fn: Callable[..., Any], *, batched: bool | None) -> Differentiable:
     """A function of tensors; of a single sample unless ``batched`` says otherwise."""
     name = getattr(fn, "__name__", type(fn).__name__)
-    # tf.function brings AutoGraph: an `if` on a tensor in the user's code works in a trace.
-    traced = tf.function(fn) if _has_statements(fn) else fn
+    traced = _with_autograph(fn) if _has_statements(fn) else fn
     module = fn if isinstance(fn, tf.Module) else None
     return Differentiable(
         call=traced,
@@ -28,6 +28,22 @@ def from_function(fn: Callable[..., Any], *, batched: bool | None) -> Differenti
         trainable=lambda: tuple(module.trainable_variables) if module else (),
         argument_names=_argument_names(fn),
     )
+
+
+def _with_autograph(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """An ``if`` on a tensor in the user's code works in a trace.
+
+    A ``tf.function`` keeps the gradient that it was first asked for: there is one for each set of the user's rules.
+    """
+    functions: dict[Any, Any] = {}
+
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        rules = rules_in_force()
+        if rules not in functions:
+            functions[rules] = tf.function(fn)
+        return functions[rules](*arguments, **keywords)
+
+    return call
 
 
 def _has_statements(fn: Any) -> bool:

@@ -1,0 +1,506 @@
+"""A function for each op whose gradient comes with tfgradkit, where it is smooth, for ``test_rules_of_ops.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+R = tf.raw_ops
+
+
+@dataclass(frozen=True)
+class Case:
+    """A smooth function through one op.
+
+    Attributes:
+        op: its type.
+        f: of float64 tensors, to one or several.
+        args: where.
+        batched: whether the first axis of all counts independent samples.
+        vectorized: whether TensorFlow has a vectorized form of all ops of its gradient.
+        shadow: the same in NumPy, in float64, where TensorFlow's kernel is float32 alone.
+        step: of the differences; a long one where the function is linear, or quadratic, in each argument.
+        order: how many orders are there; None for every one.
+    """
+
+    op: str
+    f: Callable[..., Any]
+    args: tuple[np.ndarray, ...]
+    batched: bool = False
+    vectorized: bool = True
+    shadow: Callable[..., Any] | None = None
+    step: float = 1e-3
+    tolerance: float = 1e-8
+    order: int | None = None
+
+
+def numbers(*shape: int, low: float = -1.0, high: float = 1.0, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(low, high, shape)
+
+
+def narrow(f: Callable[..., Any]) -> Callable[..., Any]:
+    """A float32 function of float64 tensors."""
+    return lambda *xs: tf.nest.map_structure(lambda y: tf.cast(y, tf.float64), f(*(tf.cast(x, tf.float32) for x in xs)))
+
+
+def as_complex(x: tf.Tensor) -> tf.Tensor:
+    return tf.complex(x[..., 0], x[..., 1])
+
+
+def as_real(z: tf.Tensor) -> tf.Tensor:
+    return tf.stack([tf.math.real(z), tf.math.imag(z)], -1)
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+def gru(x, h, w_ru, w_c, b_ru, b_c):
+    r, u = np.split(sigmoid(np.concatenate([x, h], 1) @ w_ru + b_ru), 2, 1)
+    c = np.tanh(np.concatenate([x, r * h], 1) @ w_c + b_c)
+    return r, u, c, u * h + (1 - u) * c
+
+
+def lstm(x, before, h, w, w_i, w_f, w_o, b):
+    i, ci, f, o = np.split(np.concatenate([x, h], 1) @ w + b, 4, 1)
+    i, f, ci = sigmoid(i + w_i * before), sigmoid(f + 1 + w_f * before), np.tanh(ci)
+    cs = ci * i + before * f
+    o, co = sigmoid(o + w_o * cs), np.tanh(cs)
+    return i, cs, f, o, ci, co, co * o
+
+
+def lstm_cell(x, before, h, w, w_i, w_f, w_o, b):
+    cell = R.LSTMBlockCell(
+        x=x, cs_prev=before, h_prev=h, w=w, wci=w_i, wcf=w_f, wco=w_o, b=b, use_peephole=True, cell_clip=-1
+    )
+    return tuple(cell)
+
+
+def spectrogram(squared: bool):
+    def f(x):
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(6) / 6)
+        frames = np.stack([x[s : s + 6] for s in (0, 4)]).transpose(2, 0, 1)
+        power = np.abs(np.fft.rfft(frames * window, 8)) ** 2
+        return power if squared else np.sqrt(power)
+
+    return f
+
+
+def soft_suppressed(boxes, scores):
+    """Bodla et al. 2017: a score falls with the overlap of each box that was chosen before."""
+    left, order, chosen = scores.astype(float), [], []
+    for _ in scores:
+        best = int(np.argmax(np.where(np.isin(np.arange(len(left)), order), -1, left)))
+        chosen.append(left[best])
+        order.append(best)
+        left = left * np.exp([-(overlap(boxes[best], box) ** 2) / (2 * 0.4) for box in boxes])
+    return np.stack(chosen)
+
+
+def overlap(a, b):
+    sides = np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0)
+    common = np.prod(sides)
+    return common / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - common)
+
+
+BOXES = np.array([[0.1, 0.1, 0.6, 0.5], [0.15, 0.05, 0.7, 0.45], [0.5, 0.4, 0.95, 0.9]])
+ENTRIES = tf.constant([[0, 0], [0, 3], [1, 1], [1, 2], [2, 0]], tf.int64)
+SHAPE = tf.constant([3, 4], tf.int64)
+SPD = np.array([[[2.0, 0.3], [0.4, 1.5]], [[1.2, -0.2], [0.5, 3.0]]])
+PIVOTED = np.array(
+    [
+        [[0.2, 1.0, 0.3], [2.0, 0.5, -0.4], [0.5, 0.7, 1.9]],
+        [[1.5, 0.2, 0.1], [0.3, 0.4, 2.0], [0.6, -1.8, 0.5]],
+    ]
+)
+ROWS, IDS = tf.constant([3, 0, 1, 3]), tf.constant([0, 0, 1, 2])
+
+
+def sparse_segment_grad(kind: str, version: str = ""):
+    def f(g):
+        size = {"dense_output_dim0" if version else "output_dim0": 5}
+        return getattr(R, f"SparseSegment{kind}Grad{version}")(grad=g, indices=ROWS, segment_ids=IDS, **size)
+
+    return (lambda g: f(g)[0]) if version else f
+
+
+CASES = {
+    # Arrays
+    "Mod": Case("Mod", lambda x, y: R.Mod(x=x, y=y), (numbers(2, 3, low=3, high=9), np.array([1.3, -2.1, 1.7]))),
+    "TruncateMod": Case(
+        "TruncateMod", lambda x: R.TruncateMod(x=x, y=[[1.3, -2.1]]), (numbers(2, 2, low=-9, high=-3),), batched=True
+    ),
+    "Snapshot": Case("Snapshot", lambda x: R.Snapshot(input=x), (numbers(2, 3),), batched=True),
+    "Copy": Case("Copy", lambda x: R.Copy(input=x), (numbers(3),)),
+    "CopyHost": Case("CopyHost", lambda x: R.CopyHost(input=x), (numbers(3),)),
+    "DeepCopy": Case("DeepCopy", lambda x: R.DeepCopy(x=x), (numbers(3),)),
+    "InplaceAdd": Case(
+        "InplaceAdd", lambda x, v: R.InplaceAdd(x=tf.identity(x), i=[2, 0, 2], v=v), (numbers(3, 2), numbers(3, 2))
+    ),
+    "InplaceSub": Case(
+        "InplaceSub", lambda x, v: R.InplaceSub(x=tf.identity(x), i=[2, 0], v=v), (numbers(3, 2), numbers(2, 2))
+    ),
+    "InplaceUpdate": Case(
+        "InplaceUpdate",
+        lambda x, v: R.InplaceUpdate(x=tf.identity(x), i=[2, 0, 2], v=v),
+        (numbers(3, 2), numbers(3, 2)),
+    ),
+    "ParallelConcat": Case(
+        "ParallelConcat",
+        lambda x, y: R.ParallelConcat(values=[x, y], shape=[2, 3]),
+        (numbers(1, 3), numbers(1, 3, seed=1)),
+    ),
+    "ListDiff": Case(
+        "ListDiff", lambda x: R.ListDiff(x=x, y=tf.constant([0.5], tf.float64))[0], (np.array([0.1, 0.7, 0.4]),)
+    ),
+    "Unique": Case("Unique", lambda x: R.Unique(x=x)[0], (np.array([0.4, 0.1, 0.7]),)),
+    "UniqueWithCounts": Case("UniqueWithCounts", lambda x: R.UniqueWithCounts(x=x)[0], (np.array([0.4, 0.1, 0.7]),)),
+    "UniqueV2": Case("UniqueV2", lambda x: R.UniqueV2(x=x, axis=[1])[0], (numbers(2, 3),)),
+    "UniqueWithCountsV2": Case(
+        "UniqueWithCountsV2", lambda x: R.UniqueWithCountsV2(x=x, axis=[0])[0], (numbers(3, 2),)
+    ),
+    "StatelessShuffle": Case(
+        "StatelessShuffle",
+        lambda x: R.StatelessShuffle(
+            value=x, key=tf.constant([7], tf.uint64), counter=tf.constant([1, 2], tf.uint64), alg=1
+        ),
+        (numbers(4, 2),),
+    ),
+    "LinSpace": Case("LinSpace", lambda a, b: R.LinSpace(start=a, stop=b, num=5), (np.array(0.3), np.array(2.0))),
+    "Range": Case(
+        "Range",
+        lambda a, d: R.Range(start=a, limit=tf.constant(3.0, tf.float64), delta=d),
+        (np.array(0.3), np.array(0.55)),
+    ),
+    # Linear algebra
+    "Lu": Case("Lu", lambda a: R.Lu(input=a)[0], (PIVOTED,), batched=True),
+    "MatrixLogarithm": Case(
+        "MatrixLogarithm",
+        lambda a: as_real(tf.linalg.logm(as_complex(a))),
+        (np.stack([SPD, 0.1 * SPD[::-1] ** 2], -1),),
+        batched=True,
+        vectorized=False,
+    ),
+    "CholeskyGrad": Case(
+        "CholeskyGrad",
+        lambda factor, g: R.CholeskyGrad(l=factor, grad=g),
+        (np.tril(SPD), numbers(2, 2, 2)),
+        batched=True,
+    ),
+    # Signals
+    "RFFT3D": Case("RFFT3D", lambda x: as_real(tf.signal.rfft3d(x)), (numbers(2, 2, 2, 3),), batched=True),
+    "RFFT3D_odd": Case("RFFT3D", lambda x: as_real(tf.signal.rfft3d(x, [3, 2, 3])), (numbers(1, 2, 3, 4),)),
+    "IRFFT3D": Case("IRFFT3D", lambda x: tf.signal.irfft3d(as_complex(x)), (numbers(2, 1, 2, 3, 2),), batched=True),
+    "IRFFT3D_odd": Case("IRFFT3D", lambda x: tf.signal.irfft3d(as_complex(x), [2, 3, 3]), (numbers(1, 2, 2, 3, 2),)),
+    "AudioSpectrogram": Case(
+        "AudioSpectrogram",
+        narrow(lambda x: R.AudioSpectrogram(input=x, window_size=6, stride=4)),
+        (numbers(10, 1),),
+        shadow=spectrogram(False),
+        tolerance=2e-6,
+    ),
+    "AudioSpectrogram_power": Case(
+        "AudioSpectrogram",
+        narrow(lambda x: R.AudioSpectrogram(input=x, window_size=6, stride=4, magnitude_squared=True)),
+        (numbers(10, 2),),
+        shadow=spectrogram(True),
+        tolerance=2e-6,
+    ),
+    # Special functions
+    "IgammaGradA": Case(
+        "IgammaGradA",
+        lambda a, x: R.IgammaGradA(a=a, x=x),
+        (np.array([0.4, 0.7, 2.5, 30.0, 400.0, 3.0]), np.array([0.3, 2.0, 1.0, 34.0, 390.0, 25.0])),
+        batched=True,
+    ),
+    "RandomGammaGrad": Case(
+        "RandomGammaGrad",
+        lambda a, x: R.RandomGammaGrad(alpha=a, sample=x),
+        (np.array([0.7, 2.5, 30.0]), np.array([0.4, 1.0, 34.0])),
+        batched=True,
+    ),
+    "Betainc": Case(
+        "Betainc",
+        tf.math.betainc,
+        (np.array([0.3, 2.0, 40.0, 1.5]), np.array([0.6, 3.5, 25.0, 0.2]), np.array([0.2, 0.6, 0.58, 0.9])),
+        batched=True,
+    ),
+    "Zeta": Case("Zeta", tf.math.zeta, (np.array([1.4, 2.0, 7.5]), np.array([0.6, 3.5, 1.2])), batched=True),
+    # Sparse tensors
+    "SparseReduceMax": Case(
+        "SparseReduceMax", lambda v: tf.sparse.reduce_max(tf.SparseTensor(ENTRIES, v, SHAPE), 1), (numbers(5),)
+    ),
+    "SparseReduceMax_all": Case(
+        "SparseReduceMax",
+        lambda v: R.SparseReduceMax(
+            input_indices=ENTRIES, input_values=v, input_shape=SHAPE, reduction_axes=[0, -1], keep_dims=True
+        ),
+        (numbers(5),),
+    ),
+    "SparseReduceMaxSparse": Case(
+        "SparseReduceMaxSparse",
+        lambda v: R.SparseReduceMaxSparse(input_indices=ENTRIES, input_values=v, input_shape=SHAPE, reduction_axes=[0])[
+            1
+        ],
+        (numbers(5),),
+    ),
+    "SparseReduceSumSparse": Case(
+        "SparseReduceSumSparse",
+        lambda v: R.SparseReduceSumSparse(
+            input_indices=ENTRIES, input_values=v, input_shape=SHAPE, reduction_axes=[0], keep_dims=True
+        )[1],
+        (numbers(5),),
+    ),
+    "SparseSplit": Case(
+        "SparseSplit",
+        lambda v: tuple(p.values for p in tf.sparse.split(tf.SparseTensor(ENTRIES, v, SHAPE), 3, axis=1)),
+        (numbers(5),),
+    ),
+    "SparseSliceGrad": Case(
+        "SparseSliceGrad",
+        lambda g: R.SparseSliceGrad(
+            backprop_val_grad=g, input_indices=ENTRIES, input_start=[1, 0], output_indices=ENTRIES[2:] - [[1, 0]]
+        ),
+        (numbers(3),),
+    ),
+    "SparseFillEmptyRowsGrad": Case(
+        "SparseFillEmptyRowsGrad",
+        lambda g: tuple(R.SparseFillEmptyRowsGrad(reverse_index_map=tf.constant([0, 3, 1], tf.int64), grad_values=g)),
+        (numbers(5),),
+    ),
+    "RaggedFillEmptyRowsGrad": Case(
+        "RaggedFillEmptyRowsGrad",
+        lambda g: tuple(R.RaggedFillEmptyRowsGrad(reverse_index_map=tf.constant([0, 3, 1], tf.int64), grad_values=g)),
+        (numbers(5),),
+    ),
+    **{
+        f"SparseSegment{kind}Grad{v}": Case(
+            f"SparseSegment{kind}Grad{v}", sparse_segment_grad(kind, v), (numbers(3, 2),)
+        )
+        for kind in ("Sum", "Mean", "SqrtN")
+        for v in ("", "V2")
+    },
+    "Bincount": Case("Bincount", lambda w: R.Bincount(arr=[1, 3, 1, 7], size=4, weights=w), (numbers(4),)),
+    "DenseBincount": Case(
+        "DenseBincount", lambda w: R.DenseBincount(input=[1, 3, 1, 7], size=4, weights=w), (numbers(4),)
+    ),
+    "DenseBincount_rows": Case(
+        "DenseBincount", lambda w: R.DenseBincount(input=[[1, 3], [1, 7]], size=4, weights=w), (numbers(2, 2),)
+    ),
+    "SparseBincount": Case(
+        "SparseBincount",
+        lambda w: R.SparseBincount(indices=ENTRIES, values=[1, 0, 2, 9, 2], dense_shape=SHAPE, size=3, weights=w),
+        (numbers(5),),
+    ),
+    "RaggedBincount": Case(
+        "RaggedBincount",
+        lambda w: R.RaggedBincount(
+            splits=tf.constant([0, 2, 2, 5], tf.int64), values=[1, 0, 2, 9, 2], size=3, weights=w
+        ),
+        (numbers(5),),
+    ),
+    "DenseCountSparseOutput": Case(
+        "DenseCountSparseOutput",
+        lambda w: R.DenseCountSparseOutput(values=[[1, 3, 1], [7, 0, 2]], weights=w, binary_output=False, maxlength=5)[
+            1
+        ],
+        (numbers(2, 3),),
+    ),
+    "DenseCountSparseOutput_vector": Case(
+        "DenseCountSparseOutput",
+        lambda w: R.DenseCountSparseOutput(values=[1, 3, 1], weights=w, binary_output=False)[1],
+        (numbers(3),),
+    ),
+    "SparseCountSparseOutput": Case(
+        "SparseCountSparseOutput",
+        lambda w: R.SparseCountSparseOutput(
+            indices=ENTRIES, values=[1, 0, 2, 2, 2], dense_shape=SHAPE, weights=w, binary_output=False
+        )[1],
+        (numbers(5),),
+    ),
+    "RaggedCountSparseOutput": Case(
+        "RaggedCountSparseOutput",
+        lambda w: R.RaggedCountSparseOutput(
+            splits=tf.constant([0, 2, 2, 5], tf.int64), values=[1, 0, 2, 9, 2], weights=w, binary_output=False
+        )[1],
+        (numbers(5),),
+    ),
+    # Boxes
+    "DrawBoundingBoxesV2": Case(
+        "DrawBoundingBoxesV2",
+        narrow(lambda x, c: R.DrawBoundingBoxesV2(images=x, boxes=tf.constant(BOXES[None], tf.float32), colors=c)),
+        (numbers(1, 6, 6, 1), numbers(2, 1)),
+        step=1.0,
+        tolerance=1e-6,
+    ),
+    "CropAndResizeGradBoxes": Case(
+        "CropAndResizeGradBoxes",
+        narrow(lambda g, x, b: R.CropAndResizeGradBoxes(grads=g, image=x, boxes=b, box_ind=[0])),
+        (numbers(1, 2, 2, 1), numbers(1, 3, 3, 1), np.array([[0.1, 0.15, 0.8, 0.9]])),
+        step=0.02,
+        tolerance=2e-4,
+        vectorized=False,
+    ),
+    "NonMaxSuppressionV5": Case(
+        "NonMaxSuppressionV5",
+        narrow(
+            lambda s: R.NonMaxSuppressionV5(
+                boxes=tf.constant(BOXES, tf.float32),
+                scores=s,
+                max_output_size=4,
+                iou_threshold=0.5,
+                score_threshold=0.0,
+                soft_nms_sigma=0.0,
+                pad_to_max_output_size=True,
+            )[1]
+        ),
+        (np.array([0.9, 0.8, 0.7]),),
+        step=0.05,
+        tolerance=1e-6,
+    ),
+    "NonMaxSuppressionV5_soft": Case(
+        "NonMaxSuppressionV5",
+        narrow(
+            lambda b, s: R.NonMaxSuppressionV5(
+                boxes=b, scores=s, max_output_size=3, iou_threshold=1.0, score_threshold=0.0, soft_nms_sigma=0.4
+            )[1]
+        ),
+        (BOXES, np.array([0.9, 0.8, 0.4])),
+        shadow=soft_suppressed,
+        tolerance=1e-6,
+    ),
+    # Convolutions and pooling
+    "Dilation2DBackpropInput": Case(
+        "Dilation2DBackpropInput",
+        lambda g: R.Dilation2DBackpropInput(
+            input=numbers(1, 3, 4, 2),
+            filter=numbers(2, 2, 2, seed=1),
+            out_backprop=g,
+            strides=[1, 1, 1, 1],
+            rates=[1, 1, 2, 1],
+            padding="SAME",
+        ),
+        (numbers(1, 3, 4, 2),),
+    ),
+    "Dilation2DBackpropFilter": Case(
+        "Dilation2DBackpropFilter",
+        lambda g: R.Dilation2DBackpropFilter(
+            input=numbers(1, 4, 5, 2),
+            filter=numbers(2, 2, 2, seed=1),
+            out_backprop=g,
+            strides=[1, 2, 2, 1],
+            rates=[1, 1, 1, 1],
+            padding="VALID",
+        ),
+        (numbers(1, 2, 2, 2),),
+    ),
+    "FractionalAvgPoolGrad": Case(
+        "FractionalAvgPoolGrad",
+        lambda g: R.FractionalAvgPoolGrad(
+            orig_input_tensor_shape=[1, 4, 5, 2],
+            out_backprop=g,
+            row_pooling_sequence=[0, 1, 4],
+            col_pooling_sequence=[0, 2, 3, 5],
+            overlapping=True,
+        ),
+        (numbers(1, 2, 3, 2),),
+    ),
+    "FractionalAvgPoolGrad_apart": Case(
+        "FractionalAvgPoolGrad",
+        lambda g: R.FractionalAvgPoolGrad(
+            orig_input_tensor_shape=[1, 4, 5, 2],
+            out_backprop=g,
+            row_pooling_sequence=[0, 1, 4],
+            col_pooling_sequence=[0, 2, 3, 5],
+        ),
+        (numbers(1, 2, 3, 2),),
+    ),
+    "FractionalMaxPoolGrad": Case(
+        "FractionalMaxPoolGrad", lambda g: fractional_max_pool_grad(g, True), (numbers(1, 2, 2, 2),)
+    ),
+    "FractionalMaxPoolGrad_apart": Case(
+        "FractionalMaxPoolGrad", lambda g: fractional_max_pool_grad(g, False), (numbers(1, 2, 2, 2),)
+    ),
+    "FusedPadConv2D": Case(
+        "FusedPadConv2D",
+        lambda x, k: R.FusedPadConv2D(
+            input=x,
+            paddings=[[0, 0], [1, 0], [1, 1], [0, 0]],
+            filter=k,
+            mode="REFLECT",
+            strides=[1, 1, 1, 1],
+            padding="VALID",
+        ),
+        (numbers(1, 3, 3, 1), numbers(2, 2, 1, 2)),
+        step=0.5,
+        vectorized=False,
+    ),
+    "FusedResizeAndPadConv2D": Case(
+        "FusedResizeAndPadConv2D",
+        lambda x, k: R.FusedResizeAndPadConv2D(
+            input=x,
+            size=[4, 4],
+            paddings=[[0, 0], [1, 0], [1, 1], [0, 0]],
+            filter=k,
+            mode="SYMMETRIC",
+            strides=[1, 2, 2, 1],
+            padding="VALID",
+        ),
+        (numbers(1, 3, 3, 1), numbers(2, 2, 1, 1)),
+        step=0.5,
+        tolerance=1e-6,
+        vectorized=False,
+    ),
+    "Conv": Case(
+        "Conv",
+        lambda x, k: R.Conv(input=x, filter=k, strides=[1, 1, 2, 1], padding="SAME"),
+        (numbers(1, 3, 3, 1), numbers(2, 2, 1, 2)),
+        step=0.5,
+    ),
+    "Conv_3d": Case(
+        "Conv",
+        lambda x, k: R.Conv(input=x, filter=k, strides=[1] * 5, padding="VALID"),
+        (numbers(1, 2, 3, 2, 1), numbers(2, 2, 1, 1, 1)),
+        step=0.5,
+        vectorized=False,
+    ),
+    # Cells
+    "GRUBlockCell": Case(
+        "GRUBlockCell",
+        narrow(lambda x, h, a, c, b, d: tuple(R.GRUBlockCell(x=x, h_prev=h, w_ru=a, w_c=c, b_ru=b, b_c=d))),
+        (numbers(2, 1), numbers(2, 2), numbers(3, 4), numbers(3, 2), numbers(4), numbers(2)),
+        shadow=gru,
+        tolerance=2e-6,
+    ),
+    "LSTMBlockCell": Case(
+        "LSTMBlockCell",
+        narrow(lstm_cell),
+        (
+            numbers(2, 1),
+            numbers(2, 1),
+            numbers(2, 1, seed=1),
+            numbers(2, 4),
+            numbers(1),
+            numbers(1, seed=1),
+            numbers(1, seed=2),
+            numbers(4),
+        ),
+        shadow=lstm,
+        tolerance=2e-6,
+    ),
+}
+
+
+def fractional_max_pool_grad(g: tf.Tensor, overlapping: bool) -> tf.Tensor:
+    x = tf.constant(numbers(1, 4, 4, 2))
+    y, rows, columns = R.FractionalMaxPool(
+        value=x, pooling_ratio=[1.0, 1.7, 1.7, 1.0], overlapping=overlapping, deterministic=True, seed=3, seed2=5
+    )
+    return R.FractionalMaxPoolGrad(
+        orig_input=x, orig_output=y, out_backprop=g, row_pooling_sequence=rows, col_pooling_sequence=columns,
+        overlapping=overlapping,
+    )  # fmt: skip
