@@ -6,6 +6,7 @@ TfGradKitError
 │   └── UnknownLayerError     a model file names a layer or function that isn't known here
 ├── SignatureError            an argument has the wrong number, name, shape or dtype
 ├── GradientError             the derivative asked for does not exist
+├── GraphError                a graph can't be frozen or simplified
 ├── ExportError               an export failed; nothing was left behind
 │   ├── UnsupportedModelError a layer or op can't be exported; said before compiling
 │   ├── CompilerError         the graph compiler failed
@@ -26,6 +27,7 @@ __all__ = [
     "CompilerError",
     "ExportError",
     "GradientError",
+    "GraphError",
     "LibraryError",
     "ModelFileError",
     "OutputFolderError",
@@ -101,6 +103,10 @@ class SignatureError(TfGradKitError, ValueError):
 
 class GradientError(TfGradKitError):
     """The derivative asked for does not exist."""
+
+
+class GraphError(TfGradKitError):
+    """A graph can't be frozen or simplified, or is not the same afterwards."""
 
 
 class ExportError(TfGradKitError):

@@ -27,7 +27,7 @@ from .objects import needs_libm
 from .python_module import write_python_module
 from .targets import Target
 from .toolchain import Toolchain, archive, compile_c, compiler_version, link_shared
-from .versions import tensorflow_version
+from ..tensorflow_version import tensorflow_version
 
 MARKER = "share/*/metadata.json"
 # The largest error, relative to the largest magnitude of a result, at which a library counts as

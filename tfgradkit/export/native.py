@@ -23,7 +23,7 @@ from .specs import with_specs
 from .targets import choose_targets
 from .tiles import check_tile
 from .toolchain import working_toolchain
-from .versions import require_tensorflow
+from ..tensorflow_version import require_tensorflow
 
 Progress = Callable[[str], None]
 # Points that a library is tested at; with two full tiles and a part of one among them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -78,9 +79,9 @@ def view(fn: Any, *arguments: Any, batched: bool | None = None, training: bool =
         results[:] = [source.call(*tf.nest.pack_sequence_as(given, filled))]
         return [leaf for leaf in tf.nest.flatten(results[0]) if leaf is not None]
 
-    specs = [_spec(leaves[place]) for place in places]
-    concrete = tf.function(flat, autograph=False).get_concrete_function(*specs)
     names = leaf_names(given, source.argument_names or ("x",))
+    specs = [_named(_spec(leaves[place]), names[place]) for place in places]
+    concrete = tf.function(flat, autograph=False).get_concrete_function(*specs)
     return GraphView(
         source,
         concrete,
@@ -123,6 +124,12 @@ def _spec(leaf: Any) -> tf.TensorSpec | None:
     if isinstance(leaf, (tf.TensorSpec, tf.Tensor)) or hasattr(leaf, "__array__") or isinstance(leaf, float):
         return leaf if isinstance(leaf, tf.TensorSpec) else tf.TensorSpec.from_tensor(tf.convert_to_tensor(leaf))
     return None
+
+
+def _named(spec: tf.TensorSpec | None, name: str) -> tf.TensorSpec:
+    """With the name that its placeholder is to have: its own, or that of the argument."""
+    assert spec is not None
+    return tf.TensorSpec(spec.shape, spec.dtype, spec.name or re.sub(r"\W+", "_", name).strip("_"))
 
 
 def _everywhere(graph: Any) -> Iterator[Any]:
