@@ -44,8 +44,12 @@ if TYPE_CHECKING:
     from .diagnose.check import check_gradients
     from .diagnose.findings import GradientCheck
     from .diagnose.independence import check_batch_independence
+    from .diagnose.structure import structure
     from .export.native import export_native
     from .export.saved_model import export_saved_model
+    from .graph.simplify import simplify
+    from .graph.summary import graph_summary
+    from .graph.tree import graph_tree
     from .native import NativeLibrary, load_native
     from .sources.load import load
 
@@ -63,6 +67,8 @@ _HOMES = {
     "export_native": "export.native",
     "export_saved_model": "export.saved_model",
     "gradient": "derivatives.operators",
+    "graph_summary": "graph.summary",
+    "graph_tree": "graph.tree",
     "hessian": "derivatives.operators",
     "hvp": "derivatives.operators",
     "jacobian": "derivatives.operators",
@@ -72,7 +78,9 @@ _HOMES = {
     "load": "sources.load",
     "load_native": "native",
     "partial": "derivatives.fields",
+    "simplify": "graph.simplify",
     "sparse_jacobian": "derivatives.sparse.operators",
+    "structure": "diagnose.structure",
     "value_and_divergence": "derivatives.fields",
     "value_and_gradient": "derivatives.operators",
     "value_and_hvp": "derivatives.operators",
@@ -100,6 +108,8 @@ __all__ = [
     "export_native",
     "export_saved_model",
     "gradient",
+    "graph_summary",
+    "graph_tree",
     "hessian",
     "hvp",
     "jacobian",
@@ -110,7 +120,9 @@ __all__ = [
     "load",
     "load_native",
     "partial",
+    "simplify",
     "sparse_jacobian",
+    "structure",
     "value_and_divergence",
     "value_and_gradient",
     "value_and_hvp",

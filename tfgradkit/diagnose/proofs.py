@@ -37,10 +37,14 @@ class Proofs:
     notes: tuple[str, ...]
 
 
-def proven(derivative: Derivative, arguments: Sequence[Any], steady: Sequence[bool]) -> Proofs:
+def proven(derivative: Derivative, arguments: Sequence[Any], steady: Sequence[bool], sizes: Sequence[int]) -> Proofs:
     """What can be proven of a derivative, for arguments like ``arguments``.
 
-    ``steady`` says of each block whether it may be constant, as samples show nothing else.
+    Args:
+        derivative: by some of its arguments, or something else.
+        arguments: tensors, in the nests that it takes.
+        steady: of each block, whether it may be constant, as samples show nothing else.
+        sizes: of each block of one sample, the number of its elements.
     """
     notes: list[str] = []
     pattern, constants, smooth = None, {}, False
@@ -48,7 +52,7 @@ def proven(derivative: Derivative, arguments: Sequence[Any], steady: Sequence[bo
         smooth = _smooth(derivative, arguments)
         try:
             pattern = _pattern(derivative, arguments)
-            constants = _free(derivative, arguments, steady) if smooth and any(steady) else {}
+            constants = _free(derivative, arguments, steady, sizes) if smooth and any(steady) else {}
         except (GradientError, SignatureError, VersionError) as error:
             notes.append(f"zeros are those of samples: {error.what}")
     if any(steady):
@@ -75,24 +79,18 @@ def _one_sample(leaf: Any, batched: bool) -> Any:
     return tf.TensorSpec(shape, leaf.dtype)
 
 
-def _free(derivative: Derivative, arguments: Sequence[Any], steady: Sequence[bool]) -> dict[int, None]:
+def _free(
+    derivative: Derivative, arguments: Sequence[Any], steady: Sequence[bool], sizes: Sequence[int]
+) -> dict[int, np.ndarray | None]:
     """The blocks whose own derivative by the arguments is zero: of a smooth function, those that are constant.
 
     Of others it isn't: a step has the derivative zero, too.
     """
     pattern = detected(_entries(derivative), list(arguments), derivative.source.batched, derivative.source.name)
     rows = np.diff(pattern.indptr) == 0
-    sizes = _sizes(derivative, arguments)
     ends = np.cumsum(sizes)
-    blocks = zip(ends - sizes, ends, steady, strict=True)
+    blocks = zip(ends - np.array(sizes), ends, steady, strict=True)
     return {i: None for i, (start, end, may) in enumerate(blocks) if may and rows[start:end].all()}
-
-
-def _sizes(derivative: Derivative, arguments: Sequence[Any]) -> np.ndarray:
-    """Elements of each block of one sample."""
-    batched = derivative.source.batched
-    specs = tf.nest.map_structure(lambda leaf: _one_sample(leaf, batched), list(arguments))
-    return np.array([tensor.shape.num_elements() for tensor in view(derivative, *specs).outputs])
 
 
 def _entries(derivative: Derivative) -> Traced:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from ..derivatives.derivative import Derivative
 from ..errors import SignatureError
-from .blocks import Block, Fact, Structure
+from .blocks import Block, Fact, How, Structure
 from .matrix import bandwidths, components, within
 from .places import Place, places
 from .proofs import Proofs, proven
@@ -25,9 +24,10 @@ def structure(derivative: Derivative, *specs: Any) -> Structure:
     """What is known of the blocks of a Jacobian, a gradient or a Hessian.
 
     Zeros, and with them diagonals, bands and independent blocks, are proven by the pattern that is read off the graph
-    (:func:`tfgradkit.sparse_jacobian`); constants by the simplified graph (:func:`tfgradkit.simplify`); the symmetry of a
-    Hessian by Schwarz's theorem, where all ops are smooth. What is not proven is tried at random arguments, and
-    marked so. Variables count as what training may change for zeros, and as what they are now for constants.
+    (:func:`tfgradkit.sparse_jacobian`); constants by the simplified graph (:func:`tfgradkit.simplify`), or, where all
+    ops are smooth, by the pattern of the next derivative; the symmetry of a Hessian by Schwarz's theorem, where all
+    ops are smooth. What is not proven is tried at random arguments, and marked so. Variables count as what
+    training may change for zeros, and as what they are now for constants.
 
     Args:
         derivative: what ``jacobian``, ``gradient``, ``hessian``, ``sparse_jacobian`` or a ``value_and_`` twin returned.
@@ -43,7 +43,7 @@ def structure(derivative: Derivative, *specs: Any) -> Structure:
     layout = places(wanted, points[0])
     samples = sampled(wanted, points)
     steady = [_steady(part) for part in samples]
-    found = proven(wanted, points[0], steady)
+    found = proven(wanted, points[0], steady, [part.values[0].size for part in samples])
     blocks = tuple(_block(place, samples[i], found, i, steady[i]) for i, place in enumerate(layout))
     notes = tuple(dict.fromkeys(note for part in samples for note in part.notes))
     return Structure(str(wanted), blocks, len(samples[0].values), (*found.notes, *notes))
@@ -76,7 +76,8 @@ def _block(place: Place, samples: Samples, found: Proofs, position: int, steady:
     support = (np.abs(values) > near).any((0, 1))
     bound = None if found.pattern is None else place.part_of(found.pattern)
     constant = _value(found, position, samples)
-    entries, how = (support, "sampled") if bound is None else (bound, "proven")
+    entries = support if bound is None else bound
+    how: How = "sampled" if bound is None else "proven"
     empty = bound is not None and not bound.any()
     square = place.rows == place.columns
     return Block(

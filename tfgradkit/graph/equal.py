@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from ..errors import GraphError
-from .view import GraphView
+from .view import GraphView, spec_of_leaf
 
 _SAMPLES = 3
 # In units of the dtype's precision, relative to the largest magnitude: sums may be made in another order.
@@ -59,12 +60,12 @@ def random_inputs(seen: GraphView, samples: int = _SAMPLES, seed: int = 0) -> li
     return [_random(random, tensor, samples) for tensor in seen.inputs]
 
 
-def repacked(seen: GraphView, flat: list[tf.Tensor]) -> list[Any]:
+def repacked(seen: GraphView, flat: Sequence[Any]) -> list[Any]:
     """Flat arguments in the nests of the caller, what is no tensor left as it is."""
-    from .view import spec_of_leaf
-
     values = iter(flat)
-    return tf.nest.map_structure(lambda leaf: leaf if spec_of_leaf(leaf) is None else next(values), seen.arguments)
+    leaves = [leaf if spec_of_leaf(leaf) is None else next(values) for leaf in tf.nest.flatten(seen.arguments)]
+    packed: list[Any] = tf.nest.pack_sequence_as(seen.arguments, leaves)
+    return packed
 
 
 def _random(random: np.random.Generator, tensor: Any, samples: int) -> tf.Tensor:
@@ -78,7 +79,7 @@ def _random(random: np.random.Generator, tensor: Any, samples: int) -> tf.Tensor
 
 def _difference(a: np.ndarray, b: np.ndarray) -> float:
     """0 where they agree up to rounding."""
-    if a.shape != b.shape or a.dtype.kind not in "fc" and a.dtype.name != "bfloat16":
+    if a.shape != b.shape or (a.dtype.kind not in "fc" and a.dtype.name != "bfloat16"):
         return 0.0 if np.array_equal(a, b) else float("inf")
     wide_a, wide_b = a.astype(complex), b.astype(complex)
     finite = np.isfinite(wide_a)

@@ -13,7 +13,7 @@ from .constant import Constants, constants_of
 from .equal import check_equal, differ
 from .freeze import frozen
 from .grappler import optimized
-from .view import GraphView, spec_of_leaf, view
+from .view import GraphView, view
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,5 @@ def _packed(seen: GraphView, definition: Any, inputs: Sequence[str], outputs: Se
         results = iter([found[name] for name in outputs])
         return tf.nest.map_structure(lambda leaf: None if leaf is None else next(results), seen.results)
 
-    named = iter(seen.inputs)
-    specs = tf.nest.map_structure(lambda leaf: leaf if spec_of_leaf(leaf) is None else _spec(next(named)), seen.arguments)
+    specs = repacked(seen, [tf.TensorSpec(t.shape, t.dtype, t.op.name) for t in seen.inputs])
     return tf.function(call, autograph=False).get_concrete_function(*specs)
-
-
-def _spec(tensor: tf.Tensor) -> tf.TensorSpec:
-    return tf.TensorSpec(tensor.shape, tensor.dtype, tensor.op.name)

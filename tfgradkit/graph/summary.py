@@ -101,7 +101,7 @@ def _table(summary: GraphSummary) -> list[str]:
 def _facts(summary: GraphSummary) -> list[str]:
     sample = " for one sample" if summary.batched else ""
     lines = []
-    if summary.flops is not None:
+    if summary.flops is not None and any(summary.flops):
         before, after = summary.flops
         lines.append(f"matrix products{sample}: {before:,} flops before, {after:,} after")
     if summary.instructions is not None:

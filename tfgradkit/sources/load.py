@@ -20,7 +20,7 @@ _ATTRIBUTE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 # Keras finds a class by its registration alone. Of this module by name only: it stands above this one.
 _LAYERS = f"{__package__.partition('.')[0]}.layers"
 _FORMATS = ".keras, .h5, a SavedModel folder, a TensorFlow 1 .meta or frozen .pb, or package.module:attribute"
-_GRAPHS = {".meta": from_meta, ".pb": from_frozen}
+_GRAPHS: dict[str, Callable[[Path, Any], Any]] = {".meta": from_meta, ".pb": from_frozen}
 
 
 def load(

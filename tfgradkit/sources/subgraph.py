@@ -20,6 +20,7 @@ _FED = frozenset({"Placeholder", "PlaceholderV2", "IteratorGetNext", "QueueDeque
 _PYTHON = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
 _TABLES = frozenset({"HashTable", "HashTableV2", "MutableHashTable", "MutableHashTableV2"})
 _ASSIGNS = ("Assign", "Scatter", "ResourceScatter")
+_PURE = frozenset({"ScatterNd", "ScatterNdNonAliasingAdd"})
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def _check(kept: list[Any], graph: Any, names: Names, path: Path) -> None:
             raise UnknownLayerError(
                 "the graph calls Python code, which is not in the file", subject=path, got=f"{node.name} : {node.op}"
             )
-        if node.op in _TABLES or node.op.startswith(_ASSIGNS) and node.op not in ("ScatterNd",):
+        if node.op in _TABLES or (node.op.startswith(_ASSIGNS) and node.op not in _PURE):
             what = "a table, whose contents are not read" if node.op in _TABLES else "an op that assigns a variable"
             raise ModelFileError(
                 f"the way from the inputs to the outputs leads through {what}",

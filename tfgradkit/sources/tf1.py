@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
@@ -36,10 +35,10 @@ def from_meta(path: Path, signature: Mapping[str, Any] | None) -> Differentiable
     names = wanted_names(meta.graph_def, signature, path)
     part = subgraph(meta.graph_def, names, path)
     values = values_of(meta.graph_def, part.variables, path)
-    trainable = _trainable(meta)
+    trained = _trained(meta)
     variables = {
-        node.name: tf.Variable(values[node.name], trainable=trainable(node.name, values[node.name]), name=node.name)
-        for node in part.variables
+        name: tf.Variable(value, trainable=value.dtype.kind == "f" and (trained is None or name in trained), name=name)
+        for name, value in values.items()
     }
     return _differentiable(path, names, part, variables)
 
@@ -86,18 +85,11 @@ def _differentiable(path: Path, names: Names, part: Subgraph, variables: dict[st
     )
 
 
-def _trainable(meta: Any) -> Any:
-    """Whether a variable is trained: those of the graph's own collection, where it has one; else all floating ones."""
-    kept = meta.collection_def["trainable_variables"].bytes_list.value if "trainable_variables" in (
-        meta.collection_def
-    ) else None  # fmt: skip
-    names = None if kept is None else {_variable_name(content) for content in kept}
-
-    def is_trainable(name: str, value: np.ndarray) -> bool:
-        floating = tf.as_dtype(value.dtype).is_floating
-        return floating and (names is None or name in names)
-
-    return is_trainable
+def _trained(meta: Any) -> set[str] | None:
+    """Names of the variables that the graph's own collection has; None where it has no such collection."""
+    if "trainable_variables" not in meta.collection_def:
+        return None
+    return {_variable_name(content) for content in meta.collection_def["trainable_variables"].bytes_list.value}
 
 
 def _variable_name(content: bytes) -> str:
@@ -128,4 +120,3 @@ def _foreign(path: Path, expected: str, got: str) -> ModelFileError:
         got="a part of a SavedModel" if saved_model else got,
         hint="load the folder that it is in" if saved_model else "copy it again, or save it again",
     )
-
