@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from .constant import Constants, constants_of
-from .equal import check_equal, differ
+from .equal import check_equal, differ, repacked
 from .freeze import frozen
 from .grappler import optimized
 from .view import GraphView, view

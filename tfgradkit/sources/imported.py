@@ -63,6 +63,7 @@ class Imported:
     def _repeated(self, *xs: tf.Tensor) -> list[tf.Tensor]:
         """The ops made again, as a tape can see them."""
         found = dict(zip(self._names.inputs, xs, strict=True))
+        _name_arguments(found)
         for name, (variable, op) in self._variables.items():
             if op in REFERENCES:
                 found[f"{name}:0"] = _marked(variable.value(), f"{name} : {op}")
@@ -81,6 +82,7 @@ class Imported:
 
     def _called(self, *xs: tf.Tensor) -> list[tf.Tensor]:
         given = dict(zip(self._names.inputs, xs, strict=True))
+        _name_arguments(given)
         for name, (variable, op) in self._variables.items():
             given[f"{name}:0"] = _marked(_value(variable, op), f"{name} : {op}")
         wanted = [name for name in self._names.outputs if name not in given]
@@ -106,6 +108,14 @@ def _value(variable: tf.Variable, op: str) -> tf.Tensor:
 def _marked(tensor: tf.Tensor, text: str) -> tf.Tensor:
     tensor.op._set_attr(STANDS_FOR, tf.compat.v1.AttrValue(s=text.encode()))
     return tensor
+
+
+def _name_arguments(given: dict[str, tf.Tensor]) -> None:
+    """An argument of a traced function can't have a name like "in/x"."""
+    for name, tensor in given.items():
+        op = name.partition(":")[0]
+        if tensor.op.type == "Placeholder" and "/" in op:
+            _marked(tensor, f"{op} : Placeholder")
 
 
 def _repeatable(operation: Any) -> bool:
