@@ -27,4 +27,9 @@ def frozen(concrete: Any, *, lower_control_flow: bool = True) -> Any:
     try:
         return convert_variables_to_constants_v2(concrete, lower_control_flow=lower_control_flow)
     except (ValueError, KeyError, tf.errors.OpError) as error:
-        raise GraphError("the function can't be frozen", got=str(error).split("\n", 1)[0]) from error
+        raise GraphError(
+            "the function can't be frozen",
+            got=str(error).split("\n", 1)[0],
+            hint="TensorFlow can't freeze the derivative of a loop that reads variables, such as a recurrent layer's; "
+            "the model itself can be",
+        ) from error

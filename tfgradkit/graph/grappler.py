@@ -15,7 +15,10 @@ from ..tensorflow_version import require_tensorflow
 
 # What leaves plain ops behind: constant folding, common subexpressions and algebra, shapes that are known, what
 # isn't needed. Not those that fuse ops, choose layouts or devices: their ops have no gradients.
-_PASSES = ("function", "pruning", "constfold", "shape", "arithmetic", "loop", "dependency", "constfold", "pruning")
+_PASSES = (
+    *("function", "pruning", "constfold", "shape", "arithmetic", "loop", "dependency"),
+    *("constfold", "common_subgraph_elimination", "pruning"),
+)
 
 
 def optimized(graph: tf.Graph, tensors: Sequence[str]) -> Any:

@@ -9,10 +9,11 @@ from typing import Any, NoReturn
 
 import tensorflow as tf
 
-from ..errors import GradientError, ModelFileError, SourceError, UnknownLayerError
+from ..errors import GradientError, ModelFileError, SignatureError, SourceError, UnknownLayerError
 from ..rules.emission import emit
+from .flat_gradient import flat_gradient
 from .subgraph import REFERENCES, Subgraph
-from .tensor_names import Names
+from .tensor_names import Names, tensor_name
 
 # An op that stands in a trace for some of the file says so, a line for each: "Variable : VariableV2".
 STANDS_FOR = "_tfgradkit_stands_for"
@@ -24,8 +25,8 @@ class Imported:
     """The function from the inputs to the outputs: a tensor, or a tuple where several were named.
 
     In a graph its ops are made again one by one, with their names, so that the graph of a derivative is as if the
-    function had been written there. Where that would change it (branches and loops of TensorFlow 1, what waits
-    for something else, random numbers, functions, replaced gradients), it is a function that is called.
+    function had been written there. Where that would change it (what waits for something else, random numbers,
+    functions, replaced gradients), it is a function that is called; branches have a gradient of their own.
 
     Attributes:
         input_specs: of the inputs, with their names.
@@ -33,7 +34,7 @@ class Imported:
     """
 
     def __init__(self, names: Names, part: Subgraph, variables: dict[str, tf.Variable], path: Path) -> None:
-        self._names, self._part, self._path = names, part, path
+        self._names, self._part = names, part
         self._variables = {node.name: (variables[node.name], node.op) for node in part.variables}
         graph = _graph(part.whole, path)
         inputs, outputs = (_found(graph, listed, path) for listed in (names.inputs, names.outputs))
@@ -41,24 +42,28 @@ class Imported:
         lead = [x for x in inputs if x.shape.rank != 0]
         self.batched = bool(lead) and all(map(_starts_unknown, lead)) and all(map(_may_start_unknown, outputs))
         own = {node.name for node in part.graph.node}
-        operations = [operation for operation in graph.get_operations() if operation.name in own]
-        self._operations = operations if all(map(_repeatable, operations)) else None
-        body = self._called if self._operations is None else self._repeated
-        self._function = tf.function(body, autograph=False)
-        self._general = tf.function(body, input_signature=self.input_specs, autograph=False)
+        self._operations = [operation for operation in graph.get_operations() if operation.name in own]
+        self._wrappers: dict[Any, Any] = {}
+        self._traced = self._way(path)
+        # Eagerly, one trace for all shapes.
+        self._eager = tf.function(self._traced, input_signature=self.input_specs, autograph=False)
 
     def __call__(self, *xs: Any) -> Any:
         """The outputs at the inputs."""
-        results = self._body()(*xs)
+        results = (self._eager if tf.executing_eagerly() else self._traced)(*xs)
         return results[0] if len(results) == 1 else tuple(results)
 
-    def _body(self) -> Callable[..., Sequence[tf.Tensor]]:
+    def _way(self, path: Path) -> Callable[..., Sequence[tf.Tensor]]:
+        """How the function is written into a graph."""
         if self._part.loops:
-            return _without_gradient(self._general, self._path)
-        if tf.executing_eagerly():
-            return self._general
-        # For the very shapes that are given.
-        return self._function if self._operations is None else self._repeated
+            return _without_gradient(self._unseen, path)
+        branches = any(operation.type in _BRANCHES for operation in self._operations)
+        if branches and all(map(_is_plain_read, self._operations)):
+            flat = flat_gradient(self._flat)
+            return lambda *xs: flat(*xs, *self._values())
+        if not branches and all(map(_repeatable, self._operations)):
+            return self._repeated
+        return self._wrapped
 
     def _repeated(self, *xs: tf.Tensor) -> list[tf.Tensor]:
         """The ops made again, as a tape can see them."""
@@ -67,7 +72,7 @@ class Imported:
         for name, (variable, op) in self._variables.items():
             if op in REFERENCES:
                 found[f"{name}:0"] = _marked(variable.value(), f"{name} : {op}")
-        for operation in self._operations or ():
+        for operation in self._operations:
             results = self._again(operation, found)
             for tensor, result in zip(operation.outputs, results, strict=True):
                 found.setdefault(tensor.name, result)
@@ -80,15 +85,56 @@ class Imported:
             return [_marked(variable.value(), f"{operation.name} : {_READ}\n{name} : {op}")]
         return emit(operation, [found[tensor.name] for tensor in operation.inputs], name=operation.name)
 
+    def _wrapped(self, *xs: tf.Tensor) -> list[tf.Tensor]:
+        """A call of a function."""
+        results: list[tf.Tensor] = self._function(*xs)(*xs)
+        return results
+
+    def _unseen(self, *xs: tf.Tensor) -> list[tf.Tensor]:
+        """A call that no tape looks into: it would fail at a loop of old."""
+        function = self._function(*xs)
+        dtypes = [tensor.dtype for tensor in function.outputs]
+        arguments = [*xs, *function.captured_inputs]
+        results: list[tf.Tensor] = tf.raw_ops.StatefulPartitionedCall(args=arguments, Tout=dtypes, f=function)
+        return results
+
+    def _function(self, *xs: tf.Tensor) -> Any:
+        """The function for arguments of these shapes."""
+        key = tuple(None if x.shape.rank is None else tuple(x.shape.as_list()) for x in xs)
+        if key not in self._wrappers:
+            with tf.init_scope():
+                # Not tf.function: it orders what is stateful, and stumbles over loops and functions of files.
+                specs = [tf.TensorSpec(x.shape, x.dtype) for x in xs]
+                self._wrappers[key] = tf.compat.v1.wrap_function(self._called, specs)
+        return self._wrappers[key]
+
     def _called(self, *xs: tf.Tensor) -> list[tf.Tensor]:
+        """The ops imported, for a function that is called."""
         given = dict(zip(self._names.inputs, xs, strict=True))
         _name_arguments(given)
         for name, (variable, op) in self._variables.items():
             given[f"{name}:0"] = _marked(_value(variable, op), f"{name} : {op}")
+        return self._imported(given)
+
+    def _values(self) -> list[tf.Tensor]:
+        return [_marked(variable.value(), f"{name} : {op}") for name, (variable, op) in self._variables.items()]
+
+    def _flat(self, *tensors: tf.Tensor) -> list[tf.Tensor]:
+        """The ops imported, for the inputs and the values of the variables."""
+        given = dict(zip(self._names.inputs, tensors, strict=False))
+        values = dict(zip(self._variables, tensors[len(given) :], strict=True))
+        given |= {f"{name}:0": value for name, value in values.items()}
+        reads = [operation for operation in self._operations if operation.type == _READ]
+        return self._imported(given | {read.outputs[0].name: values[read.inputs[0].op.name] for read in reads})
+
+    def _imported(self, given: dict[str, tf.Tensor]) -> list[tf.Tensor]:
+        kept = tf.compat.v1.GraphDef(versions=self._part.graph.versions, library=self._part.graph.library)
+        kept.node.extend(node for node in self._part.graph.node if f"{node.name}:0" not in given)
+        read = {tensor_name(text) for node in kept.node for text in node.input if not text.startswith("^")}
         wanted = [name for name in self._names.outputs if name not in given]
         made = tf.graph_util.import_graph_def(
-            self._part.graph,
-            input_map={name: tensor for name, tensor in given.items() if name in self._part.read},
+            kept,
+            input_map={name: tensor for name, tensor in given.items() if name in read},
             return_elements=wanted,
             name="",
         )
@@ -119,16 +165,21 @@ def _name_arguments(given: dict[str, tf.Tensor]) -> None:
 
 
 def _repeatable(operation: Any) -> bool:
+    """Whether an op may be made again by itself; what it only waits for is no matter, if all ops are such."""
     attributes = operation.node_def.attr
     return (
         hasattr(tf.raw_ops, operation.type)
-        and not operation.control_inputs
+        and _is_plain_read(operation)
         and (operation.type == _READ or not operation.op_def.is_stateful)
-        and (operation.type != _READ or operation.inputs[0].op.type == "VarHandleOp")
-        and operation.type not in _BRANCHES
         and "_gradient_op_type" not in attributes
         and not any(value.HasField("func") or value.list.func for value in attributes.values())
     )
+
+
+def _is_plain_read(operation: Any) -> bool:
+    """Whether an op reads the whole of a variable, if it uses one."""
+    handles = [tensor.op.type == "VarHandleOp" for tensor in operation.inputs if tensor.dtype == tf.resource]
+    return all(handles) and (operation.type == _READ) == bool(handles)
 
 
 def _graph(whole: Any, path: Path) -> tf.Graph:
@@ -150,8 +201,10 @@ def _graph(whole: Any, path: Path) -> tf.Graph:
 def _found(graph: tf.Graph, names: Sequence[str], path: Path) -> list[Any]:
     try:
         return [graph.get_tensor_by_name(name) for name in names]
-    except (KeyError, ValueError) as error:  # of an op with fewer results
-        raise _refused(path, error) from error
+    except (KeyError, ValueError) as error:
+        raise SignatureError(
+            "the op has fewer results", subject=path, expected='"OP:0" for the first', got=", ".join(names)
+        ) from error
 
 
 def _refused(path: Path, error: Exception) -> SourceError:

@@ -31,14 +31,12 @@ class Subgraph:
         graph: a GraphDef without the inputs and the variables themselves.
         whole: a GraphDef with them, and with what makes them, for their shapes.
         variables: the nodes of the variables that are read.
-        read: names of the tensors, of inputs and variables, that ops of ``graph`` read.
         loops: whether it has loops of TensorFlow 1, whose gradient needs more than the graph.
     """
 
     graph: Any
     whole: Any
     variables: tuple[Any, ...]
-    read: frozenset[str]
     loops: bool
 
 
@@ -57,12 +55,10 @@ def subgraph(graph: Any, names: Names, path: Path) -> Subgraph:
     inner = [node for node in kept if node.op not in _VARIABLES]
     everything = _reached(nodes, (*names.inputs, *names.outputs), frozenset(), path)
     own = {node.name for node in inner}
-    outside = {tensor_name(text) for node in inner for text in node.input if not text.startswith("^")}
     return Subgraph(
         _copied(graph, [_portable(node, own) for node in inner]),
         _copied(graph, [_placed_anywhere(node) for node in graph.node if node.name in everything]),
         tuple(node for node in kept if node.op in _VARIABLES),
-        frozenset(name for name in outside if op_of(name) not in own or name in names.inputs),
         any(node.op in _LOOPS for node in kept),
     )
 

@@ -47,7 +47,7 @@ def wanted_names(graph: Any, signature: Any, path: Path) -> Names:
 
 def placeholders_text(graph: Any) -> str:
     """``THEINPUT:0 float32 [B, 2]``, for each placeholder of a GraphDef."""
-    found = [node for node in graph.node if node.op in _PLACEHOLDERS]
+    found = [node for node in graph.node if node.op in _PLACEHOLDERS and not _is_text(node)]
     texts = [
         f"{node.name}:0 {tf.as_dtype(node.attr['dtype'].type).name} {shape_text(_shape(node))}" for node in found[:10]
     ]
@@ -59,10 +59,16 @@ def _shape(node: Any) -> tf.TensorShape:
     return tf.TensorShape(node.attr["shape"].shape if "shape" in node.attr else None)
 
 
+def _is_text(node: Any) -> bool:
+    """Names of files and the like, which savers take and return."""
+    return any(node.attr[key].type == tf.string.as_datatype_enum for key in ("T", "dtype") if key in node.attr)
+
+
 def _ends_text(graph: Any) -> str:
     """Ops whose results nobody reads."""
     read = {name.lstrip("^").partition(":")[0] for node in graph.node for name in node.input}
-    ends = [node.name for node in graph.node if node.name not in read and node.op not in _NO_RESULTS]
+    free = [node for node in graph.node if node.name not in read and not _is_text(node)]
+    ends = [node.name for node in free if node.op not in _NO_RESULTS]
     return ", ".join(f"{name}:0" for name in ends[-10:]) or "the names of its last ops"
 
 
@@ -80,7 +86,7 @@ def _known(name: str, role: str, nodes: dict[str, Any], graph: Any, path: Path) 
     op, _, index = name.partition(":")
     if op in nodes and (index or "0").isdigit():
         return f"{op}:{int(index or 0)}"
-    near = get_close_matches(op, list(nodes), n=3, cutoff=0.5) or _ignoring_case(op, nodes)
+    near = get_close_matches(op, list(nodes), n=2, cutoff=0.6) or _ignoring_case(op, nodes)
     raise SignatureError(
         f"the graph has no tensor {name!r}",
         subject=path,

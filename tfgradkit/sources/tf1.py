@@ -17,6 +17,7 @@ from ..differentiable import Differentiable
 from ..errors import ModelFileError
 from .checkpoint import values_of
 from .imported import Imported
+from .renamed import renamed
 from .subgraph import Subgraph, subgraph
 from .tensor_names import Names, wanted_names
 
@@ -33,7 +34,7 @@ def from_meta(path: Path, signature: Mapping[str, Any] | None) -> Differentiable
     if not meta.graph_def.node:
         raise _foreign(path, "a MetaGraphDef, as tf.compat.v1.train.Saver writes it", "no graph in it")
     names = wanted_names(meta.graph_def, signature, path)
-    part = subgraph(meta.graph_def, names, path)
+    part = subgraph(renamed(meta.graph_def), names, path)
     values = values_of(meta.graph_def, part.variables, path)
     trained = _trained(meta)
     variables = {
@@ -55,7 +56,7 @@ def from_frozen(path: Path, signature: Mapping[str, Any] | None) -> Differentiab
     if not graph.node:
         raise _foreign(path, "a GraphDef", "a graph of no ops")
     names = wanted_names(graph, signature, path)
-    part = subgraph(graph, names, path)
+    part = subgraph(renamed(graph), names, path)
     if part.variables:
         raise ModelFileError(
             "the graph is not frozen: it has variables, and a .pb file has no values for them",
