@@ -109,6 +109,11 @@ def test_a_zero_that_the_pattern_cannot_see_is_only_sampled():
     assert known(block.diagonal) == (True, "sampled")
 
 
+def test_a_constant_mask_is_zeros():
+    block = only(tgk.structure(tgk.jacobian(lambda x: tf.sin(x) * tf.constant([1.0, 0.0, 1.0])), tf.TensorSpec([3])))
+    assert known(block.entries) == (2, "proven")
+
+
 def test_a_linear_model_of_tensorflow_1(tmp_path):
     linear = tgk.load(save_graph(tmp_path / "savemymodel", tf1_graphs.linear), signature=SEED)
     block = only(tgk.structure(tgk.gradient(linear)))
