@@ -99,11 +99,14 @@ def test_a_result_for_the_whole_batch_is_not_batched(files):
 
 
 @pytest.mark.parametrize("file", ["references.meta", "references.pb"])
-def test_exports(files, tmp_path, file):
-    model = tgk.load(files / file, signature=MLP)
-    tgk.export_saved_model(model, tmp_path / "saved", ("jacobian",))
+def test_export_as_a_saved_model(files, tmp_path, file):
+    tgk.export_saved_model(tgk.load(files / file, signature=MLP), tmp_path / "saved", ("jacobian",))
     again = tgk.load(tmp_path / "saved", signature="jacobian")
     np.testing.assert_allclose(again(X)["jacobian"], tf1_graphs.mlp_jacobian(X), rtol=1e-5, atol=1e-6)
+
+
+def test_export_as_a_library(files, tmp_path):
+    model = tgk.load(files / "references.meta", signature=MLP)
     library = tgk.export_native(model, tmp_path / "c", "old", ("jacobian",), targets=("x86-64",), tile=4)
     np.testing.assert_allclose(library.jacobian(X), tf1_graphs.mlp_jacobian(X), rtol=1e-4, atol=1e-5)
 

@@ -15,7 +15,7 @@ from .walk import everything_below, place_of, result_of
 
 # What computes nothing: arguments, and what stands for a value or a call.
 _PLUMBING = frozenset(
-    {"Placeholder", "Const", "Identity", "IdentityN", "NoOp", "ReadVariableOp", "VariableV2", "_Arg", "_Retval"}
+    {"Placeholder", "Const", "Identity", "IdentityN", "ReadVariableOp", "Variable", "VariableV2", "VarHandleOp"}
 )
 
 
@@ -85,7 +85,7 @@ def _one(value: np.ndarray, seen: GraphView) -> np.ndarray:
 
 def _counts(graph: Any, results: int) -> dict[str, int]:
     starts = [place_of(result_of(graph, i), None) for i in range(results)]
-    return dict(Counter(place.operation.type for place in everything_below(*starts)).most_common())
+    return dict(Counter(op for place in everything_below(*starts) for op in place.types).most_common())
 
 
 def _table(summary: GraphSummary) -> list[str]:
@@ -116,4 +116,5 @@ def _constants(summary: GraphSummary) -> Iterable[str]:
         yield f"{what} is constant{each}:"
         yield np.array2string(value, precision=8, threshold=60, max_line_width=78)
     if summary.is_constant:
-        yield "no computation is left"
+        rest = ": what remains hands it to each sample" if summary.batched else ""
+        yield f"no computation is left{rest}"

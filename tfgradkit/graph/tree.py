@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from ..sources.imported import STANDS_FOR
 from .view import GraphView, view
 from .walk import Place, Section, everything_below, place_of, result_of
 
@@ -65,7 +64,7 @@ class _Printer:
     def line(self, item: Place | Section, level: int) -> Sequence[Place | Section]:
         """Adds the line of an item, and returns what is to be shown below it."""
         text, *more = self._texts(item)
-        below = [] if more or STANDS_FOR in _attributes(item) else item.below()
+        below = item.below()
         again = item in self._shown
         folded = _count(below) if below and (level + 1 >= self._depth or (again and not _is_small(item))) else 0
         self._shown.add(item)
@@ -76,32 +75,24 @@ class _Printer:
 
     def rest(self, waiting: Sequence[Place | Section]) -> None:
         """The last line, of what was not shown at all."""
-        left = sum(1 for place in everything_below(*waiting) if place not in self._shown)
+        left = sum(len(place.types) for place in everything_below(*waiting) if place not in self._shown)
         self.lines.append(f"… {left:,} more op{'s' * (left != 1)}")
 
     def _texts(self, item: Place | Section) -> list[str]:
         """A line, or several, one below another, where an op stands for ops of a file."""
         if isinstance(item, Section):
             return [item.title]
-        if kept := _attributes(item).get(STANDS_FOR):
-            return str(kept.s.decode()).splitlines()
+        if item.marks:
+            return item.marks
         operation = item.operation
         variable = self._variables.get(operation.name) if item.frame is None else None
         text = f"{operation.name} : {operation.type}"
         return [f"{text}, variable {variable.name.partition(':')[0]}" if variable is not None else text]
 
 
-def _attributes(item: Place | Section) -> Any:
-    return item.operation.node_def.attr if isinstance(item, Place) else {}
-
-
 def _count(below: Sequence[Place | Section]) -> int:
-    return sum(1 for _ in everything_below(*below))
+    return sum(len(place.types) for place in everything_below(*below))
 
 
 def _is_small(item: Place | Section) -> bool:
-    return len(list(islice(_all(item), _SMALL + 1))) <= _SMALL
-
-
-def _all(item: Place | Section) -> Iterator[Place]:
-    return everything_below(item)
+    return len(list(islice(everything_below(item), _SMALL + 1))) <= _SMALL

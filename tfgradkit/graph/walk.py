@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..rules.operations import called_graph, called_graphs
+from ..sources.imported import STANDS_FOR
 
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall", "StatelessPartitionedCall"})
 # What tracing puts behind each result of a function.
@@ -30,8 +31,21 @@ class Place:
     operation: Any
     frame: Frame | None
 
+    @property
+    def marks(self) -> list[str]:
+        """The ops of a file that it stands for, "name : OpType" each, the first one's input next; mostly none."""
+        attributes = self.operation.node_def.attr
+        return str(attributes[STANDS_FOR].s.decode()).splitlines() if STANDS_FOR in attributes else []
+
+    @property
+    def types(self) -> list[str]:
+        """Its op type, or those that it stands for."""
+        return [mark.rpartition(" : ")[2] for mark in self.marks] or [self.operation.type]
+
     def below(self) -> list[Place | Section]:
-        """What makes its inputs, and the functions of a loop or a branch."""
+        """What makes its inputs, and the functions of a loop or a branch; nothing where it stands for ops of a file."""
+        if self.marks:
+            return []
         inputs = [place_of(tensor, self.frame) for tensor in self.operation.inputs]
         return [*_sections(self), *inputs]
 
