@@ -25,7 +25,7 @@ FLOORS = (
 PRIVATE = {
     "_pywrap_tfcompile": "export/tfcompile.py",
     "convert_to_constants": "graph/freeze.py",
-    "grappler": "graph/grappler.py",
+    "tf_optimizer": "graph/grappler.py",
     "pywrap_xla_ops": "export/audit.py",
     "gradient_registry": "rules/registry.py",
 }
