@@ -139,6 +139,10 @@ def test_a_branch_of_old_takes_the_side_that_is_taken(tmp_path):
     np.testing.assert_allclose(tgk.jacobian(model, wrt="parameters")(POINT)[0], np.sin(POINT), rtol=1e-12)
     bend = tgk.jacobian(lambda x: tgk.vjp(model)(x, output_gradients=tf.ones(3, tf.float64)))(POINT)
     np.testing.assert_allclose(bend, np.diag(-2 * np.sin(POINT)), rtol=1e-12, atol=1e-15)
+    tgk.export_saved_model(model, tmp_path / "saved", ("vjp",))
+    saved = tgk.load(tmp_path / "saved", signature="vjp")
+    upstream = saved({"x": POINT[None], "output_gradients": np.ones((1, 3))})
+    np.testing.assert_allclose(upstream["vjp"][0], 2 * np.cos(POINT), rtol=1e-12)
     both = tgk.load(tmp_path / "m.meta", signature={"inputs": ["x:0", "kept:0"], "outputs": "y:0"})
     np.testing.assert_allclose(tgk.jacobian(both)(POINT, False), np.diag(2 * POINT), rtol=1e-12)
 

@@ -89,7 +89,7 @@ def _made(seen: GraphView, plain: Any, constants: dict[int, np.ndarray]) -> Any:
 def _broadcast(value: np.ndarray, seen: GraphView, xs: Sequence[tf.Tensor]) -> tf.Tensor:
     """The constant of one sample for each sample."""
     constant = tf.constant(value)
-    if not seen.source.batched:
+    if not seen.source.batched or not value.ndim:
         return constant
     lead = next(x for x in xs if x.shape.rank)
     return tf.broadcast_to(constant, [tf.shape(lead)[0], *value.shape[1:]])

@@ -80,7 +80,7 @@ def summarized(found: Simplified) -> GraphSummary:
 
 
 def _one(value: np.ndarray, seen: GraphView) -> np.ndarray:
-    return value[0] if seen.source.batched else value
+    return value[0] if seen.source.batched and value.ndim else value
 
 
 def _counts(graph: Any, results: int) -> dict[str, int]:

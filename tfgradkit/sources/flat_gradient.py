@@ -18,7 +18,8 @@ def flat_gradient(build: Build) -> Build:
     """
 
     @tf.custom_gradient
-    def call(*xs: tf.Tensor) -> Any:
+    def call(*given: tf.Tensor) -> Any:
+        xs = [_here(x) for x in given]
         results = list(build(*xs))
         floating = [i for i, x in enumerate(xs) if x.dtype.is_floating]
 
@@ -34,3 +35,9 @@ def flat_gradient(build: Build) -> Build:
         return results, gradient
 
     return call
+
+
+def _here(x: tf.Tensor) -> tf.Tensor:
+    """A tensor of an outer graph, as ops of this graph see it: what is imported doesn't look there by itself."""
+    graph = tf.compat.v1.get_default_graph()
+    return x if x.graph is graph else graph.capture(x)

@@ -98,10 +98,14 @@ def _placed_anywhere(node: Any) -> Any:
 
 
 def _portable(node: Any, own: set[str]) -> Any:
-    """The same, whose inputs are values where they were references, and that waits for ``own`` ops alone."""
+    """The same, of values where it was of references, that waits for ``own`` ops alone."""
     copy = _placed_anywhere(node)
     if copy.op.startswith("Ref") and hasattr(tf.raw_ops, copy.op[3:]):
         copy.op = copy.op[3:]
+    if copy.op == "PlaceholderWithDefault":  # none of the inputs, so the default it is
+        copy.op = "Identity"
+        copy.attr["T"].CopyFrom(copy.attr.pop("dtype"))
+        copy.attr.pop("shape", None)
     inputs = [text for text in copy.input if not text.startswith("^") or op_of(text) in own]
     del copy.input[:]
     copy.input.extend(inputs)
