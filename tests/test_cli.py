@@ -47,7 +47,7 @@ LIBRARY_FILES = sorted(
         "test/check.c",
     ]
 )
-COMMANDS = ["show", "export", "compile", "verify"]
+COMMANDS = ["show", "export", "compile", "verify", "graph"]
 
 
 def process(*arguments: object, python: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
@@ -148,6 +148,7 @@ def test_help_names_every_option(command):
         "export": ["MODEL", "--output", "--derivative", "--batch", "--overwrite"],
         "compile": ["MODEL", "--output", "--name", "--derivative", "--low", "--high", "--overwrite"],
         "verify": ["FOLDER"],
+        "graph": ["MODEL", "--derivative", "--simplify", "--structure", "--depth", "--size", "--inputs"],
     }[command]
     assert all(word in result.output for word in named), result.output
 

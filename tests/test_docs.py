@@ -1,4 +1,4 @@
-"""The code in the pages of docs/ runs as it stands, a page after another's imports, and every link leads somewhere."""
+"""The code in the pages of docs/ runs as it stands, prints what is shown below it, and every link leads somewhere."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ PAGES = [p for p in sorted((ROOT / "docs").rglob("*.md")) if p.stem != "native" 
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_python_code_of_a_page_runs(page, tmp_path, monkeypatch, rules_as_before):
+def test_python_code_of_a_page_runs(page, tmp_path, monkeypatch, capsys, rules_as_before):
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", page.read_text(), re.DOTALL)
     assert blocks, f"{page.name} shows no code"
     names: dict[str, object] = {"__name__": page.stem, "folder": str(ROOT / "saved_models")}
-    for number, block in enumerate(blocks):
+    for number, (block, shown) in enumerate(blocks):
+        capsys.readouterr()
         exec(compile(block, f"{page.name}, block {number}", "exec"), names)
+        assert capsys.readouterr().out == shown or not shown, f"block {number} prints something else than is shown"
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda p: p.name)

@@ -29,7 +29,7 @@ from tfgradkit.errors import (
 )
 from tfgradkit.export import tfcompile, toolchain
 from tfgradkit.export.targets import choose_targets
-from tfgradkit.export.versions import require_tensorflow
+from tfgradkit.tensorflow_version import require_tensorflow
 
 PLAIN = (choose_targets(("host",))[0].name,)
 X = np.array([[0.3, -0.7], [1.1, 0.2]], np.float32)
@@ -132,7 +132,7 @@ def test_a_graph_compiler_that_fails(model, tmp_path, monkeypatch, code, told):
 @pytest.mark.usefixtures("no_compiler")
 @pytest.mark.parametrize("version", ["2.20.0", "2.22.0", "none"])
 def test_another_tensorflow_is_refused(model, tmp_path, monkeypatch, version):
-    monkeypatch.setattr("tfgradkit.export.versions.tensorflow_version", lambda: version)
+    monkeypatch.setattr("tfgradkit.tensorflow_version.tensorflow_version", lambda: version)
     with pytest.raises(VersionError) as error:
         export(model, tmp_path)
     assert (error.value.got, error.value.expected) == (version, "2.21.*")

@@ -12,7 +12,7 @@ import tfgradkit as tgk
 
 # Data goes up this list. A module may import from its own floor and from those below.
 FLOORS = (
-    ("errors", "checksums", "comparison", "version"),
+    ("errors", "checksums", "comparison", "tensorflow_version", "version"),
     ("arguments", "artifact", "loader", "native", "rules"),
     ("differentiable",),
     ("sources",),
@@ -24,7 +24,8 @@ FLOORS = (
 )
 PRIVATE = {
     "_pywrap_tfcompile": "export/tfcompile.py",
-    "convert_to_constants": "export/freeze.py",
+    "convert_to_constants": "graph/freeze.py",
+    "tf_optimizer": "graph/grappler.py",
     "pywrap_xla_ops": "export/audit.py",
     "gradient_registry": "rules/registry.py",
     "parallel_for": "rules/vectorized.py",

@@ -50,8 +50,12 @@ if TYPE_CHECKING:
     from .diagnose.check import check_gradients
     from .diagnose.findings import GradientCheck
     from .diagnose.independence import check_batch_independence
+    from .diagnose.structure import structure
     from .export.native import export_native
     from .export.saved_model import export_saved_model
+    from .graph.simplify import simplify
+    from .graph.summary import graph_summary
+    from .graph.tree import graph_tree
     from .native import NativeLibrary, load_native
     from .rules.register import register_gradient, registered_gradients
     from .sources.load import load
@@ -73,6 +77,8 @@ _HOMES = {
     "export_native": "export.native",
     "export_saved_model": "export.saved_model",
     "gradient": "derivatives.operators",
+    "graph_summary": "graph.summary",
+    "graph_tree": "graph.tree",
     "hessian": "derivatives.operators",
     "hvp": "derivatives.operators",
     "implicit": "custom.implicit",
@@ -87,9 +93,11 @@ _HOMES = {
     "register_gradient": "rules.register",
     "registered_gradients": "rules.register",
     "reverse_gradient": "custom.override",
+    "simplify": "graph.simplify",
     "sparse_jacobian": "derivatives.sparse.operators",
     "stop_gradient": "custom.override",
     "straight_through": "custom.straight_through",
+    "structure": "diagnose.structure",
     "value_and_divergence": "derivatives.fields",
     "value_and_gradient": "derivatives.operators",
     "value_and_hvp": "derivatives.operators",
@@ -121,6 +129,8 @@ __all__ = [
     "export_native",
     "export_saved_model",
     "gradient",
+    "graph_summary",
+    "graph_tree",
     "hessian",
     "hvp",
     "implicit",
@@ -136,9 +146,11 @@ __all__ = [
     "register_gradient",
     "registered_gradients",
     "reverse_gradient",
+    "simplify",
     "sparse_jacobian",
     "stop_gradient",
     "straight_through",
+    "structure",
     "value_and_divergence",
     "value_and_gradient",
     "value_and_hvp",

@@ -8,6 +8,7 @@ import sys
 import click
 
 from .cli.commands import compile_command, export_command, show_command, verify_command
+from .cli.graph import graph_command
 from .errors import TfGradKitError
 
 
@@ -16,14 +17,15 @@ from .errors import TfGradKitError
 def cli() -> None:
     """Exact input gradients of Keras models: in Python, in SavedModels, in C libraries without TensorFlow.
 
-    MODEL is a .keras or .h5 file, a SavedModel folder, or package.module:attribute.
+    MODEL is a .keras or .h5 file, a SavedModel folder, a TensorFlow 1 .meta or .pb file with
+    --inputs and --outputs, or package.module:attribute.
     """
     # TensorFlow reads these when it is imported; what it says about GPUs is no news to a command.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 
-for command in (show_command, export_command, compile_command, verify_command):
+for command in (show_command, export_command, compile_command, verify_command, graph_command):
     cli.add_command(command)
 
 

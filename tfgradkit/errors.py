@@ -9,6 +9,7 @@ TfGradKitError
 │   └── RuleError             a gradient rule can't be registered, or gave what doesn't fit its op
 ├── ExternalError             code outside TensorFlow failed, or can't be used there
 ├── ConvergenceError          an implicit function has no root where it was looked for
+├── GraphError                a graph can't be frozen or simplified
 ├── ExportError               an export failed; nothing was left behind
 │   ├── UnsupportedModelError a layer or op can't be exported; said before compiling
 │   ├── CompilerError         the graph compiler failed
@@ -33,6 +34,7 @@ __all__ = [
     "ExportError",
     "ExternalError",
     "GradientError",
+    "GraphError",
     "LibraryError",
     "ModelFileError",
     "OutputFolderError",
@@ -145,6 +147,10 @@ class ConvergenceError(TfGradKitError):
 
 class RuleError(GradientError):
     """A gradient rule can't be registered, or gave what doesn't fit its op."""
+
+
+class GraphError(TfGradKitError):
+    """A graph can't be frozen or simplified, or is not the same afterwards."""
 
 
 class ExportError(TfGradKitError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ..export.interface import KINDS
+from .model import load_model, model_options
 from .quiet import import_tensorflow
 from .render import fields, progress, success, table
 
@@ -22,16 +23,16 @@ _overwrite = click.option("--overwrite", is_flag=True, help="Replace an earlier 
 
 @click.command("show")
 @click.argument("model")
-def show_command(model: str) -> None:
+@model_options
+def show_command(model: str, inputs: tuple[str, ...], outputs: tuple[str, ...], signature: str | None) -> None:
     """What MODEL takes and returns, and what it can be exported to."""
     with progress() as step:
         step("loading TensorFlow")
         import_tensorflow()
         step("loading the model")
         from ..export.summary import summarize
-        from ..sources.load import load
 
-        fn = load(model)
+        fn = load_model(model, inputs, outputs, signature)
         step("tracing")
         summary = summarize(fn)
     fields(
@@ -52,16 +53,26 @@ def show_command(model: str) -> None:
 @_derivatives
 @click.option("--batch", type=click.IntRange(min=1), help="A fixed batch size; any, if left out.")
 @_overwrite
-def export_command(model: str, output: str, derivatives: tuple[str, ...], batch: int | None, overwrite: bool) -> None:
+@model_options
+def export_command(
+    model: str,
+    output: str,
+    derivatives: tuple[str, ...],
+    batch: int | None,
+    overwrite: bool,
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    signature: str | None,
+) -> None:
     """Write MODEL and its derivatives as a SavedModel, a signature each."""
     with progress() as step:
         step("loading TensorFlow")
         import_tensorflow()
         step("loading the model")
         from ..export.saved_model import export_saved_model
-        from ..sources.load import load
 
-        export_saved_model(load(model), output, derivatives, batch=batch, overwrite=overwrite, progress=step)
+        fn = load_model(model, inputs, outputs, signature)
+        export_saved_model(fn, output, derivatives, batch=batch, overwrite=overwrite, progress=step)
     success(f"wrote {output}")
 
 
@@ -89,6 +100,7 @@ def export_command(model: str, output: str, derivatives: tuple[str, ...], batch:
 )
 @click.option("--tile", type=int, help="Points evaluated at once; chosen by measuring, if left out.")
 @_overwrite
+@model_options
 def compile_command(
     model: str,
     output: str,
@@ -99,6 +111,9 @@ def compile_command(
     targets: tuple[str, ...],
     tile: int | None,
     overwrite: bool,
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    signature: str | None,
 ) -> None:
     """Write MODEL and its derivatives as a C library that needs no TensorFlow."""
     if low.keys() != high.keys():
@@ -108,11 +123,11 @@ def compile_command(
         import_tensorflow()
         step("loading the model")
         from ..export.native import export_native
-        from ..sources.load import load
 
+        fn = load_model(model, inputs, outputs, signature)
         ranges = {name: (low[name], high[name]) for name in low}
         library = export_native(
-            load(model), output, name, derivatives, targets=targets, ranges=ranges, tile=tile, overwrite=overwrite,
+            fn, output, name, derivatives, targets=targets, ranges=ranges, tile=tile, overwrite=overwrite,
             progress=step,
         )  # fmt: skip
     worst = max(library.metadata["achieved_error"].values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
+import click
 from rich.console import Console
 from rich.table import Table
 
@@ -31,6 +32,14 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     for row in rows:
         drawn.add_row(*row)
     Console().print(drawn)
+
+
+def lines(text: str) -> None:
+    """Text as it is; on a terminal, long lines are cut at its edge."""
+    console = Console(highlight=False)
+    for line in text.splitlines():
+        cut = console.is_terminal and len(line) > console.width
+        click.echo(f"{line[: console.width - 1]}…" if cut else line)
 
 
 def success(text: str) -> None:

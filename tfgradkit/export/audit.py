@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import UnsupportedModelError
 from ..rules.python_code import PYTHON_OPS, function_behind, functions_called
 from ..sources.layers import layer_of
-from .versions import require_tensorflow
+from ..tensorflow_version import require_tensorflow
 
 # Compiled by XLA, but to calls of a run-time library or to control flow that the C library
 # doesn't have yet. A loop is frozen into Enter, Merge, Switch and so on.

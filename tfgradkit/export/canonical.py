@@ -12,12 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-# The flags that transpose an operand, by op.
-PRODUCTS = {
-    "MatMul": ("transpose_a", "transpose_b"),
-    "BatchMatMulV2": ("adj_x", "adj_y"),
-    "BatchMatMul": ("adj_x", "adj_y"),
-}
+from ..graph.flops import PRODUCTS
 
 
 def canonicalize(graph: Any) -> Any:

@@ -9,10 +9,10 @@ from pathlib import Path
 from ..derivatives.plan import Step
 from ..differentiable import Differentiable
 from ..errors import CompilerError
+from ..graph.flops import product_flops
 from .audit import audit_native
 from .canonical import canonicalize
 from .driver import Compiled, Pair
-from .flops import count_flops
 from .freeze import FrozenGraph, freeze
 from .functions import argument_specs, exported
 from .header import read_header
@@ -61,7 +61,7 @@ def compile_functions(
     for entry in entries:
         steps: list[Step] = []
         graphs = {1: _graph(source, entry, 1, steps)}
-        flops = count_flops(graphs[1])
+        flops = product_flops(graphs[1].graph, graphs[1].inputs.values())
         tiles = plan.tiles(entry, flops)
         chosen.append((entry, flops, tiles, tuple(steps)))
         graphs |= {n: _graph(source, entry, n) for n in {n for _, sizes in tiles for n in sizes}}

@@ -1,7 +1,4 @@
-"""From a traced function to a graph of constants and ops alone: no variables, no functions.
-
-The one file that touches ``tensorflow.python.framework.convert_to_constants``.
-"""
+"""From a traced function to a graph of constants and ops alone: no variables, no functions."""
 
 from __future__ import annotations
 
@@ -10,8 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..errors import ExportError
-from .versions import require_tensorflow
+from ..errors import ExportError, GraphError
+from ..graph.freeze import frozen as frozen_function
 
 
 @dataclass(frozen=True)
@@ -37,14 +34,11 @@ def freeze(function: Any, arguments: dict[str, tf.TensorSpec]) -> FrozenGraph:
     Raises:
         ExportError: TensorFlow can't freeze it.
     """
-    require_tensorflow()
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
     concrete = tf.function(lambda **kw: _identities(function(**kw)), autograph=False).get_concrete_function(**arguments)
     try:
-        frozen = convert_variables_to_constants_v2(concrete)
-    except (ValueError, tf.errors.OpError) as error:
-        raise ExportError("the function can't be frozen", got=str(error).split("\n", 1)[0]) from error
+        frozen = frozen_function(concrete)
+    except GraphError as error:
+        raise ExportError(error.what, got=error.got) from error
     results = sorted(concrete.structured_outputs)
     inputs = {tensor.op.name: tensor for tensor in frozen.inputs}
     specs = {name: tf.TensorSpec(t.shape, t.dtype) for name, t in inputs.items()}

@@ -19,6 +19,7 @@ from ..checksums import write_checksums
 from ..comparison import SMALL, relative_error
 from ..errors import LibraryError
 from ..native import NativeLibrary
+from ..tensorflow_version import tensorflow_version
 from ..version import __version__
 from .clients import Clients, write_clients
 from .driver import Compiled, Sources, write_sources
@@ -27,7 +28,6 @@ from .objects import needs_libm
 from .python_module import write_python_module
 from .targets import Target
 from .toolchain import Toolchain, archive, compile_c, compiler_version, link_shared
-from .versions import tensorflow_version
 
 MARKER = "share/*/metadata.json"
 # The largest error, relative to the largest magnitude of a result, at which a library counts as

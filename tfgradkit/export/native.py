@@ -13,6 +13,7 @@ from ..differentiable import Differentiable
 from ..errors import ExportError, UnsupportedModelError
 from ..native import NativeLibrary, load_native
 from ..sources.resolve import resolve
+from ..tensorflow_version import require_tensorflow
 from .compilation import Plan, compile_functions
 from .entries import describe
 from .folder import output_folder
@@ -23,7 +24,6 @@ from .specs import with_specs
 from .targets import choose_targets
 from .tiles import check_tile
 from .toolchain import working_toolchain
-from .versions import require_tensorflow
 
 Progress = Callable[[str], None]
 # Points that a library is tested at; with two full tiles and a part of one among them.

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import CompilerError
+from ..tensorflow_version import require_tensorflow
 from .targets import Target
-from .versions import require_tensorflow
 
 if TYPE_CHECKING:  # the process that compiles does without TensorFlow's Python
     from .freeze import FrozenGraph

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ class GraphView:
         inputs, outputs: tensors of the graph: the leaves of the arguments and of the results that are
             tensors, in the order of ``tf.nest``.
         input_names, output_names: how messages call them: "x", "x['a']", "y[1]".
+        arguments, results: the nests that they are leaves of.
     """
 
     source: Differentiable
@@ -33,6 +35,8 @@ class GraphView:
     outputs: tuple[tf.Tensor, ...]
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]
+    arguments: list[Any]
+    results: Any
 
     @property
     def graph(self) -> Any:
@@ -68,7 +72,7 @@ def view(fn: Any, *arguments: Any, batched: bool | None = None, training: bool =
     source = resolve(fn, batched=batched, training=training)
     given = list(arguments) or _own_specs(source)
     leaves = tf.nest.flatten(given)
-    places = [i for i, leaf in enumerate(leaves) if _spec(leaf) is not None]
+    places = [i for i, leaf in enumerate(leaves) if spec_of_leaf(leaf) is not None]
     results: list[Any] = []
 
     def flat(*tensors: tf.Tensor) -> list[tf.Tensor]:
@@ -78,9 +82,9 @@ def view(fn: Any, *arguments: Any, batched: bool | None = None, training: bool =
         results[:] = [source.call(*tf.nest.pack_sequence_as(given, filled))]
         return [leaf for leaf in tf.nest.flatten(results[0]) if leaf is not None]
 
-    specs = [_spec(leaves[place]) for place in places]
-    concrete = tf.function(flat, autograph=False).get_concrete_function(*specs)
     names = leaf_names(given, source.argument_names or ("x",))
+    specs = [_named(spec_of_leaf(leaves[place]), names[place]) for place in places]
+    concrete = tf.function(flat, autograph=False).get_concrete_function(*specs)
     return GraphView(
         source,
         concrete,
@@ -88,6 +92,8 @@ def view(fn: Any, *arguments: Any, batched: bool | None = None, training: bool =
         tuple(concrete.outputs),
         tuple(names[place] for place in places),
         tuple(leaf_names([results[0]], ("y",))),
+        given,
+        results[0],
     )
 
 
@@ -118,11 +124,17 @@ def _own_specs(source: Differentiable) -> list[Any]:
     return list(source.input_specs)
 
 
-def _spec(leaf: Any) -> tf.TensorSpec | None:
+def spec_of_leaf(leaf: Any) -> tf.TensorSpec | None:
     """What stands for a leaf in the trace: None for strings, flags and the like, which stay as they are."""
     if isinstance(leaf, (tf.TensorSpec, tf.Tensor)) or hasattr(leaf, "__array__") or isinstance(leaf, float):
         return leaf if isinstance(leaf, tf.TensorSpec) else tf.TensorSpec.from_tensor(tf.convert_to_tensor(leaf))
     return None
+
+
+def _named(spec: tf.TensorSpec | None, name: str) -> tf.TensorSpec:
+    """With the name that its placeholder is to have: its own, or that of the argument."""
+    assert spec is not None
+    return tf.TensorSpec(spec.shape, spec.dtype, spec.name or re.sub(r"\W+", "_", name).strip("_"))
 
 
 def _everywhere(graph: Any) -> Iterator[Any]:

@@ -115,13 +115,14 @@ def _result(op: Any, given: list[State], screen: Screen) -> Sequence[State]:
 
 def _called(op: Any, given: list[State], screen: Screen) -> Sequence[State]:
     """The functions that an op calls, if it is of that kind."""
+    # A gradient taken of a call meanwhile has added outputs to the function, behind those of the op.
+    count = len(op.outputs)
     if op.type in _CALLS:
-        # A function that was differentiated before has the intermediate results behind its own.
-        return _through(called_graph(op, "f"), given, screen, op)[: len(op.outputs)]
+        return _through(called_graph(op, "f"), given, screen, op)[:count]
     if op.type in _LOOPS:
         return _around(op, given, screen)
     if op.type in _BRANCHES:
-        return _joined([_through(graph, given[1:], screen, op) for graph in _branches(op)])
+        return _joined([_through(graph, given[1:], screen, op)[:count] for graph in _branches(op)])
     raise UnknownError
 
 

@@ -82,8 +82,9 @@ def _floating(y: Any, name: str) -> tf.Tensor:
 
 
 def _declared_specs(fn: Any) -> tuple[Any, ...] | None:
-    """The specs of a ``tf.function`` with an ``input_signature``, where they are all tensors."""
-    signature = getattr(fn, "input_signature", None) or ()
+    """The specs of a ``tf.function`` with an ``input_signature``, or of a concrete one, where they are all tensors."""
+    traced, keywords = getattr(fn, "structured_input_signature", None) or ((), {})
+    signature = getattr(fn, "input_signature", None) or (() if keywords else traced)
     known = all(isinstance(spec, tf.TensorSpec) for spec in tf.nest.flatten(list(signature)))
     return tuple(signature) if signature and known else None
 

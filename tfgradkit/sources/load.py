@@ -8,35 +8,45 @@ import re
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelFileError, SourceError, TfGradKitError, UnknownLayerError
+from ..errors import ModelFileError, SignatureError, SourceError, TfGradKitError, UnknownLayerError
 from .saved_model import from_saved_model
+from .tf1 import from_frozen, from_meta
 
 _ATTRIBUTE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 # Keras finds a class by its registration alone. Of this module by name only: it stands above this one.
 _LAYERS = f"{__package__.partition('.')[0]}.layers"
-_FORMATS = ".keras, .h5, a SavedModel folder, or package.module:attribute"
+_FORMATS = ".keras, .h5, a SavedModel folder, a TensorFlow 1 .meta or frozen .pb, or package.module:attribute"
+_GRAPHS: dict[str, Callable[[Path, Any], Any]] = {".meta": from_meta, ".pb": from_frozen}
 
 
 def load(
-    source: str | os.PathLike[str], *, signature: str | None = None, custom_objects: Mapping[str, Any] | None = None
+    source: str | os.PathLike[str],
+    *,
+    signature: str | Mapping[str, str | Sequence[str]] | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
 ) -> Any:
     """What ``source`` names, ready for every operator and exporter.
 
     Args:
-        source: a ``.keras`` or ``.h5`` file, a SavedModel folder, or ``"package.module:attribute"``.
-        signature: of a SavedModel; its only one, or ``serving_default``, if None.
+        source: a ``.keras`` or ``.h5`` file, a SavedModel folder, a TensorFlow 1 ``.meta`` file with its
+            checkpoint beside it, a frozen ``.pb`` file, or ``"package.module:attribute"``.
+        signature: of a SavedModel, the key; its only one, or ``serving_default``, if None. Of a TensorFlow 1
+            graph, its tensors: ``{"inputs": "THEINPUT:0", "outputs": "THEMODEL:0"}``, or lists of names.
         custom_objects: classes and functions that a Keras file names.
 
     Returns:
-        A Keras model for a Keras file, the attribute itself, a ``Differentiable`` for a SavedModel.
+        A Keras model for a Keras file, the attribute itself, a ``Differentiable`` for the others: of a
+        TensorFlow 1 graph it takes an argument for each input, and has a tuple of results where there are several
+        outputs; it is batched where the first axis of inputs and outputs is unknown.
 
     Raises:
-        ModelFileError: missing, truncated, foreign, or not readable.
-        UnknownLayerError: the file names a class or function that isn't known.
+        ModelFileError: missing, truncated, foreign, or not readable; variables without values.
+        SignatureError: no such signature, or tensors that a graph doesn't have.
+        UnknownLayerError: the file names a class, function or op that isn't known.
     """
     text = os.fspath(source)
     path = Path(text)
@@ -45,6 +55,15 @@ def load(
         return _attribute(text)
     if not exists:
         raise ModelFileError("there is no such model", subject=path, expected=_FORMATS, got="no such file or folder")
+    if path.suffix in _GRAPHS and not path.is_dir():
+        return _GRAPHS[path.suffix](path, signature)
+    if isinstance(signature, Mapping):
+        raise SignatureError(
+            "tensors are named for TensorFlow 1 graphs alone",
+            subject=path,
+            expected="signature= a SavedModel's key, or none",
+            got=repr(signature),
+        )
     if path.is_dir():
         return from_saved_model(path, signature)
     if path.suffix in (".keras", ".h5", ".hdf5"):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .flow import Flow, Found, Unknown, rule, static_shape
+from .sets import EMPTY
 
 _ONE = """
 Identity Snapshot CheckNumerics DebugGradientIdentity Cast Abs Acos Acosh Asin Asinh Atan Atanh BesselI0
@@ -17,7 +18,7 @@ Sigmoid Sin Sinh Softplus Softsign Spence Sqrt Square Tan Tanh LeakyRelu BiasAdd
 FakeQuantWithMinMaxArgs QuantizeAndDequantizeV2
 """
 _SEVERAL = """
-Add AddV2 AddN Sub Mul MulNoNan Div DivNoNan RealDiv FloorMod Mod TruncateDiv TruncateMod
+Add AddV2 AddN Sub Div DivNoNan RealDiv FloorMod Mod TruncateDiv TruncateMod
 Maximum Minimum Pow SquaredDifference Xdivy Xlogy Xlog1py Atan2 Complex Betainc Igamma Igammac
 Polygamma Zeta NextAfter ClipByValue Select SelectV2 ReluGrad Relu6Grad EluGrad SeluGrad
 LeakyReluGrad SigmoidGrad TanhGrad SoftplusGrad SoftsignGrad SqrtGrad RsqrtGrad ReciprocalGrad
@@ -39,6 +40,17 @@ def elementwise(flow: Flow, operation: Any) -> Found:
     if operation.type.startswith("BiasAdd") and flow.depends(operation.inputs[1]):
         raise Unknown
     return [flow.sets.union(np.stack([np.broadcast_to(n, shape) for n in own], -1))]
+
+
+@rule("Mul", "MulNoNan")
+def product(flow: Flow, operation: Any) -> Found:
+    """The same, and nothing where a constant factor is zero."""
+    (found,) = elementwise(flow, operation)
+    for factor in operation.inputs:
+        value = None if flow.depends(factor) else flow.constants.value(factor)
+        if value is not None and found is not None:
+            found = np.where(np.broadcast_to(value, found.shape) == 0, EMPTY, found)
+    return [found]
 
 
 @rule(*_ZERO.split())

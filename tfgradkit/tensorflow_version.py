@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib import metadata
 
-from ..errors import VersionError
+from .errors import VersionError
 
 SUPPORTED = "2.21"
 
@@ -28,7 +28,7 @@ def require_tensorflow(installed: str | None = None) -> None:
     got = tensorflow_version() if installed is None else installed
     if not re.match(rf"{re.escape(SUPPORTED)}(\.|$|rc)", got):
         raise VersionError(
-            "this TensorFlow is not supported by the exporters",
+            "this TensorFlow is not supported where its own modules are used",
             subject="tensorflow",
             expected=f"{SUPPORTED}.*",
             got=got,

@@ -1,0 +1,45 @@
+"""TensorFlow's own graph optimizer, Grappler.
+
+The one file that touches ``tensorflow.python.grappler``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from ..errors import GraphError
+from ..tensorflow_version import require_tensorflow
+
+# What leaves plain ops behind: constant folding, common subexpressions and algebra, shapes that are known, what
+# isn't needed. Not those that fuse ops, choose layouts or devices: their ops have no gradients.
+_PASSES = (
+    *("function", "pruning", "constfold", "shape", "arithmetic", "loop", "dependency"),
+    *("constfold", "common_subgraph_elimination", "pruning"),
+)
+
+
+def optimized(graph: tf.Graph, tensors: Sequence[str]) -> Any:
+    """The GraphDef of ``graph`` that is left to make ``tensors``, names of inputs and results, which stay.
+
+    Raises:
+        GraphError: Grappler refuses the graph.
+    """
+    require_tensorflow()
+    from tensorflow.python.grappler import tf_optimizer
+
+    meta = tf.compat.v1.train.export_meta_graph(graph_def=graph.as_graph_def(), graph=graph, clear_devices=True)
+    # By this collection Grappler knows what is wanted.
+    meta.collection_def["train_op"].node_list.value.extend(tensors)
+    config = tf.compat.v1.ConfigProto()
+    rewriting = config.graph_options.rewrite_options
+    rewriting.min_graph_nodes = -1  # small graphs, too
+    rewriting.meta_optimizer_iterations = 2
+    rewriting.optimizers.extend(_PASSES)
+    rewriting.fail_on_optimizer_errors = True
+    try:
+        return tf_optimizer.OptimizeGraph(config, meta, verbose=False)
+    except (ValueError, tf.errors.OpError) as error:
+        raise GraphError("Grappler refuses the graph", got=str(error).split("\n", 1)[0]) from error

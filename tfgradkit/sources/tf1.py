@@ -1,0 +1,123 @@
+"""Graphs of TensorFlow 1: a ``.meta`` file with its checkpoint, and a frozen ``.pb``.
+
+A graph has no signature of its own, so the caller names its tensors. Files are read as data: no op of
+a graph runs until the function is called, and what a file keeps of Python (its collections) is not built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+from ..differentiable import Differentiable
+from ..errors import ModelFileError
+from .checkpoint import values_of
+from .imported import Imported
+from .renamed import renamed
+from .subgraph import Subgraph, subgraph
+from .tensor_names import Names, wanted_names
+
+
+def from_meta(path: Path, signature: Mapping[str, Any] | None) -> Differentiable:
+    """The graph of a ``.meta`` file with the variables of the checkpoint beside it, as variables.
+
+    Raises:
+        ModelFileError: not such a file, no checkpoint, or no value in it for a variable.
+        SignatureError: a tensor that isn't there, or inputs that don't make the outputs.
+    """
+    meta = tf.compat.v1.MetaGraphDef()
+    _parse(meta, path, "a MetaGraphDef, as tf.compat.v1.train.Saver writes it")
+    if not meta.graph_def.node:
+        raise _foreign(path, "a MetaGraphDef, as tf.compat.v1.train.Saver writes it", "no graph in it")
+    names = wanted_names(meta.graph_def, signature, path)
+    part = subgraph(renamed(meta.graph_def), names, path)
+    values = values_of(meta.graph_def, part.variables, path)
+    trained = _trained(meta)
+    variables = {
+        name: tf.Variable(value, trainable=value.dtype.kind == "f" and (trained is None or name in trained), name=name)
+        for name, value in values.items()
+    }
+    return _differentiable(path, names, part, variables)
+
+
+def from_frozen(path: Path, signature: Mapping[str, Any] | None) -> Differentiable:
+    """The graph of a ``.pb`` file, whose variables are constants.
+
+    Raises:
+        ModelFileError: not such a file, or variables in it, which have no values there.
+        SignatureError: a tensor that isn't there, or inputs that don't make the outputs.
+    """
+    graph = tf.compat.v1.GraphDef()
+    _parse(graph, path, "a GraphDef")
+    if not graph.node:
+        raise _foreign(path, "a GraphDef", "a graph of no ops")
+    names = wanted_names(graph, signature, path)
+    part = subgraph(renamed(graph), names, path)
+    if part.variables:
+        raise ModelFileError(
+            "the graph is not frozen: it has variables, and a .pb file has no values for them",
+            subject=path,
+            expected="constants in their place",
+            got=", ".join(f"{node.name} : {node.op}" for node in part.variables[:5]),
+            hint="freeze it with tf.compat.v1.graph_util.convert_variables_to_constants, or load the .meta file "
+            "that has its checkpoint beside it",
+        )
+    return _differentiable(path, names, part, {})
+
+
+def _differentiable(path: Path, names: Names, part: Subgraph, variables: dict[str, tf.Variable]) -> Differentiable:
+    function = Imported(names, part, variables, path)
+    inputs = [name.partition(":")[0] for name in names.inputs]
+    outputs = [name.partition(":")[0] for name in names.outputs]
+    return Differentiable(
+        call=function,
+        name=path.stem,
+        batched=function.batched,
+        input_specs=function.input_specs,
+        variables=tuple(variables.values()),
+        trainable=lambda: tuple(variable for variable in variables.values() if variable.trainable),
+        argument_names=() if len(inputs) == 1 else tuple(inputs),
+        input_names=() if len(inputs) == 1 else tuple(inputs),
+        output_names=() if len(outputs) == 1 else tuple(outputs),
+    )
+
+
+def _trained(meta: Any) -> set[str] | None:
+    """Names of the variables that the graph's own collection has; None where it has no such collection."""
+    if "trainable_variables" not in meta.collection_def:
+        return None
+    return {_variable_name(content) for content in meta.collection_def["trainable_variables"].bytes_list.value}
+
+
+def _variable_name(content: bytes) -> str:
+    """Of a serialized VariableDef, whose first field is the name of the variable's tensor."""
+    from tensorflow.core.framework.variable_pb2 import VariableDef
+
+    try:
+        return str(VariableDef.FromString(content).variable_name).partition(":")[0]
+    except DecodeError:
+        return ""
+
+
+def _parse(message: Any, path: Path, expected: str) -> None:
+    try:
+        message.ParseFromString(path.read_bytes())
+    except OSError as error:
+        raise ModelFileError("the model file can't be read", subject=path, got=error.strerror) from error
+    except DecodeError as error:
+        raise _foreign(path, expected, f"{path.stat().st_size} bytes that are no such thing") from error
+
+
+def _foreign(path: Path, expected: str, got: str) -> ModelFileError:
+    saved_model = path.name == "saved_model.pb"
+    return ModelFileError(
+        "the model file is truncated or foreign",
+        subject=path,
+        expected=expected,
+        got="a part of a SavedModel" if saved_model else got,
+        hint="load the folder that it is in" if saved_model else "copy it again, or save it again",
+    )
