@@ -18,8 +18,9 @@ FLOORS = (
     ("sources",),
     ("graph",),
     ("derivatives",),
-    ("attribution", "custom", "diagnose", "layers"),
+    ("attribution", "custom", "layers"),
     ("export",),
+    ("diagnose",),
     ("cli", "__main__"),
 )
 PRIVATE = {
@@ -27,6 +28,8 @@ PRIVATE = {
     "convert_to_constants": "export/freeze.py",
     "pywrap_xla_ops": "export/audit.py",
     "gradient_registry": "rules/registry.py",
+    "parallel_for": "rules/vectorized.py",
+    "get_registered_kernels_for_op": "rules/kernels.py",
 }
 
 

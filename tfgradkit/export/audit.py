@@ -6,6 +6,7 @@ The one file that touches ``tensorflow.python.util.pywrap_xla_ops``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
 from ..errors import UnsupportedModelError
@@ -43,19 +44,9 @@ _STRUCTURE = {"Placeholder", "PlaceholderWithDefault", "NoOp", "Const", "Identit
 
 def audit_native(graph: Any, layer_names: Iterable[str], model: str) -> None:
     """Raises :class:`UnsupportedModelError`, naming layers and ops, where ``graph`` can't be compiled."""
-    require_tensorflow()
-    from tensorflow.python.util import pywrap_xla_ops
-
-    compilable = set(pywrap_xla_ops.get_cpu_kernel_names()) | _STRUCTURE
     found: dict[tuple[str, str], str] = {}
-    for node in _nodes(graph):
-        if node.op in _NEEDS_RUNTIME or node.op not in compilable:
-            why = (
-                f"the C library has no {_NEEDS_RUNTIME[node.op]} yet"
-                if node.op in _NEEDS_RUNTIME
-                else "XLA can't compile it"
-            )
-            found.setdefault((layer_of(node.name, layer_names), node.op), why)
+    for node, why in obstacles(graph):
+        found.setdefault((layer_of(node.name, layer_names), node.op), why)
     if found:
         error = UnsupportedModelError(
             "the model can't become a C library",
@@ -66,6 +57,25 @@ def audit_native(graph: Any, layer_names: Iterable[str], model: str) -> None:
         )
         error.layers, error.ops = tuple(layer for layer, _ in found), tuple(op for _, op in found)
         raise error
+
+
+def obstacles(graph: Any) -> Iterator[tuple[Any, str]]:
+    """The nodes of a frozen GraphDef that can't become a C library, each with the reason."""
+    compilable = compiled_by_xla()
+    for node in _nodes(graph):
+        if node.op in _NEEDS_RUNTIME:
+            yield node, f"the C library has no {_NEEDS_RUNTIME[node.op]} yet"
+        elif node.op not in compilable:
+            yield node, "XLA can't compile it"
+
+
+@cache
+def compiled_by_xla() -> frozenset[str]:
+    """The types of ops that XLA compiles for CPUs."""
+    require_tensorflow()
+    from tensorflow.python.util import pywrap_xla_ops
+
+    return frozenset(pywrap_xla_ops.get_cpu_kernel_names()) | _STRUCTURE
 
 
 def _lines(found: dict[tuple[str, str], str]) -> list[str]:

@@ -18,6 +18,16 @@ import tensorflow as tf
 Rule = Callable[..., Any]
 
 
+class _Absent:
+    """There is no entry, not even one that says "not differentiable"."""
+
+    def __repr__(self) -> str:
+        return "no entry"
+
+
+ABSENT = _Absent()
+
+
 def register(*op_types: str) -> Callable[[Rule], Rule]:
     """Registers a rule for ops that have none; where TensorFlow has one, that stays."""
 
@@ -36,9 +46,9 @@ def take_over(*op_types: str) -> Callable[[Rule], Rule]:
     def decorate(rule: Rule) -> Rule:
         entries = _entries()
         for op_type in op_types:
-            entry = entries.get(op_type)
-            if isinstance(entry, dict) and callable(entry.get("type")):
-                entry["type"] = rule
+            found = entries.get(op_type)
+            if isinstance(found, dict) and callable(found.get("type")):
+                found["type"] = rule
         return rule
 
     return decorate
@@ -50,6 +60,12 @@ def by_formula(formula: Callable[..., tf.Tensor], xs: Sequence[tf.Tensor], upstr
         tape.watch(xs)
         y = formula(*xs)
     return tape.gradient(y, list(xs), output_gradients=tf.cast(upstream, y.dtype))
+
+
+def entry(op_type: str) -> Any:
+    """The rule in force, None for "not differentiable", or ``ABSENT``."""
+    found = _entries().get(op_type)
+    return ABSENT if found is None else found["type"]
 
 
 def _entries() -> dict[str, Any]:
