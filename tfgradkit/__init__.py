@@ -41,9 +41,13 @@ if TYPE_CHECKING:
         vjp,
     )
     from .derivatives.sparse.operators import sparse_jacobian, value_and_sparse_jacobian
+    from .diagnose.audit import audit
     from .diagnose.check import check_gradients
     from .diagnose.findings import GradientCheck
+    from .diagnose.finite.found import NonFinite
     from .diagnose.independence import check_batch_independence
+    from .diagnose.nonfinite import locate_nonfinite
+    from .diagnose.obstacles.found import Audit, Obstacle
     from .export.native import export_native
     from .export.saved_model import export_saved_model
     from .native import NativeLibrary, load_native
@@ -52,11 +56,15 @@ if TYPE_CHECKING:
 # Modules that import TensorFlow, and so come when they are asked for, too.
 _MODULES = ("attribution", "layers")
 _HOMES = {
+    "Audit": "diagnose.obstacles.found",
     "BatchIndependence": "derivatives.independence",
     "Derivative": "derivatives.derivative",
     "GradientCheck": "diagnose.findings",
     "LinearMap": "derivatives.linear_map",
     "NativeLibrary": "native",
+    "NonFinite": "diagnose.finite.found",
+    "Obstacle": "diagnose.obstacles.found",
+    "audit": "diagnose.audit",
     "check_batch_independence": "diagnose.independence",
     "check_gradients": "diagnose.check",
     "divergence": "derivatives.fields",
@@ -71,6 +79,7 @@ _HOMES = {
     "linearize": "derivatives.linearize",
     "load": "sources.load",
     "load_native": "native",
+    "locate_nonfinite": "diagnose.nonfinite",
     "partial": "derivatives.fields",
     "sparse_jacobian": "derivatives.sparse.operators",
     "value_and_divergence": "derivatives.fields",
@@ -87,12 +96,16 @@ _HOMES = {
 }
 
 __all__ = [
+    "Audit",
     "BatchIndependence",
     "Derivative",
     "GradientCheck",
     "LinearMap",
     "NativeLibrary",
+    "NonFinite",
+    "Obstacle",
     "attribution",
+    "audit",
     "check_batch_independence",
     "check_gradients",
     "divergence",
@@ -109,6 +122,7 @@ __all__ = [
     "linearize",
     "load",
     "load_native",
+    "locate_nonfinite",
     "partial",
     "sparse_jacobian",
     "value_and_divergence",
