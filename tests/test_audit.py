@@ -217,6 +217,29 @@ def test_what_no_derivative_passes_is_no_finding():
     assert list(tgk.audit(beside, VECTOR)) == []
 
 
+def test_a_mask_that_is_an_argument_is_no_finding():
+    found = tgk.audit(lambda x, mask: tf.where(mask > 0.5, x, 0.0), VECTOR, VECTOR)
+    assert list(found) == []
+    found = tgk.audit(lambda x, levels: x * tf.round(levels), VECTOR, VECTOR)
+    assert not found.ok  # the derivative by levels
+
+
+def by_plain_numpy(x):
+    y = 2.0 * x
+    return np.sin(y)
+
+
+@pytest.mark.parametrize("fn", [by_plain_numpy, lambda x: np.sin(x)], ids=["statements", "lambda"])
+def test_a_function_that_leaves_tensorflow(fn):
+    (found,) = tgk.audit(fn, VECTOR)
+    assert (found.kind, found.op, found.fails) == ("left out", "numpy", True)
+    assert found.where.startswith("test_audit.py:")
+    assert "np.sin" in found.code
+    assert "tf.math" in found.remedy
+    with pytest.raises(tgk.errors.GradientError, match="leaves TensorFlow"):
+        tgk.locate_nonfinite(fn, tf.ones(3))
+
+
 def test_a_custom_gradient_is_the_users_business():
     @tf.custom_gradient
     def straight(x):
@@ -316,6 +339,13 @@ def test_the_line_of_a_custom_layer_is_named():
     (found,) = tgk.audit(stack((2,), L.Dense(2), Rounding(name="whole"), L.Dense(1)))
     assert (found.layer, found.code) == ("whole", "return tf.round(x)")
     assert found.where.startswith("test_audit.py:")
+
+
+def test_a_model_that_is_not_built_and_a_derivative():
+    assert tgk.audit(keras.Sequential([L.Dense(2)]), tf.TensorSpec([None, 3]), target="xla").ok
+    model = stack((3,), L.Dense(2, "tanh"))
+    assert list(tgk.audit(tgk.jacobian(model))) == []
+    assert not tgk.audit(tgk.jacobian(stack((1, 4), L.Lambda(lambda x: tf.math.igamma(x, x)))), order=1).ok
 
 
 def test_derivatives_by_parameters():

@@ -239,6 +239,17 @@ def test_a_mask_of_minus_infinity_is_harmless_unless_a_whole_row_is_masked():
     assert "masked" in found.cause
 
 
+def test_a_mask_that_is_closed_over():
+    mask = np.zeros((2, 200), np.float32)
+    mask[1] = -INF
+    tensor = tf.constant(mask)
+    found = tgk.locate_nonfinite(lambda x: tf.nn.softmax(x + tensor), tf.zeros([2, 200]))
+    assert (found.op, found.index) == ("Softmax", (1, 0))
+    assert tgk.locate_nonfinite(lambda x: tf.nn.softmax(x + tensor[:1]), tf.zeros([1, 200])).ok
+    found = tgk.locate_nonfinite(lambda x: x + tensor, tf.zeros([2, 200]))
+    assert "the constant [2, 200] that the function closes over itself is Inf" in str(found)
+
+
 def test_a_division_that_a_finite_value_hides_is_harmless():
     assert tgk.locate_nonfinite(lambda x: tf.exp(-1.0 / tf.stop_gradient(x * x)), tf.constant([0.0, 1.0])).ok
 

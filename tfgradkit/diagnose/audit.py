@@ -16,6 +16,7 @@ from .obstacles.compiling import not_compiled
 from .obstacles.differentiating import in_derivatives, in_function
 from .obstacles.exporting import not_exported
 from .obstacles.found import Audit, Obstacle
+from .obstacles.leaving import left_tensorflow
 from .obstacles.look import Look
 
 Target = Literal["eager", "xla", "native"]
@@ -60,7 +61,10 @@ def audit(
     if target == "xla":  # traced for XLA, some loops tell how many turns they take at most
         source = replace(source, call=tf.function(source.call, autograph=False, jit_compile=True))
     with exact_functions():
-        seen = view(source, *specs)
+        try:
+            seen = view(source, *specs)
+        except NotImplementedError as error:
+            return Audit(source.name, order, target, (left_tensorflow(source.name, error),))
         look = Look.at(seen, order, target, wrt)
         found = [*in_function(look), *in_derivatives(look)]
     if target == "xla":

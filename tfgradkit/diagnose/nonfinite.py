@@ -8,8 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..arguments import leaves
-from ..errors import SignatureError
+from ..arguments import leaves, shape_text
+from ..errors import GradientError, SignatureError
 from ..graph.gradient import add_gradient, variables_of
 from ..graph.view import GraphView, view
 from ..rules.substitutes import exact_functions
@@ -18,6 +18,7 @@ from .finite.blame import Trouble, Watch, outside
 from .finite.culprits import described
 from .finite.found import NonFinite
 from .finite.run import Cell, Runner
+from .obstacles.leaving import left_tensorflow
 
 _WRT = ("inputs", "parameters")
 # TensorFlow's kernels return 0 where dy is 0, as behind a tf.where; compiled by XLA, 0 · Inf is NaN.
@@ -52,6 +53,7 @@ def locate_nonfinite(
     Raises:
         SourceError: ``fn`` is no function or model, or a graph with loops of TensorFlow 1.
         SignatureError: arguments that the function doesn't take.
+        GradientError: it can't be traced, since it leaves TensorFlow.
     """
     if wrt not in _WRT:
         raise SignatureError("no such choice", subject="wrt", expected=" | ".join(map(repr, _WRT)), got=repr(wrt))
@@ -59,8 +61,7 @@ def locate_nonfinite(
     given = source.to_arguments(arguments, ())
     if any(tensor.shape.num_elements() == 0 for tensor in leaves(given)):
         return NonFinite(note="there are no numbers in the arguments")
-    with exact_functions():
-        seen = view(source, *given)
+    seen = _seen(source, given)
     own = set(seen.everywhere())
     names, partials, note = _gradients(seen, wrt)
     labels = [f"the result {name}" for name in seen.output_names] + [f"the gradient by {name}" for name in names]
@@ -74,6 +75,15 @@ def locate_nonfinite(
         return found
     compiled = judged(COMPILED)
     return found if compiled.ok else replace(compiled, compiled_only=True)
+
+
+def _seen(source: Any, given: Sequence[Any]) -> GraphView:
+    try:
+        with exact_functions():
+            return view(source, *given)
+    except NotImplementedError as error:
+        obstacle = left_tensorflow(source.name, error)
+        raise GradientError(obstacle.text, subject=source.name, got=obstacle.code, hint=obstacle.remedy) from error
 
 
 def _gradients(seen: GraphView, wrt: str) -> tuple[list[str], list[Any], str | None]:
@@ -102,14 +112,14 @@ def _run(
     values = dict(zip((x.ref() for x in seen.inputs), leaves, strict=True))
     outer = {inner.ref(): value for value, inner in seen.graph.captures}
     cells = []
-    for position, inner in enumerate(seen.graph.inputs):
+    for inner in seen.graph.inputs:
         if inner.ref() in values:
             value = tf.convert_to_tensor(values[inner.ref()])
             name = seen.input_names[[x.ref() for x in seen.inputs].index(inner.ref())]
             cells.append(Cell(value, outside(value, "input", name)))
         else:
             value = outer[inner.ref()]
-            cells.append(Cell(value, _captured(value, f"constant {position}")))
+            cells.append(Cell(value, _captured(value)))
     watch = _Variables(seen)
     before = [(variable, variable.read_value()) for variable in seen.graph.variables]
     try:
@@ -119,8 +129,10 @@ def _run(
             variable.assign(value)
 
 
-def _captured(value: Any, name: str) -> Trouble | None:
-    return None if value.dtype in (tf.resource, tf.variant) else outside(value, "constant", name)
+def _captured(value: Any) -> Trouble | None:
+    if value.dtype in (tf.resource, tf.variant):
+        return None
+    return outside(value, "constant", f"{shape_text(value.shape)} that the function closes over")
 
 
 class _Variables(Watch):

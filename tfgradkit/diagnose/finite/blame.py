@@ -57,9 +57,10 @@ class Trouble:
 
 
 def outside(value: Any, origin: Origin, name: str) -> Trouble | None:
-    """The trouble of an input or variable, None for a finite one."""
+    """The trouble of an input, variable or constant, None for a finite one."""
     bad, nan = _not_finite(value)
-    return None if bad is None else Trouble(-1, bad, nan, origin, name=name)
+    intended = origin == "constant" and not nan
+    return None if bad is None else Trouble(-1, bad, nan, origin, intended, name=name)
 
 
 class Watch:

@@ -41,60 +41,65 @@ def cuts(operations: Sequence[Any], xs: Iterable[Any], ys: Iterable[Any]) -> lis
     x - floor(x) has the derivative that one expects.
     """
     found: dict[Any, bool] = {}
-    sources = list(xs)
+    sources, ways = list(xs), _Ways()
     for y in ys:
-        needed = _by_value(operations, {y.ref()})
-        for x in sources:
-            smooth, ends = _walked(needed, {x.ref()})
+        needed = ways.by_value(operations, {y.ref()})
+        walks = [ways.walked(needed, {x.ref()}) for x in sources]
+        reached = any(y.ref() in smooth for smooth, _ in walks)
+        for smooth, ends in walks:
             whole = y.ref() not in smooth
-            if whole and any(op.type not in _COMPARISONS for op in ends):
-                ends = [op for op in ends if op.type not in _COMPARISONS]
+            # A mask chooses; it is the one way only where there is no other, of any x.
+            chooses = reached or any(op.type not in _COMPARISONS for op in ends)
             for op in ends:
-                if whole or op.type in _ROUNDING:
+                if (whole and not (chooses and op.type in _COMPARISONS)) or op.type in _ROUNDING:
                     found[op] = found.get(op, False) or whole
     return [Cut(op, whole) for op, whole in found.items()]
 
 
-def _by_value(operations: Sequence[Any], wanted: set[Any]) -> list[Any]:
-    """The ops that the values of ``wanted`` come from, but for what is stopped by intent."""
-    found = []
-    for operation in reversed(operations):
-        if operation.type not in _INTENDED and any(t.ref() in wanted for t in operation.outputs):
-            found.append(operation)
-            wanted |= {t.ref() for t in leading_inputs(operation, wanted)}
-    return found[::-1]
+class _Ways:
+    """Walks through graphs; what an op calls is asked once, since that is slow."""
 
+    def __init__(self) -> None:
+        self._called: dict[Any, list[Any]] = {}
 
-def _walked(operations: Sequence[Any], smooth: set[Any]) -> tuple[set[Any], list[Any]]:
-    """What depends on ``smooth`` with a derivative, and the ops where that ends."""
-    ends: list[Any] = []
-    for operation in operations:
-        if not any(t.ref() in smooth for t in operation.inputs):
-            continue
-        graphs = called_graphs(operation)
-        if graphs:
-            for graph in graphs:
-                outputs, inner = _inside(operation, graph, smooth)
+    def by_value(self, operations: Sequence[Any], wanted: set[Any]) -> list[Any]:
+        """The ops that the values of ``wanted`` come from, but for what is stopped by intent."""
+        found = []
+        for operation in reversed(operations):
+            if operation.type not in _INTENDED and any(t.ref() in wanted for t in operation.outputs):
+                found.append(operation)
+                wanted |= {t.ref() for t in leading_inputs(operation, wanted)}
+        return found[::-1]
+
+    def walked(self, operations: Sequence[Any], smooth: set[Any]) -> tuple[set[Any], list[Any]]:
+        """What depends on ``smooth`` with a derivative, and the ops where that ends."""
+        ends: dict[Any, None] = {}
+        for operation in operations:
+            if not any(t.ref() in smooth for t in operation.inputs):
+                continue
+            if operation not in self._called:
+                self._called[operation] = called_graphs(operation)
+            for graph in self._called[operation]:
+                outputs, inner = self._inside(operation, graph, smooth)
                 smooth |= outputs
-                ends += [op for op in inner if op not in ends]
-        elif _leads_on(operation):
-            smooth |= {t.ref() for t in operation.outputs if carries(t.dtype)}
+                ends |= dict.fromkeys(inner)
+            if not self._called[operation] and _leads_on(operation):
+                smooth |= {t.ref() for t in operation.outputs if carries(t.dtype)}
+            elif not self._called[operation]:
+                ends[operation] = None
+        return smooth, list(ends)
+
+    def _inside(self, operation: Any, graph: Any, smooth: set[Any]) -> tuple[set[Any], list[Any]]:
+        """Which results of a call or loop have a derivative, and where it ends in there."""
+        if operation.type in LOOPS:  # what one turn makes of a variable, the next one gives to others
+            entering = {t.ref() for t in graph.inputs if carries(t.dtype)}
         else:
-            ends.append(operation)
-    return smooth, ends
-
-
-def _inside(operation: Any, graph: Any, smooth: set[Any]) -> tuple[set[Any], list[Any]]:
-    """Which results of a call or loop have a derivative, and where it ends in there."""
-    if operation.type in LOOPS:  # what one turn makes of a variable, the next one gives to others
-        entering = {t.ref() for t in graph.inputs if carries(t.dtype)}
-    else:
-        given = list(operation.inputs)[_FIRST_INPUT.get(operation.type, 0) :]
-        entering = {inner.ref() for outer, inner in zip(given, graph.inputs, strict=False) if outer.ref() in smooth}
-    needed = _by_value(graph.get_operations(), {t.ref() for t in graph.outputs if carries(t.dtype)})
-    inside, ends = _walked(needed, entering)
-    pairs = zip(operation.outputs, graph.outputs, strict=False)
-    return {outer.ref() for outer, inner in pairs if inner.ref() in inside and carries(outer.dtype)}, ends
+            given = list(operation.inputs)[_FIRST_INPUT.get(operation.type, 0) :]
+            entering = {inner.ref() for outer, inner in zip(given, graph.inputs, strict=False) if outer.ref() in smooth}
+        needed = self.by_value(graph.get_operations(), {t.ref() for t in graph.outputs if carries(t.dtype)})
+        inside, ends = self.walked(needed, entering)
+        pairs = zip(operation.outputs, graph.outputs, strict=False)
+        return {outer.ref() for outer, inner in pairs if inner.ref() in inside and carries(outer.dtype)}, ends
 
 
 def _leads_on(operation: Any) -> bool:
