@@ -36,11 +36,9 @@ def location_of(operation: Any) -> Location | None:
     """The innermost line of the user's code on the way to an op; None for graphs that were loaded."""
     try:
         frames = list(operation.traceback)
-    except (AttributeError, TypeError, ValueError):  # imported from a file, so made by no Python code
+    except (AttributeError, ValueError):  # imported from a file, so made by no Python code
         return None
-    # Who called this package to have a model traced did not make the model's ops.
-    first = next((i for i, frame in enumerate(frames) if frame.filename.startswith(str(_PACKAGE))), 0)
-    own = [frame for frame in frames[first:] if is_users(frame.filename)]
+    own = [frame for frame in frames if is_users(frame.filename)]
     return Location(own[-1].filename, own[-1].lineno) if own else None
 
 

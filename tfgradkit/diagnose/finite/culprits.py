@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ...graph.gradient import differentiated
-from ...graph.location import location_of
 from ...graph.view import GraphView
 from ...sources.layers import layer_of
+from ..place import made_at
 from .blame import Culprit, Index, culprit, value_at
 from .causes import cause_of
 from .found import NonFinite, Operand
@@ -60,7 +60,7 @@ def _about(seen: GraphView, found: Culprit, hiding: set[Any]) -> dict[str, Any]:
         at_fault.name,
         hidden,
     )
-    where = location_of(at_fault)
+    where = made_at(at_fault)
     scope = "/".join(path)
     layer = layer_of(scope, seen.source.layer_names)
     return {

@@ -12,9 +12,9 @@ from ...export.entries import describe
 from ...export.freeze import freeze
 from ...export.functions import argument_specs, exported
 from ...export.specs import with_specs
-from ...graph.location import location_of
 from ...graph.view import GraphView
 from ...sources.layers import layer_of
+from ..place import made_at
 from . import remedies
 from .found import Obstacle
 
@@ -73,7 +73,7 @@ def _plain(seen: GraphView, order: int, text: str, remedy: str) -> Obstacle:
 
 def _obstacle(seen: GraphView, node: Any, why: str, order: int) -> Obstacle:
     operation = _of_name(seen, node.name)
-    where = None if operation is None else location_of(operation)
+    where = None if operation is None else made_at(operation)
     layer = layer_of(node.name, seen.source.layer_names)
     return Obstacle(
         "not exported", order, node.op, node.name, True, why, remedies.for_not_exported(node.op, why),

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...graph.gradient import differentiated, variables_of
-from ...graph.location import location_of
 from ...graph.view import GraphView
 from ...rules.operations import between, called_graphs
+from ..place import made_at
 from .found import Kind, Obstacle
 
 
@@ -64,7 +64,7 @@ class Look:
         """A finding about an op of the graph, with its place."""
         forward = self.forward_of(operation)
         place = forward or operation
-        where = location_of(place)
+        where = made_at(place)
         return Obstacle(
             kind, order, operation.type, operation.name, fails, text, remedy,
             forward_op=None if forward is None else forward.type,
