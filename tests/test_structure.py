@@ -18,8 +18,9 @@ FLOORS = (
     ("sources",),
     ("graph",),
     ("derivatives",),
-    ("attribution", "custom", "diagnose", "layers"),
+    ("attribution", "custom", "layers"),
     ("export",),
+    ("diagnose",),
     ("cli", "__main__"),
 )
 PRIVATE = {
@@ -31,6 +32,7 @@ PRIVATE = {
     "parallel_for": "rules/vectorized.py",
     "tensorflow.python.eager": "rules/tapes.py",
     "op_def_registry": "rules/registry.py",
+    "get_registered_kernels_for_op": "rules/kernels.py",
 }
 
 

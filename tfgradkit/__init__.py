@@ -47,9 +47,13 @@ if TYPE_CHECKING:
         vjp,
     )
     from .derivatives.sparse.operators import sparse_jacobian, value_and_sparse_jacobian
+    from .diagnose.audit import audit
     from .diagnose.check import check_gradients
     from .diagnose.findings import GradientCheck
+    from .diagnose.finite.found import NonFinite
     from .diagnose.independence import check_batch_independence
+    from .diagnose.nonfinite import locate_nonfinite
+    from .diagnose.obstacles.found import Audit, Obstacle
     from .diagnose.structure import structure
     from .export.native import export_native
     from .export.saved_model import export_saved_model
@@ -63,11 +67,15 @@ if TYPE_CHECKING:
 # Modules that import TensorFlow, and so come when they are asked for, too.
 _MODULES = ("attribution", "layers")
 _HOMES = {
+    "Audit": "diagnose.obstacles.found",
     "BatchIndependence": "derivatives.independence",
     "Derivative": "derivatives.derivative",
     "GradientCheck": "diagnose.findings",
     "LinearMap": "derivatives.linear_map",
     "NativeLibrary": "native",
+    "NonFinite": "diagnose.finite.found",
+    "Obstacle": "diagnose.obstacles.found",
+    "audit": "diagnose.audit",
     "check_batch_independence": "diagnose.independence",
     "check_gradients": "diagnose.check",
     "checkpoint": "custom.checkpoint",
@@ -88,6 +96,7 @@ _HOMES = {
     "linearize": "derivatives.linearize",
     "load": "sources.load",
     "load_native": "native",
+    "locate_nonfinite": "diagnose.nonfinite",
     "override_gradient": "custom.override",
     "partial": "derivatives.fields",
     "register_gradient": "rules.register",
@@ -113,12 +122,16 @@ _HOMES = {
 }
 
 __all__ = [
+    "Audit",
     "BatchIndependence",
     "Derivative",
     "GradientCheck",
     "LinearMap",
     "NativeLibrary",
+    "NonFinite",
+    "Obstacle",
     "attribution",
+    "audit",
     "check_batch_independence",
     "check_gradients",
     "checkpoint",
@@ -141,6 +154,7 @@ __all__ = [
     "linearize",
     "load",
     "load_native",
+    "locate_nonfinite",
     "override_gradient",
     "partial",
     "register_gradient",

@@ -7,6 +7,8 @@ import sys
 
 import click
 
+from .cli.audit import audit_command
+from .cli.check import check_command
 from .cli.commands import compile_command, export_command, show_command, verify_command
 from .cli.graph import graph_command
 from .errors import TfGradKitError
@@ -25,7 +27,16 @@ def cli() -> None:
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 
-for command in (show_command, export_command, compile_command, verify_command, graph_command):
+COMMANDS = (
+    show_command,
+    audit_command,
+    check_command,
+    graph_command,
+    export_command,
+    compile_command,
+    verify_command,
+)
+for command in COMMANDS:
     cli.add_command(command)
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -22,7 +23,7 @@ def fields(facts: Mapping[str, str]) -> None:
     """Names and values, aligned."""
     grid = Table.grid(padding=(0, 2))
     for name, value in facts.items():
-        grid.add_row(f"[bold]{name}[/bold]", value)
+        grid.add_row(f"[bold]{name}[/bold]", escape(value))
     Console().print(grid)
 
 

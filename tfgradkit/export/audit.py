@@ -6,6 +6,7 @@ The one file that touches ``tensorflow.python.util.pywrap_xla_ops``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
 from ..errors import UnsupportedModelError
@@ -44,14 +45,9 @@ _STRUCTURE = {"Placeholder", "PlaceholderWithDefault", "NoOp", "Const", "Identit
 
 def audit_native(graph: Any, layer_names: Iterable[str], model: str) -> None:
     """Raises :class:`UnsupportedModelError`, naming layers and ops, where ``graph`` can't be compiled."""
-    require_tensorflow()
-    from tensorflow.python.util import pywrap_xla_ops
-
-    compilable = set(pywrap_xla_ops.get_cpu_kernel_names()) | _STRUCTURE
     found: dict[tuple[str, str], str] = {}
-    for node in _nodes(graph):
-        if node.op in _NEEDS_RUNTIME or node.op not in compilable:
-            found.setdefault((layer_of(node.name, layer_names), node.op), _why(node))
+    for node, why in obstacles(graph):
+        found.setdefault((layer_of(node.name, layer_names), node.op), why)
     if found:
         # A SavedModel doesn't hold Python code either.
         python = any(op in PYTHON_OPS for _, op in found)
@@ -89,6 +85,23 @@ def _why(node: Any) -> str:
     if node.op in _NEEDS_RUNTIME:
         return f"the C library has no {_NEEDS_RUNTIME[node.op]} yet"
     return "XLA can't compile it"
+
+
+def obstacles(graph: Any) -> Iterator[tuple[Any, str]]:
+    """The nodes of a frozen GraphDef that can't become a C library, each with the reason."""
+    compilable = compiled_by_xla()
+    for node in _nodes(graph):
+        if node.op in _NEEDS_RUNTIME or node.op not in compilable:
+            yield node, _why(node)
+
+
+@cache
+def compiled_by_xla() -> frozenset[str]:
+    """The types of ops that XLA compiles for CPUs."""
+    require_tensorflow()
+    from tensorflow.python.util import pywrap_xla_ops
+
+    return frozenset(pywrap_xla_ops.get_cpu_kernel_names()) | _STRUCTURE
 
 
 def _lines(found: dict[tuple[str, str], str]) -> list[str]:

@@ -41,7 +41,7 @@ def reached(operations: Sequence[Any], tensors: Sequence[Any]) -> list[Any]:
 def _between(operations: Sequence[Any], depends: set[Any], needed: set[Any]) -> list[Any]:
     found = []
     for operation in _leading(operations, needed):
-        carrying = [tensor for tensor in operation.outputs if _carries(tensor.dtype)]
+        carrying = [tensor for tensor in operation.outputs if carries(tensor.dtype)]
         if carrying and any(tensor.ref() in depends for tensor in operation.inputs):
             found.append(operation)
             depends.update(tensor.ref() for tensor in carrying)
@@ -55,22 +55,26 @@ def _leading(operations: Sequence[Any], needed: set[Any]) -> list[Any]:
     """The operations from which a derivative of what is ``needed`` comes, in their order."""
     found = []
     for operation in reversed(operations):
-        wanted = any(tensor.ref() in needed and _carries(tensor.dtype) for tensor in operation.outputs)
+        wanted = any(tensor.ref() in needed and carries(tensor.dtype) for tensor in operation.outputs)
         if wanted and operation.type not in _CUTS:
             found.append(operation)
-            needed.update(tensor.ref() for tensor in _differentiated(operation, needed))
+            needed.update(tensor.ref() for tensor in leading_inputs(operation, needed))
     return found[::-1]
 
 
-def _differentiated(operation: Any, needed: set[Any]) -> list[Any]:
-    """The inputs to which the gradient goes. A custom gradient passes its results by, to its arguments."""
+def leading_inputs(operation: Any, needed: set[Any]) -> list[Any]:
+    """The inputs to which a gradient of what is ``needed`` goes.
+
+    A custom gradient passes its results by, to its arguments.
+    """
     if operation.type != "IdentityN" or "_gradient_op_type" not in operation.node_def.attr:
         return list(operation.inputs)
     pairs = zip(operation.inputs, operation.outputs, strict=True)
     return [before for before, after in pairs if after.ref() not in needed]
 
 
-def _carries(dtype: tf.DType) -> bool:
+def carries(dtype: tf.DType) -> bool:
+    """Whether a tensor may lead a derivative on."""
     return dtype.is_floating or dtype.is_complex or dtype in (tf.resource, tf.variant)
 
 
@@ -99,7 +103,7 @@ def assigns(graph: Any) -> bool:
 
 def _arguments(operation: Any, graph: Any, depends: set[Any]) -> set[Any]:
     if operation.type in LOOPS:  # what a variable of a loop depends on, others do in its next turn
-        return {inner.ref() for inner in graph.inputs if _carries(inner.dtype)}
+        return {inner.ref() for inner in graph.inputs if carries(inner.dtype)}
     given = list(operation.inputs)[_FIRST_INPUT.get(operation.type, 0) :]
     pairs = zip(given, graph.inputs, strict=False)
     return {inner.ref() for outer, inner in pairs if outer.ref() in depends}

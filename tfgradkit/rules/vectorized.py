@@ -38,6 +38,12 @@ def vectorized(op_type: str) -> Callable[[Converter], Converter]:
     return decorate
 
 
+def has_vector_form(op_type: str) -> bool:
+    """Whether ``tf.vectorized_map`` has a rule for an op; in another TensorFlow, where that isn't known, True."""
+    converters = getattr(_pfor(), "_pfor_converter_registry", None)
+    return not isinstance(converters, dict) or op_type in converters
+
+
 def wrapped(tensors: list[tf.Tensor]) -> Any:
     """What a converter returns: results stacked over the turns of the loop."""
     return [_pfor().wrap(tensor, True) for tensor in tensors]

@@ -1,0 +1,1 @@
+"""What stands in the way of derivatives, and what to use instead."""

@@ -1,0 +1,42 @@
+"""Random inputs for a model, in the range it is made for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..export.entries import describe
+from ..export.points import check_ranges
+from ..export.specs import with_specs
+from ..sources.resolve import resolve
+
+_SEED = 1982
+
+
+def random_inputs(fn: Any, count: int, ranges: Mapping[str, Any] | None = None) -> tuple[Any, ...]:
+    """``count`` samples for each argument of what knows its own specs, the same ones every time.
+
+    Args:
+        fn: as for an operator.
+        count: samples; a function that isn't batched gets one.
+        ranges: ``{"x": (low, high)}``; uniform in there, standard normal where there is none.
+
+    Raises:
+        SignatureError: unknown shapes, an input that isn't floating, or a range of no input.
+    """
+    source = with_specs(resolve(fn), None)
+    ports = describe(source, ("value",))[0].inputs
+    bounds = check_ranges(ranges, ports)
+    generator = np.random.default_rng(_SEED)
+
+    def sample(port: Any) -> np.ndarray:
+        shape = [count, *port.shape] if source.batched else list(port.shape)
+        if port.name not in bounds:
+            return generator.standard_normal(shape).astype(port.dtype)
+        low, high = bounds[port.name]
+        return (low + (high - low) * generator.random(shape)).astype(port.dtype)
+
+    return tuple(tf.nest.pack_sequence_as(source.input_specs, [sample(port) for port in ports]))
