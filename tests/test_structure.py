@@ -21,6 +21,7 @@ FLOORS = (
     ("attribution", "custom", "layers"),
     ("export",),
     ("diagnose",),
+    ("report",),
     ("cli", "__main__"),
 )
 PRIVATE = {

@@ -13,7 +13,7 @@ from . import errors
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from . import attribution, layers
+    from . import attribution, layers, report
     from .custom.checkpoint import checkpoint
     from .custom.external import wrap_external
     from .custom.implicit import implicit
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from .sources.load import load
 
 # Modules that import TensorFlow, and so come when they are asked for, too.
-_MODULES = ("attribution", "layers")
+_MODULES = ("attribution", "layers", "report")
 _HOMES = {
     "Audit": "diagnose.obstacles.found",
     "BatchIndependence": "derivatives.independence",
@@ -159,6 +159,7 @@ __all__ = [
     "partial",
     "register_gradient",
     "registered_gradients",
+    "report",
     "reverse_gradient",
     "simplify",
     "sparse_jacobian",

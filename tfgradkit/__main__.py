@@ -11,6 +11,7 @@ from .cli.audit import audit_command
 from .cli.check import check_command
 from .cli.commands import compile_command, export_command, show_command, verify_command
 from .cli.graph import graph_command
+from .cli.report import report_command
 from .errors import TfGradKitError
 
 
@@ -32,6 +33,7 @@ COMMANDS = (
     audit_command,
     check_command,
     graph_command,
+    report_command,
     export_command,
     compile_command,
     verify_command,
