@@ -28,6 +28,7 @@ METHODS: dict[str, Callable[[Any], attribution.Method]] = {
     "gradient × input": attribution.gradient_times_input,
     "SmoothGrad": attribution.smooth_grad,
     "integrated gradients": attribution.integrated_gradients,
+    "guided backpropagation": attribution.guided_backpropagation,
     "Grad-CAM": attribution.grad_cam,
 }
 NAMES = ("disc", "square", "triangle")

@@ -139,6 +139,20 @@ def test_grad_cam_points_at_the_shape(shapes, images):
         assert np.abs(np.argwhere(mask) - peak).max(1).min() <= cell
 
 
+def test_guided_backpropagation_passes_back_what_is_positive():
+    weights = [np.array([[1.0, -1.0, 2.0], [0.5, 1.0, -1.0]], np.float32), np.array([[3.0], [-2.0], [1.0]], np.float32)]
+    model = keras.Sequential([keras.Input((2,)), L.Dense(3, "relu", use_bias=False), L.Dense(1, use_bias=False)])
+    model.set_weights(weights)
+    x = np.array([[1.0, 3.0], [2.0, -1.0]], np.float32)
+    active = x @ weights[0] > 0
+    expected = (active * np.maximum(weights[1][:, 0], 0)) @ weights[0].T
+    np.testing.assert_allclose(attribution.guided_backpropagation(model)(x).values, expected, rtol=1e-6)
+    plain = (active * weights[1][:, 0]) @ weights[0].T
+    np.testing.assert_allclose(attribution.saliency(model, absolute=False)(x).values, plain, rtol=1e-6)
+    with pytest.raises(SignatureError, match="Relu"):
+        attribution.guided_backpropagation(linear)(X)
+
+
 def test_a_layer_before_pooling_is_resized(shapes, images):
     x = images["images"][:2]
     small = attribution.grad_cam(shapes, layer="corners", resize=False)(x).values

@@ -34,6 +34,9 @@ PRIVATE = {
     "tensorflow.python.eager": "rules/tapes.py",
     "op_def_registry": "rules/registry.py",
     "get_registered_kernels_for_op": "rules/kernels.py",
+    "op_callbacks": "graph/recording.py",
+    "backprop": "graph/recording.py",
+    "atomic_function": "graph/recording.py",
 }
 
 

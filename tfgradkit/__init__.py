@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from .derivatives.sparse.operators import sparse_jacobian, value_and_sparse_jacobian
     from .diagnose.audit import audit
     from .diagnose.check import check_gradients
+    from .diagnose.connections.connection import Connection, Explanation
+    from .diagnose.connections.explain import explain
+    from .diagnose.connections.tape import ExplainingTape
     from .diagnose.findings import GradientCheck
     from .diagnose.finite.found import NonFinite
     from .diagnose.independence import check_batch_independence
@@ -69,7 +72,10 @@ _MODULES = ("attribution", "layers", "report")
 _HOMES = {
     "Audit": "diagnose.obstacles.found",
     "BatchIndependence": "derivatives.independence",
+    "Connection": "diagnose.connections.connection",
     "Derivative": "derivatives.derivative",
+    "ExplainingTape": "diagnose.connections.tape",
+    "Explanation": "diagnose.connections.connection",
     "GradientCheck": "diagnose.findings",
     "LinearMap": "derivatives.linear_map",
     "NativeLibrary": "native",
@@ -82,6 +88,7 @@ _HOMES = {
     "clip_gradient": "custom.override",
     "custom_rule": "custom.rule",
     "divergence": "derivatives.fields",
+    "explain": "diagnose.connections.explain",
     "export_native": "export.native",
     "export_saved_model": "export.saved_model",
     "gradient": "derivatives.operators",
@@ -124,7 +131,10 @@ _HOMES = {
 __all__ = [
     "Audit",
     "BatchIndependence",
+    "Connection",
     "Derivative",
+    "ExplainingTape",
+    "Explanation",
     "GradientCheck",
     "LinearMap",
     "NativeLibrary",
@@ -139,6 +149,7 @@ __all__ = [
     "custom_rule",
     "divergence",
     "errors",
+    "explain",
     "export_native",
     "export_saved_model",
     "gradient",

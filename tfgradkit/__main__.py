@@ -10,6 +10,7 @@ import click
 from .cli.audit import audit_command
 from .cli.check import check_command
 from .cli.commands import compile_command, export_command, show_command, verify_command
+from .cli.explain import explain_command
 from .cli.graph import graph_command
 from .cli.report import report_command
 from .errors import TfGradKitError
@@ -30,6 +31,7 @@ def cli() -> None:
 
 COMMANDS = (
     show_command,
+    explain_command,
     audit_command,
     check_command,
     graph_command,

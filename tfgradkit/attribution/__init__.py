@@ -11,6 +11,7 @@ from __future__ import annotations
 from .cam import grad_cam as grad_cam
 from .figure import plot as plot
 from .gradients import gradient_times_input as gradient_times_input
+from .gradients import guided_backpropagation as guided_backpropagation
 from .gradients import saliency as saliency
 from .gradients import smooth_grad as smooth_grad
 from .method import Attribution as Attribution
@@ -22,6 +23,7 @@ __all__ = [
     "Method",
     "grad_cam",
     "gradient_times_input",
+    "guided_backpropagation",
     "integrated_gradients",
     "plot",
     "saliency",

@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..custom.override import override_gradient
 from ..errors import SignatureError
 from .method import Method
 from .scores import Scores
@@ -78,6 +79,26 @@ def smooth_grad(
         return tf.nest.pack_sequence_as(x, [s / samples for s in sums]), None
 
     return Method("smooth_grad", Scores(fn, of), rule)
+
+
+def guided_backpropagation(fn: Any, *, of: str | None = None) -> Method:
+    """∂y/∂x, where every ReLU passes back what is positive alone: sharp pictures, which say little of the class.
+
+    J. T. Springenberg et al., "Striving for simplicity: the all convolutional net", 2015, arXiv 1412.6806.
+
+    Raises:
+        SourceError: ``fn`` is no function or model.
+        SignatureError: there is no layer ``of``, or no op ``Relu`` in the graph.
+    """
+
+    def rule(scores: Scores, x: Any, target: tf.Tensor) -> tuple[Any, None]:
+        return scores.value_and_gradient(x, target)[1], None
+
+    return Method("guided_backpropagation", Scores(override_gradient(fn, {"Relu": _guided}), of), rule)
+
+
+def _guided(operation: Any, upstream: tf.Tensor) -> tf.Tensor:
+    return tf.where((operation.outputs[0] > 0) & (upstream > 0), upstream, tf.zeros_like(upstream))
 
 
 def _noisy(x: Any, noise: float, seed: int, number: tf.Tensor) -> Any:
