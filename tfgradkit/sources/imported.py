@@ -9,9 +9,10 @@ from typing import Any, NoReturn
 
 import tensorflow as tf
 
-from ..errors import GradientError, ModelFileError, SignatureError, SourceError, UnknownLayerError
+from ..errors import GradientError
 from ..rules.emission import emit
 from .flat_gradient import flat_gradient
+from .raw_graph import imported_graph, tensors_of
 from .subgraph import REFERENCES, Subgraph
 from .tensor_names import Names, tensor_name
 
@@ -36,8 +37,8 @@ class Imported:
     def __init__(self, names: Names, part: Subgraph, variables: dict[str, tf.Variable], path: Path) -> None:
         self._names, self._part = names, part
         self._variables = {node.name: (variables[node.name], node.op) for node in part.variables}
-        graph = _graph(part.whole, path)
-        inputs, outputs = (_found(graph, listed, path) for listed in (names.inputs, names.outputs))
+        graph = imported_graph(part.whole, path)
+        inputs, outputs = (tensors_of(graph, listed, path) for listed in (names.inputs, names.outputs))
         self.input_specs = tuple(tf.TensorSpec(x.shape, x.dtype, name=re.sub(r"\W", "_", x.op.name)) for x in inputs)
         lead = [x for x in inputs if x.shape.rank != 0]
         self.batched = bool(lead) and all(map(_starts_unknown, lead)) and all(map(_may_start_unknown, outputs))
@@ -180,43 +181,6 @@ def _is_plain_read(operation: Any) -> bool:
     """Whether an op reads the whole of a variable, if it uses one."""
     handles = [tensor.op.type == "VarHandleOp" for tensor in operation.inputs if tensor.dtype == tf.resource]
     return all(handles) and (operation.type == _READ) == bool(handles)
-
-
-def _graph(whole: Any, path: Path) -> tf.Graph:
-    """Inputs, outputs and what is between in a graph of their own.
-
-    Raises:
-        UnknownLayerError: an op that isn't known here.
-        ModelFileError: TensorFlow refuses the graph.
-    """
-    graph = tf.Graph()
-    try:
-        with graph.as_default():
-            tf.graph_util.import_graph_def(whole, name="")
-    except Exception as error:  # ValueError, and the C++ side's own kinds
-        raise _refused(path, error) from error
-    return graph
-
-
-def _found(graph: tf.Graph, names: Sequence[str], path: Path) -> list[Any]:
-    try:
-        return [graph.get_tensor_by_name(name) for name in names]
-    except (KeyError, ValueError) as error:
-        raise SignatureError(
-            "the op has fewer results", subject=path, expected='"OP:0" for the first', got=", ".join(names)
-        ) from error
-
-
-def _refused(path: Path, error: Exception) -> SourceError:
-    text = str(error).strip().strip('"').split("\n", 1)[0][:500]
-    if match := re.search(r"Op type not registered '(\w+)'", text):
-        return UnknownLayerError(
-            "the graph has an op that isn't known here",
-            subject=path,
-            got=match.group(1),
-            hint="tf.load_op_library(FILE) before loading makes an op of your own known",
-        )
-    return ModelFileError("TensorFlow can't import the graph", subject=path, got=text, hint="save it again")
 
 
 def _without_gradient(function: Any, path: Path) -> Any:

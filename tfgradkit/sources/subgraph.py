@@ -54,10 +54,11 @@ def subgraph(graph: Any, names: Names, path: Path) -> Subgraph:
     _check(kept, graph, names, path)
     inner = [node for node in kept if node.op not in _VARIABLES]
     everything = _reached(nodes, (*names.inputs, *names.outputs), frozenset(), path)
-    own = {node.name for node in inner}
+    between = {node.name for node in inner}
+    own = {node.name: _portable(node, between) for node in inner}
     return Subgraph(
-        _copied(graph, [_portable(node, own) for node in inner]),
-        _copied(graph, [_placed_anywhere(node) for node in graph.node if node.name in everything]),
+        _copied(graph, own.values()),
+        _copied(graph, [own.get(n.name) or _placed_anywhere(n) for n in graph.node if n.name in everything]),
         tuple(node for node in kept if node.op in _VARIABLES),
         any(node.op in _LOOPS for node in kept),
     )
