@@ -25,7 +25,7 @@ def value(point: Point) -> Parts:
 
 def vjp(point: Point) -> Parts:
     """Σ uᵀ ∂y/∂x, shaped like x."""
-    pull = pullback(point.call, point.xs)
+    pull = pullback(point.call, point.xs, linear=False)
     seeds = [tf.cast(seed, y.dtype) for seed, y in zip(point.seeds, pull.ys, strict=True)]
     check_seeds(seeds, pull.ys, "output_gradients", point.name)
     return {"value": pull.ys, "vjp": point.filled_like_x(pull.product(seeds))}
@@ -42,7 +42,7 @@ def jvp(point: Point) -> Parts:
 def gradient(point: Point) -> Parts:
     """∇f of a scalar-valued f, shaped like x."""
     point = point.scalar("gradient")
-    pull = pullback(point.call, point.xs)
+    pull = pullback(point.call, point.xs, linear=False)
     slopes = pull.product([tf.ones_like(pull.ys[0])])
     return {"value": pull.ys, "gradient": point.filled_like_x(slopes)}
 

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from ..errors import GradientError
 from ..rules import builtin as _rules  # noqa: F401  registers what second order and forward mode need
+from ..rules.linearity import refuse_nonlinear
 from ..rules.operations import LOOPS, added, between, sample_bytes
 from ..rules.silent import refuse_silent
 
@@ -42,11 +43,13 @@ class Pullback:
     sample_bytes: int = 0
 
 
-def pullback(f: Callable[[Tensors], Tensors], xs: Tensors) -> Pullback:
+def pullback(f: Callable[[Tensors], Tensors], xs: Tensors, *, linear: bool = True) -> Pullback:
     """``f`` at ``xs``, which may be variables; f then reads them itself.
 
+    ``linear`` says that the products are to be linear in u, as those with a Jacobian are.
+
     Raises:
-        GradientError: an op on the way would be left out in silence.
+        GradientError: an op on the way would be left out in silence, or is not linear where it has to be.
     """
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(xs)
@@ -54,6 +57,8 @@ def pullback(f: Callable[[Tensors], Tensors], xs: Tensors) -> Pullback:
         ys = [_separate(y, xs) for y in results]
     operations = between(operations, xs, ys)
     refuse_silent(operations)
+    if linear:
+        refuse_nonlinear(operations)
 
     def product(us: Sequence[tf.Tensor | None]) -> Partials:
         return contracted(tape, ys, xs, us)

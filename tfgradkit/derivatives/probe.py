@@ -83,7 +83,7 @@ def _judged(function: Any, makers: Sequence[Callable[..., tf.Tensor]]) -> Findin
 def _gradients(source: Differentiable, options: Options, arguments: Any) -> Any:
     """How large the gradients by the own and by the other sample are, and the batch size of the results."""
     selection = select(source, options, arguments)
-    pull = pullback(lambda xs: selection.f(xs, 1), selection.xs)
+    pull = pullback(lambda xs: selection.f(xs, 1), selection.xs, linear=False)
     sizes = [tf.shape(y)[0] if y.shape.rank else tf.constant(0) for y in pull.ys]
     rows = tf.cast(tf.reduce_max([tf.abs(size - 2) for size in sizes]) + 2, tf.float64)
     own, other = [tf.constant(0.0, tf.float64)], [tf.constant(0.0, tf.float64)]

@@ -56,3 +56,15 @@ def _entries() -> dict[str, Any]:
     from tensorflow.python.framework.ops import gradient_registry
 
     return getattr(gradient_registry, "_registry", {})
+
+
+def gradient_of(name: str) -> Rule:
+    """The rule registered under ``name``, that of a ``tf.custom_gradient`` of a graph, too.
+
+    Raises:
+        LookupError: there is none.
+    """
+    entry = _entries().get(name)
+    if not isinstance(entry, dict) or not callable(entry.get("type")):
+        raise LookupError(f"no gradient is registered for {name}")
+    return entry["type"]

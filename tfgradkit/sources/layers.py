@@ -6,13 +6,14 @@ another in its place. So subclassed models and models inside models work like fu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 from ..differentiable import Differentiable
 from ..errors import SignatureError
+from .calls import replaced
 from .keras import flat_layers
 
 PREFIX = "layer:"
@@ -40,7 +41,7 @@ def intermediate(source: Differentiable, layer: Any, arguments: tuple[Any, ...])
         kept.append(original(*args, **keywords))
         return kept[-1]
 
-    with _replaced(layer, keep):
+    with replaced(layer, "call", keep):
         source.call(*arguments)
     _check_once(layer, len(kept), source)
     return kept[0]
@@ -54,7 +55,7 @@ def substituted(source: Differentiable, layer: Any, arguments: tuple[Any, ...], 
         calls.append(original)
         return result
 
-    with _replaced(layer, instead):
+    with replaced(layer, "call", instead):
         value = source.call(*arguments)
     _check_once(layer, len(calls), source)
     return value
@@ -76,8 +77,14 @@ def find_layer(source: Differentiable, text: str) -> Any:
             expected=" | ".join(f"{PREFIX}{layer.name}" for layer in layers)
             or "a Keras model, whose layers have names",
             got=text,
+            hint=None if len(found) > 1 else _near(name, [layer.name for layer in layers]),
         )
     return found[0]
+
+
+def _near(name: str, names: list[str]) -> str | None:
+    near = [PREFIX + other for other in get_close_matches(name, names)]
+    return " or ".join(near) or None
 
 
 def layer_of(node_name: str, layer_names: Iterable[str]) -> str:
@@ -93,21 +100,6 @@ def _without_count(scope: str) -> str:
     """TensorFlow numbers a scope it meets again: ``dense_1_2`` is layer ``dense_1``."""
     head, _, count = scope.rpartition("_")
     return head if count.isdigit() else scope
-
-
-@contextmanager
-def _replaced(layer: Any, call: Callable[..., Any]) -> Iterator[None]:
-    original, own = layer.call, "call" in vars(layer)
-
-    def replacement(*args: Any, **keywords: Any) -> Any:
-        return call(original, *args, **keywords)
-
-    # Not through Keras' own __setattr__, which tracks what is assigned.
-    object.__setattr__(layer, "call", replacement)
-    try:
-        yield
-    finally:
-        object.__setattr__(layer, "call", original) if own else object.__delattr__(layer, "call")
 
 
 def _check_once(layer: Any, calls: int, source: Differentiable) -> None:

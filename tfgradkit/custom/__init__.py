@@ -1,0 +1,1 @@
+"""Gradients other than those of the calculation itself: transforms of gradients, and functions that bring their own."""

@@ -1,0 +1,150 @@
+"""A Keras model around another one: its layers and weights, other gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from ..errors import GradientError, SignatureError
+from ..sources.calls import replaced
+from ..sources.resolve import resolve
+from .alterations import AFTER, OP, Alteration, layers_of
+from .names import serialized
+from .replay import op_types
+from .replaying import WithOpRules, check_op_types
+from .rule import ruled
+from .scopes import foreign_function
+
+
+@keras.saving.register_keras_serializable(package="tfgradkit", name="Altered")
+class Altered(keras.Model):
+    """``model``, with the gradients of ``override_gradient`` and its siblings. Weights are those of ``model``.
+
+    Args:
+        model: a Keras model or layer.
+        altered: what is replaced.
+        name, keywords: of every layer.
+    """
+
+    def __init__(self, model: Any, altered: Sequence[Alteration], **keywords: Any) -> None:
+        super().__init__(**{"name": f"altered_{model.name}", "dtype": model.dtype_policy, **keywords})
+        self.model = model
+        # A tuple in a box: Keras would make a list of its own of it.
+        self._altered = lambda: tuple(altered)
+        self._functions: dict[Any, Any] = {}
+        self.input_spec = getattr(model, "input_spec", None)
+        self.built = model.built
+
+    def build(self, input_shape: Any) -> None:
+        """Builds the model inside."""
+        if not self.model.built:
+            self.model.build(input_shape)
+        self.built = True
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        """The model's value."""
+        # Eagerly, too, it is traced: what the layers trace for themselves is not to be shared with the original.
+        if tf.executing_eagerly():
+            return self._traced()(inputs, training)
+        return self._run(inputs, training)
+
+    def compute_output_spec(self, inputs: Any, training: Any = None) -> Any:
+        """As the model's."""
+        return self.model.compute_output_spec(inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The model and the rules, which have to be registered with Keras."""
+        # Twice: from the second time on Keras marks it as shared, and it is one again when it is loaded.
+        keras.saving.serialize_keras_object(self.model)
+        altered = [[a.kind, a.where, a.attribute, serialized(a.rule, {})] for a in self._altered()]
+        base = {key: value for key, value in super().get_config().items() if key in ("name", "trainable")}
+        return {**base, "model": keras.saving.serialize_keras_object(self.model), "altered": altered}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Altered:
+        """The model of a configuration."""
+        load = partial(keras.saving.deserialize_keras_object, custom_objects=custom_objects)
+        altered = [Alteration(*place, load(rule)) for *place, rule in config.pop("altered")]
+        return cls(load(config.pop("model")), altered, **config)
+
+    def check(self) -> None:
+        """Raises :class:`SignatureError` where the model has no op of a type, in training neither."""
+        wanted = [str(a.where) for a in self._altered() if a.kind == OP]
+        graphs: list[Any] = []
+        for training in (False, True):
+            if wanted and set(wanted) - set().union(*map(op_types, graphs)):
+                source = resolve(self.model, training=training)
+                traced = tf.function(source.call, autograph=False).get_concrete_function(*(source.input_specs or ()))
+                graphs.append(traced.graph)
+        if wanted:
+            check_op_types(wanted, graphs)
+
+    def _traced(self) -> Any:
+        if "call" not in self._functions:
+            self._functions["call"] = tf.function(self._run, autograph=False)
+        return self._functions["call"]
+
+    def _run(self, inputs: Any, training: Any) -> Any:
+        rules = {str(a.where): a.rule for a in self._altered() if a.kind == OP}
+        call = partial(self._with_layers_altered, training=training)
+        return WithOpRules(rules, call, checked=bool(getattr(self.model, "inputs", None)))(inputs) if rules else call(inputs)
+
+    def _with_layers_altered(self, inputs: Any, training: Any) -> Any:
+        layers, home = layers_of(self.model), tf.compat.v1.get_default_graph()
+        with ExitStack() as stack:
+            for a in self._altered():
+                if a.kind != OP:
+                    layer = layers[a.where]
+                    inside = partial(_instead, a, layer, home)
+                    stack.enter_context(replaced(layer, a.attribute, inside))
+            return self.model(inputs, training=training)
+
+
+def as_model(altered: Altered) -> Any:
+    """As a functional model, which knows its inputs, where the original does."""
+    model = altered.model
+    if not getattr(model, "inputs", None):
+        return altered
+    altered.check()
+    given = getattr(model, "_inputs_struct", None)
+    given = (model.inputs[0] if len(model.inputs) == 1 else model.inputs) if given is None else given
+    inputs = keras.tree.map_structure(lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name), given)
+    return keras.Model(inputs, altered(inputs), name=model.name)
+
+
+def _instead(a: Alteration, layer: Any, home: Any, original: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+    """What the layer's call or activation is replaced by."""
+    if foreign_function(home):
+        raise GradientError(
+            "the layer is called in a tf.function of its own, whose trace the original would share",
+            subject=f"layer {layer.name}",
+            hint='leave out that tf.function; or a rule for a type of op: {"Relu": rule}',
+        )
+    if a.kind == AFTER:
+        return keras.tree.map_structure(a.rule.through, original(*arguments, **keywords))
+    given = keras.tree.flatten((arguments, keywords))
+    places = [i for i, x in enumerate(given) if _differentiable(x)]
+    structure: list[Any] = []
+
+    def call(*tensors: tf.Tensor) -> list[Any]:
+        filled = list(given)
+        for place, tensor in zip(places, tensors, strict=True):
+            filled[place] = tensor
+        args, kwargs = keras.tree.pack_sequence_as((arguments, keywords), filled)
+        structure[:] = [original(*args, **kwargs)]
+        return keras.tree.flatten(structure[0])
+
+    if not places:
+        raise SignatureError("the layer has no floating input", subject=f"layer {layer.name}")
+    kind = type(layer).__name__ if a.attribute == "call" else getattr(original, "__name__", a.attribute)
+    results = ruled(call, [given[i] for i in places], a.rule, kind, layer.name)
+    return keras.tree.pack_sequence_as(structure[0], results)
+
+
+def _differentiable(x: Any) -> bool:
+    return isinstance(x, tf.Tensor) and (x.dtype.is_floating or x.dtype.is_complex)
