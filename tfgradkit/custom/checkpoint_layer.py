@@ -1,0 +1,60 @@
+"""A Keras layer or model that computes its intermediate results again for the gradient, as a layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from .checkpoint import Checkpointed, check_layer
+
+
+@keras.saving.register_keras_serializable(package="tfgradkit", name="Checkpoint")
+class Checkpoint(keras.layers.Layer):
+    """``layer`` with the same values and derivatives, and less memory; see ``tgk.checkpoint``.
+
+    The weights of ``layer`` are weights of this layer.
+
+    Args:
+        layer: a Keras 3 layer or model.
+        name, keywords: of every layer.
+    """
+
+    def __init__(self, layer: Any, *, name: str | None = None, **keywords: Any) -> None:
+        check_layer(layer)
+        super().__init__(name=name or f"checkpoint_{layer.name}", **{"dtype": layer.dtype_policy, **keywords})
+        self.layer = layer
+        self.input_spec = layer.input_spec
+        self._checkpointed: dict[Any, Checkpointed] = {}
+        self.built = layer.built
+
+    def build(self, input_shape: Any) -> None:
+        """Builds the layer inside."""
+        if not self.layer.built:
+            self.layer.build(input_shape)
+        self.built = True
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        """What the layer inside returns."""
+        if training not in self._checkpointed:
+            takes = self.layer._call_has_training_arg
+            told = {"training": training} if takes else {}
+            self._checkpointed[training] = Checkpointed(lambda x: self.layer(x, **told), self.layer.name)
+        return self._checkpointed[training](inputs)
+
+    def compute_output_spec(self, inputs: Any, training: Any = None) -> Any:
+        """As the layer's inside."""
+        return self.layer.compute_output_spec(inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer inside."""
+        # Twice: from the second time on Keras marks it as shared, and it is one again when it is loaded.
+        keras.saving.serialize_keras_object(self.layer)
+        return {**super().get_config(), "layer": keras.saving.serialize_keras_object(self.layer)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Checkpoint:
+        """The layer of a configuration."""
+        return cls(keras.saving.deserialize_keras_object(config.pop("layer")), **config)
+
+
