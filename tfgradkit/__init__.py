@@ -14,6 +14,9 @@ from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from . import attribution, layers
+    from .custom.checkpoint import checkpoint
+    from .custom.override import clip_gradient, override_gradient, reverse_gradient, stop_gradient
+    from .custom.straight_through import straight_through
     from .derivatives.derivative import Derivative
     from .derivatives.fields import (
         divergence,
@@ -59,6 +62,8 @@ _HOMES = {
     "NativeLibrary": "native",
     "check_batch_independence": "diagnose.independence",
     "check_gradients": "diagnose.check",
+    "checkpoint": "custom.checkpoint",
+    "clip_gradient": "custom.override",
     "divergence": "derivatives.fields",
     "export_native": "export.native",
     "export_saved_model": "export.saved_model",
@@ -71,8 +76,12 @@ _HOMES = {
     "linearize": "derivatives.linearize",
     "load": "sources.load",
     "load_native": "native",
+    "override_gradient": "custom.override",
     "partial": "derivatives.fields",
+    "reverse_gradient": "custom.override",
     "sparse_jacobian": "derivatives.sparse.operators",
+    "stop_gradient": "custom.override",
+    "straight_through": "custom.straight_through",
     "value_and_divergence": "derivatives.fields",
     "value_and_gradient": "derivatives.operators",
     "value_and_hvp": "derivatives.operators",
@@ -95,6 +104,8 @@ __all__ = [
     "attribution",
     "check_batch_independence",
     "check_gradients",
+    "checkpoint",
+    "clip_gradient",
     "divergence",
     "errors",
     "export_native",
@@ -109,8 +120,12 @@ __all__ = [
     "linearize",
     "load",
     "load_native",
+    "override_gradient",
     "partial",
+    "reverse_gradient",
     "sparse_jacobian",
+    "stop_gradient",
+    "straight_through",
     "value_and_divergence",
     "value_and_gradient",
     "value_and_hvp",

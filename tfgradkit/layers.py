@@ -1,4 +1,4 @@
-"""Keras layers that are derivatives of Keras models."""
+"""Keras layers: derivatives of Keras models, and gradients other than those of the calculation itself."""
 
 from __future__ import annotations
 
@@ -7,10 +7,23 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from .custom.altered import Altered
+from .custom.checkpoint_layer import Checkpoint
+from .custom.layers import ClipGradient, ReverseGradient, StopGradient, StraightThrough
 from .derivatives.derivative import Derivative as _Derivative
 from .derivatives.operators import Keywords, build
 from .derivatives.registry import LAYOUTS, OPERATORS, SEED_NAMES
 from .errors import SignatureError, SourceError
+
+__all__ = [
+    "Altered",
+    "Checkpoint",
+    "ClipGradient",
+    "Derivative",
+    "ReverseGradient",
+    "StopGradient",
+    "StraightThrough",
+]
 
 _FIXED = ("has_aux", "batched")
 

@@ -32,9 +32,9 @@ class Alteration:
     """
 
     kind: str
-    where: int | str
+    where: Any
     attribute: str
-    rule: Callable[..., Any]
+    rule: Any
 
 
 def layers_of(model: Any) -> list[Any]:

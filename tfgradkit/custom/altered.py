@@ -38,6 +38,7 @@ class Altered(keras.Model):
         self._altered = lambda: tuple(altered)
         self._functions: dict[Any, Any] = {}
         self.input_spec = getattr(model, "input_spec", None)
+        self.supports_masking = model.supports_masking
         self.built = model.built
 
     def build(self, input_shape: Any) -> None:
@@ -46,14 +47,18 @@ class Altered(keras.Model):
             self.model.build(input_shape)
         self.built = True
 
-    def call(self, inputs: Any, training: Any = None) -> Any:
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """The model's value."""
         # Eagerly, too, it is traced: what the layers trace for themselves is not to be shared with the original.
         if tf.executing_eagerly():
-            return self._traced()(inputs, training)
-        return self._run(inputs, training)
+            return self._traced()(inputs, mask, training)
+        return self._run(inputs, mask, training)
 
-    def compute_output_spec(self, inputs: Any, training: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """As the model."""
+        return self.model.compute_mask(inputs, previous_mask)
+
+    def compute_output_spec(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """As the model's."""
         return self.model.compute_output_spec(inputs)
 
@@ -69,7 +74,7 @@ class Altered(keras.Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Altered:
         """The model of a configuration."""
         load = partial(keras.saving.deserialize_keras_object, custom_objects=custom_objects)
-        altered = [Alteration(*place, load(rule)) for *place, rule in config.pop("altered")]
+        altered = [Alteration(kind, where, name, load(rule)) for kind, where, name, rule in config.pop("altered")]
         return cls(load(config.pop("model")), altered, **config)
 
     def check(self) -> None:
@@ -89,12 +94,14 @@ class Altered(keras.Model):
             self._functions["call"] = tf.function(self._run, autograph=False)
         return self._functions["call"]
 
-    def _run(self, inputs: Any, training: Any) -> Any:
+    def _run(self, inputs: Any, mask: Any, training: Any) -> Any:
         rules = {str(a.where): a.rule for a in self._altered() if a.kind == OP}
-        call = partial(self._with_layers_altered, training=training)
-        return WithOpRules(rules, call, checked=bool(getattr(self.model, "inputs", None)))(inputs) if rules else call(inputs)
+        call: Callable[..., Any] = partial(self._with_layers_altered, training=training)
+        if rules:
+            call = WithOpRules(rules, call, checked=bool(getattr(self.model, "inputs", None)))
+        return call(inputs, mask)
 
-    def _with_layers_altered(self, inputs: Any, training: Any) -> Any:
+    def _with_layers_altered(self, inputs: Any, mask: Any, training: Any) -> Any:
         layers, home = layers_of(self.model), tf.compat.v1.get_default_graph()
         with ExitStack() as stack:
             for a in self._altered():
@@ -102,7 +109,8 @@ class Altered(keras.Model):
                     layer = layers[a.where]
                     inside = partial(_instead, a, layer, home)
                     stack.enter_context(replaced(layer, a.attribute, inside))
-            return self.model(inputs, training=training)
+            told = {"training": training} if self.model._call_has_training_arg else {}
+            return self.model(inputs, **told, **({} if mask is None else {"mask": mask}))
 
 
 def as_model(altered: Altered) -> Any:
@@ -117,7 +125,9 @@ def as_model(altered: Altered) -> Any:
     return keras.Model(inputs, altered(inputs), name=model.name)
 
 
-def _instead(a: Alteration, layer: Any, home: Any, original: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+def _instead(
+    a: Alteration, layer: Any, home: Any, original: Callable[..., Any], *arguments: Any, **keywords: Any
+) -> Any:
     """What the layer's call or activation is replaced by."""
     if foreign_function(home):
         raise GradientError(

@@ -1,7 +1,7 @@
 """``checkpoint``: intermediate results are computed again on the way back rather than kept.
 
 T. Chen, B. Xu, C. Zhang, C. Guestrin, "Training deep nets with sublinear memory cost", 2016; A. Griewank, A. Walther,
-"Algorithm 799: revolve", ACM TOMS 26, 2000. Unlike ``tf.recompute_grad`` it has derivatives of every order, in both modes.
+"Algorithm 799: revolve", ACM TOMS 26, 2000. Unlike ``tf.recompute_grad``, this has second derivatives.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Checkpointed:
 
     def __init__(self, call: Callable[..., Any], name: str | None = None) -> None:
         self._call = call
-        self.__name__ = name or getattr(call, "__name__", "function")
-        self._function = tf.function(self.inlined, autograph=False)
+        self.__name__: str = name or getattr(call, "__name__", None) or "function"
+        self._function = tf.function(self.inlined, autograph=False, reduce_retracing=True)
 
     def __call__(self, *arguments: Any) -> Any:
         """The value of ``call``."""
@@ -112,10 +112,8 @@ def _gradient(
         ys = evaluated(again)
     pairs = [(y, u) for y, u in zip(ys, upstream, strict=True) if _carries(y)]
     wanted = [[again[i] for i in known], list(variables or [])]
-    gradients, by_variables = tape.gradient(
-        [y for y, _ in pairs], wanted, output_gradients=[u for _, u in pairs]
-    )
-    found = dict(zip(known, gradients, strict=True))
+    gradients, by_variables = tape.gradient([y for y, _ in pairs], wanted, output_gradients=[u for _, u in pairs])
+    found = {i: None if g is None else tf.convert_to_tensor(g) for i, g in zip(known, gradients, strict=True)}
     by_given = [found.get(i) for i in range(len(given))]
     return by_given if variables is None else (by_given, by_variables)
 

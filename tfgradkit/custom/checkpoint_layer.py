@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -25,6 +26,7 @@ class Checkpoint(keras.layers.Layer):
         super().__init__(name=name or f"checkpoint_{layer.name}", **{"dtype": layer.dtype_policy, **keywords})
         self.layer = layer
         self.input_spec = layer.input_spec
+        self.supports_masking = layer.supports_masking
         self._checkpointed: dict[Any, Checkpointed] = {}
         self.built = layer.built
 
@@ -34,15 +36,21 @@ class Checkpoint(keras.layers.Layer):
             self.layer.build(input_shape)
         self.built = True
 
-    def call(self, inputs: Any, training: Any = None) -> Any:
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """What the layer inside returns."""
         if training not in self._checkpointed:
-            takes = self.layer._call_has_training_arg
-            told = {"training": training} if takes else {}
-            self._checkpointed[training] = Checkpointed(lambda x: self.layer(x, **told), self.layer.name)
-        return self._checkpointed[training](inputs)
+            self._checkpointed[training] = Checkpointed(partial(self._called, training), self.layer.name)
+        return self._checkpointed[training](inputs, mask)
 
-    def compute_output_spec(self, inputs: Any, training: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """As the layer inside."""
+        return self.layer.compute_mask(inputs, previous_mask)
+
+    def _called(self, training: Any, inputs: Any, mask: Any) -> Any:
+        told = {"training": training} if self.layer._call_has_training_arg else {}
+        return self.layer(inputs, **told, **({} if mask is None else {"mask": mask}))
+
+    def compute_output_spec(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """As the layer's inside."""
         return self.layer.compute_output_spec(inputs)
 
@@ -56,5 +64,3 @@ class Checkpoint(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> Checkpoint:
         """The layer of a configuration."""
         return cls(keras.saving.deserialize_keras_object(config.pop("layer")), **config)
-
-

@@ -1,4 +1,4 @@
-"""``override_gradient``, ``stop_gradient``, ``clip_gradient``, ``reverse_gradient``: other gradients behind the same values.
+"""``override_gradient``, ``stop_gradient``, ``clip_gradient``, ``reverse_gradient``: the same values, other gradients.
 
 The original is not touched: what comes back shares its variables, and has traces of its own.
 """
@@ -44,7 +44,7 @@ def override_gradient(fn: Any, rules: Mapping[Any, Rule]) -> Any:
     Raises:
         SignatureError: no such layer or op, or a rule that is no function; when a gradient is taken, a rule's result
             of the wrong number, shape or dtype.
-        GradientError: the op or layer is out of reach (inside a ``tf.custom_gradient``, or a ``tf.function`` of its own).
+        GradientError: the op or layer is out of reach (in a ``tf.custom_gradient`` or a ``tf.function`` of its own).
     """
     if not rules:
         raise SignatureError("no rule was given", subject="override_gradient", expected='{"Relu": rule, ...}')
@@ -143,4 +143,3 @@ def _keras3(model: Any) -> Any:
         got=type(model).__module__.split(".")[0],
         hint='a function of it: override_gradient(lambda x: model(x), {"Relu": rule})',
     )
-

@@ -1,6 +1,6 @@
 """A function as a graph without side effects: what it reads and writes of Keras' state is passed in and out.
 
-A checkpoint runs it twice. The second time it has to see the same random numbers and moving averages, and may change none.
+A checkpoint runs it twice. The second time it has to see the same random numbers and moving averages, and change none.
 """
 
 from __future__ import annotations

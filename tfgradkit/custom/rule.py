@@ -61,19 +61,17 @@ def ruled(
 
     @tf.custom_gradient
     def run(*inputs: tf.Tensor) -> tuple[list[tf.Tensor], Callable[..., Any]]:
-        floating = [x for x in inputs if x.dtype.is_floating or x.dtype.is_complex]
+        floating = [x for x in inputs if _carries(x)]
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(floating)
             outputs = list(call(*inputs))
 
         def own(wanted: Sequence[Any], upstream: Tensors) -> Any:
-            pairs = [(y, u) for y, u in zip(outputs, upstream, strict=True) if y.dtype.is_floating or y.dtype.is_complex]
+            pairs = [(y, u) for y, u in zip(outputs, upstream, strict=True) if _carries(y)]
             return tape.gradient([y for y, _ in pairs], list(wanted), output_gradients=[u for _, u in pairs])
 
         def gradient(*upstream: tf.Tensor, variables: Any = None) -> Any:
-            told = Operation(
-                kind, name, tuple(inputs), tuple(outputs), attributes or {}, lambda *us: own(inputs, us)
-            )
+            told = Operation(kind, name, tuple(inputs), tuple(outputs), attributes or {}, lambda *us: own(inputs, us))
             found = _checked(rule(told, *upstream), told)
             return found if variables is None else (found, own(variables, upstream))
 
@@ -81,6 +79,10 @@ def ruled(
 
     found = run(*inputs)
     return list(found) if isinstance(found, (list, tuple)) else [found]
+
+
+def _carries(tensor: tf.Tensor) -> bool:
+    return tensor.dtype.is_floating or tensor.dtype.is_complex
 
 
 def _checked(given: Any, operation: Operation) -> list[Any]:
