@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -66,7 +66,11 @@ def _meant(model: Any, key: Any, rule: Any, kind: str) -> list[Alteration]:
         named = find_layer(resolve(model), key)
         return [Alteration(kind, next(i for i, layer in enumerate(layers) if layer is named), "call", rule)]
     if isinstance(key, type) and issubclass(key, keras.layers.Layer):
-        found = [Alteration(kind, i, "call", rule) for i, layer in enumerate(layers) if isinstance(layer, key)]
+        found = [
+            Alteration(kind, i, "call", rule)
+            for i, layer in enumerate(layers)
+            if isinstance(layer, key) and not isinstance(layer, keras.layers.InputLayer)
+        ]
         there = sorted({type(layer).__name__ for layer in layers})
     else:
         places = [(i, name) for i, layer in enumerate(layers) for name in _ACTIVATIONS if name in vars(layer)]

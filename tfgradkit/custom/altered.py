@@ -32,7 +32,9 @@ class Altered(keras.Model):
     """
 
     def __init__(self, model: Any, altered: Sequence[Alteration], **keywords: Any) -> None:
-        super().__init__(**{"name": f"altered_{model.name}", "dtype": model.dtype_policy, **keywords})
+        super().__init__(
+            **{"name": f"altered_{model.name}", "dtype": model.dtype_policy, "autocast": False, **keywords}
+        )
         self.model = model
         # A tuple in a box: Keras would make a list of its own of it.
         self._altered = lambda: tuple(altered)
@@ -103,14 +105,25 @@ class Altered(keras.Model):
 
     def _with_layers_altered(self, inputs: Any, mask: Any, training: Any) -> Any:
         layers, home = layers_of(self.model), tf.compat.v1.get_default_graph()
+        altered = [(a, layers[a.where]) for a in self._altered() if a.kind != OP]
+        called: list[Alteration] = []
         with ExitStack() as stack:
-            for a in self._altered():
-                if a.kind != OP:
-                    layer = layers[a.where]
-                    inside = partial(_instead, a, layer, home)
-                    stack.enter_context(replaced(layer, a.attribute, inside))
+            for a, layer in altered:
+                stack.enter_context(replaced(layer, a.attribute, partial(_instead, a, layer, home, called)))
             told = {"training": training} if self.model._call_has_training_arg else {}
-            return self.model(inputs, **told, **({} if mask is None else {"mask": mask}))
+            result = self.model(inputs, **told, **({} if mask is None else {"mask": mask}))
+        for a, layer in altered:
+            if not any(a is other for other in called):
+                raise _out_of_reach("the layer is not called, or only in a tf.function that was traced before", layer)
+        return result
+
+
+def _out_of_reach(what: str, layer: Any) -> GradientError:
+    return GradientError(
+        what,
+        subject=f"layer {layer.name}",
+        hint='leave out that tf.function; or a rule for a type of op: {"Relu": rule}',
+    )
 
 
 def as_model(altered: Altered) -> Any:
@@ -126,15 +139,18 @@ def as_model(altered: Altered) -> Any:
 
 
 def _instead(
-    a: Alteration, layer: Any, home: Any, original: Callable[..., Any], *arguments: Any, **keywords: Any
+    a: Alteration,
+    layer: Any,
+    home: Any,
+    called: list[Alteration],
+    original: Callable[..., Any],
+    *arguments: Any,
+    **keywords: Any,
 ) -> Any:
     """What the layer's call or activation is replaced by."""
     if foreign_function(home):
-        raise GradientError(
-            "the layer is called in a tf.function of its own, whose trace the original would share",
-            subject=f"layer {layer.name}",
-            hint='leave out that tf.function; or a rule for a type of op: {"Relu": rule}',
-        )
+        raise _out_of_reach("the layer is called in a tf.function of its own, whose trace the original shares", layer)
+    called.append(a)
     if a.kind == AFTER:
         return keras.tree.map_structure(a.rule.through, original(*arguments, **keywords))
     given = keras.tree.flatten((arguments, keywords))

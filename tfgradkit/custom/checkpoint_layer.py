@@ -23,7 +23,8 @@ class Checkpoint(keras.layers.Layer):
 
     def __init__(self, layer: Any, *, name: str | None = None, **keywords: Any) -> None:
         check_layer(layer)
-        super().__init__(name=name or f"checkpoint_{layer.name}", **{"dtype": layer.dtype_policy, **keywords})
+        own = {"dtype": layer.dtype_policy, "autocast": False, **keywords}
+        super().__init__(name=name or f"checkpoint_{layer.name}", **own)
         self.layer = layer
         self.input_spec = layer.input_spec
         self.supports_masking = layer.supports_masking

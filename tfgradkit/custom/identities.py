@@ -20,8 +20,8 @@ def clipped(x: tf.Tensor, *, norm: Any, value: Any, axes: Axes) -> tf.Tensor:
 
     def rule(upstream: tf.Tensor) -> tf.Tensor:
         if value is None:
-            return tf.clip_by_norm(upstream, tf.cast(norm, upstream.dtype), _numbers(axes, upstream))
-        bound = tf.cast(value, upstream.dtype)
+            return tf.clip_by_norm(upstream, _as(norm, upstream), _numbers(axes, upstream))
+        bound = _as(value, upstream)
         return tf.clip_by_value(upstream, -bound, bound)
 
     with nonlinear_scope("clip_gradient"):
@@ -30,7 +30,7 @@ def clipped(x: tf.Tensor, *, norm: Any, value: Any, axes: Axes) -> tf.Tensor:
 
 def reversed_(x: tf.Tensor, *, scale: Any) -> tf.Tensor:
     """x, whose gradient comes back times ``-scale``: linear, so forward mode is its transpose, ``-scale`` times v."""
-    return _identity(x, lambda upstream: tf.cast(-scale, upstream.dtype) * upstream)
+    return _identity(x, lambda upstream: -_as(scale, upstream) * upstream)
 
 
 def check_clip(norm: Any, value: Any) -> None:
@@ -51,6 +51,11 @@ def _numbers(axes: Axes, upstream: tf.Tensor) -> Any:
     if axes == "sample":
         return tf.range(1, tf.rank(upstream)) if upstream.shape.rank is None else list(range(1, upstream.shape.rank))
     return None if axes == "all" else [axes] if isinstance(axes, int) else list(axes)
+
+
+def _as(number: Any, like: tf.Tensor) -> tf.Tensor:
+    """In the dtype of ``like``; tf.cast would make a Python number float32 first."""
+    return tf.cast(number, like.dtype) if tf.is_tensor(number) else tf.constant(number, like.dtype)
 
 
 def _identity(x: tf.Tensor, rule: Gradient) -> tf.Tensor:

@@ -33,7 +33,8 @@ def serialized(function: Callable[..., Any], table: Mapping[str, Callable[..., A
     if known is not None:
         return known
     kind = function if hasattr(function, "__module__") and hasattr(function, "__name__") else type(function)
-    if ">" not in keras.saving.get_registered_name(kind) and not kind.__module__.startswith("keras."):
+    registered = keras.saving.get_registered_object(keras.saving.get_registered_name(kind)) is kind
+    if not registered and not kind.__module__.startswith("keras."):
         raise SignatureError(
             "a function can be saved only under a registered name",
             subject=getattr(function, "__name__", repr(function)),

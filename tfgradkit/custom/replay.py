@@ -22,6 +22,18 @@ _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _OWN = "_gradient_op_type"
 
 
+def _of_if(operation: Any) -> list[tuple[Any, ...]]:
+    return [("else_branch",), ("then_branch",)]
+
+
+def _of_case(operation: Any) -> list[tuple[Any, ...]]:
+    return [("branches", i) for i in range(len(operation.get_attr("branches")))]
+
+
+# Where the branches are, in the order of their numbers.
+_BRANCHES = {"If": _of_if, "StatelessIf": _of_if, "Case": _of_case, "StatelessCase": _of_case}
+
+
 class Replay:
     """Writes the ops of a graph into the current one.
 
@@ -53,7 +65,8 @@ class Replay:
         if _OWN in operation.node_def.attr and operation.type == "IdentityN":
             return self._with_own_gradient(operation, inputs, known)
         if operation.type in _CALLS:
-            return self._inlined(called_graph(operation, "f"), inputs)
+            # Behind its own results a function lists what its gradients, if it has any, want to know.
+            return self._inlined(called_graph(operation, "f"), inputs)[: len(operation.outputs)]
         if operation.type == "ReadVariableOp" and inputs[0].ref() in self._handles:
             return [self._handles[inputs[0].ref()].read_value()]  # by which tapes know the variable
         if operation.type in ("ResourceGather", "ResourceGatherNd") and inputs[0].ref() in self._handles:
@@ -68,11 +81,10 @@ class Replay:
 
     def _control_flow(self, operation: Any, inputs: list[Any]) -> list[Any]:
         """Branches and loops with such an op inside are built anew."""
-        graphs = called_graphs(operation)
-        if operation.type in ("If", "StatelessIf", "Case", "StatelessCase"):
+        if operation.type in _BRANCHES:
+            graphs = [called_graph(operation, *place) for place in _BRANCHES[operation.type](operation)]
             branches = [partial(self._inlined, graph, inputs[1:]) for graph in graphs]
-            index = 1 - tf.cast(inputs[0], tf.int32) if "If" in operation.type else inputs[0]
-            return list(tf.switch_case(index, branches))
+            return list(tf.switch_case(tf.cast(inputs[0], tf.int32), branches))[: len(operation.outputs)]
         if operation.type in ("While", "StatelessWhile"):
             condition, body = (called_graph(operation, name) for name in ("cond", "body"))
             return list(
