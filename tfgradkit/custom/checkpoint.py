@@ -105,14 +105,15 @@ def _gradient(
     variables: Sequence[tf.Variable] | None = None,
 ) -> Any:
     known = [i for i, x in enumerate(given) if _carries(x)]
-    later = _after(upstream)
+    coming = [i for i, u in enumerate(upstream) if u is not None and _carries(u)]
+    later = _after([upstream[i] for i in coming])
     again = [_held(x, later) if i in known else x for i, x in enumerate(given)]
     with tf.GradientTape() as tape:
         tape.watch([again[i] for i in known])
         ys = evaluated(again)
-    pairs = [(y, u) for y, u in zip(ys, upstream, strict=True) if _carries(y)]
     wanted = [[again[i] for i in known], list(variables or [])]
-    gradients, by_variables = tape.gradient([y for y, _ in pairs], wanted, output_gradients=[u for _, u in pairs])
+    us = [upstream[i] for i in coming]
+    gradients, by_variables = tape.gradient([ys[i] for i in coming], wanted, output_gradients=us)
     found = {i: None if g is None else tf.convert_to_tensor(g) for i, g in zip(known, gradients, strict=True)}
     by_given = [found.get(i) for i in range(len(given))]
     return by_given if variables is None else (by_given, by_variables)
@@ -124,8 +125,7 @@ def _after(upstream: Sequence[tf.Tensor]) -> tf.Tensor:
     The second evaluation hangs on it: no compiler can find it equal to the first one and merge them, and no executor
     starts it before. A control dependency would do neither for XLA.
     """
-    first = next(u for u in upstream if _carries(u))
-    element = tf.math.real(tf.reduce_sum(tf.reshape(first, [-1])[:1]))
+    element = tf.math.real(tf.reduce_sum(tf.reshape(upstream[0], [-1])[:1]))
     return tf.equal(element, element) | tf.math.is_nan(element)
 
 

@@ -40,14 +40,14 @@ class Checkpoint(keras.layers.Layer):
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """What the layer inside returns."""
         if training not in self._checkpointed:
-            self._checkpointed[training] = Checkpointed(partial(self._called, training), self.layer.name)
+            self._checkpointed[training] = Checkpointed(partial(self._of_layer, training), self.layer.name)
         return self._checkpointed[training](inputs, mask)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """As the layer inside."""
         return self.layer.compute_mask(inputs, previous_mask)
 
-    def _called(self, training: Any, inputs: Any, mask: Any) -> Any:
+    def _of_layer(self, training: Any, inputs: Any, mask: Any) -> Any:
         told = {"training": training} if self.layer._call_has_training_arg else {}
         return self.layer(inputs, **told, **({} if mask is None else {"mask": mask}))
 
