@@ -19,7 +19,7 @@ X = np.array([0.3, -0.7, 1.1])
 
 
 def chain(x):
-    for _ in range(3):
+    for _ in range(2):
         x = tf.tanh(tf.linalg.matvec(W, x) + C)
     return x
 
@@ -38,8 +38,10 @@ DERIVATIVES = {
 }
 
 
-@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
-@pytest.mark.parametrize("name", DERIVATIVES)
+@pytest.mark.parametrize(
+    ("name", "compiled"),
+    [*((name, False) for name in DERIVATIVES), ("jvp", True), ("hvp", True), ("by a variable", True)],
+)
 def test_derivatives_are_the_same(name, compiled):
     found, expected = (DERIVATIVES[name](f, jit_compile=compiled) for f in (tgk.checkpoint(chain), chain))
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
@@ -108,8 +110,8 @@ def times(f, op, **keywords):
 
 
 def test_no_compiler_undoes_it():
-    assert times(chain, "tanh") == 6
-    assert times(tgk.checkpoint(chain), "tanh") > 6
+    assert times(chain, "tanh") == 4
+    assert times(tgk.checkpoint(chain), "tanh") > 4
 
 
 def block(dtype="float32"):
@@ -170,11 +172,11 @@ def losses(model, compiled):
 
 
 def test_a_model_of_checkpoints_trains_as_one_without_and_is_saved(tmp_path):
-    for compiled in (False, True):  # which draw other random numbers
-        expected = losses(chained(lambda layer: layer), compiled)
-        model = chained(tgk.checkpoint)
-        assert len(model.trainable_weights) == 8
-        np.testing.assert_allclose(losses(model, compiled), expected, rtol=1e-4)
+    model = chained(tgk.checkpoint)
+    assert len(model.trainable_weights) == 8
+    # Compiled, it draws other random numbers.
+    expected = losses(chained(lambda layer: layer), compiled=True)
+    np.testing.assert_allclose(losses(model, compiled=True), expected, rtol=1e-4)
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(again(B), model(B))

@@ -7,7 +7,8 @@ from typing import Any
 
 import keras
 
-from .checkpoint import Checkpointed, check_layer
+from ..errors import SignatureError
+from .recomputed import Checkpointed
 
 
 @keras.saving.register_keras_serializable(package="tfgradkit", name="Checkpoint")
@@ -22,7 +23,7 @@ class Checkpoint(keras.layers.Layer):
     """
 
     def __init__(self, layer: Any, *, name: str | None = None, **keywords: Any) -> None:
-        check_layer(layer)
+        _check_layer(layer)
         own = {"dtype": layer.dtype_policy, "autocast": False, **keywords}
         super().__init__(name=name or f"checkpoint_{layer.name}", **own)
         self.layer = layer
@@ -65,3 +66,14 @@ class Checkpoint(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> Checkpoint:
         """The layer of a configuration."""
         return cls(keras.saving.deserialize_keras_object(config.pop("layer")), **config)
+
+
+def _check_layer(layer: Any) -> None:
+    """Raises :class:`SignatureError` for a layer of ``tf_keras``."""
+    if not isinstance(layer, keras.layers.Layer):
+        raise SignatureError(
+            "only layers of Keras 3 become checkpointed layers",
+            subject=getattr(layer, "name", ""),
+            got=type(layer).__module__.split(".")[0],
+            hint="a function of it: tgk.checkpoint(lambda x: layer(x))",
+        )

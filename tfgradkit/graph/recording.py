@@ -14,6 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..rules.tapes import record_module
 from .location import here
 from .steps import Step
 
@@ -83,11 +84,13 @@ class Recording:
 @cache
 def _private() -> SimpleNamespace:
     """What TensorFlow keeps to itself."""
-    from tensorflow.python.eager import backprop, record
+    from tensorflow.python.eager import backprop
     from tensorflow.python.eager.polymorphic_function.atomic_function import AtomicFunction
     from tensorflow.python.framework import op_callbacks
 
-    return SimpleNamespace(callbacks=op_callbacks, record=record, operation=backprop._MockOp, function=AtomicFunction)
+    return SimpleNamespace(
+        callbacks=op_callbacks, record=record_module(), operation=backprop._MockOp, function=AtomicFunction
+    )
 
 
 def _operation(name: str, inputs: Any, outputs: Any, attributes: Any) -> Any:
