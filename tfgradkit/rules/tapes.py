@@ -1,7 +1,7 @@
 """Whether a tape is watching: what nobody records needs no gradient of its own.
 
-The one file that touches ``tensorflow.python.eager.record``. Where that has another form than in TensorFlow 2.21, everything
-counts as recorded, which costs some microseconds.
+The one file that touches ``tensorflow.python.eager.record``. Where that has another form than in TensorFlow 2.21,
+everything counts as recorded, which costs some microseconds.
 """
 
 from __future__ import annotations
