@@ -148,7 +148,7 @@ def test_the_op_and_its_numbers_are_named(case):
     found = tgk.locate_nonfinite(case.fn, tf.constant(case.bad, case.dtype))
     assert not found.ok
     assert (found.direction, found.op, found.forward_op) == (case.direction, case.op, case.forward_op)
-    values = {operand.name: operand.value for operand in found.operands}
+    values = {operand.name: operand.value for operand in found.inputs}
     assert {name: values[name] for name in case.values} == pytest.approx(case.values)
     assert found.index[: len(case.index)] == case.index
     assert case.cause in found.cause
@@ -284,10 +284,10 @@ def repeated_root(x):
 def test_inside_a_loop_with_the_turn():
     found = tgk.locate_nonfinite(repeated_root, tf.constant([100.0, 2.0]))
     assert (found.op, found.index, found.turn) == ("Sqrt", (1,), 3)
-    assert found.operands[0].value == pytest.approx(np.sqrt(np.sqrt(2.0) - 1.0) - 1.0)
+    assert found.inputs[0].value == pytest.approx(np.sqrt(np.sqrt(2.0) - 1.0) - 1.0)
     assert "turn 3 of the loop" in str(found)
     found = tgk.locate_nonfinite(repeated_root, tf.constant(1.0))  # √1 - 1 = 0, whose root has no derivative
-    assert (found.direction, found.forward_op, found.operands[0].value) == ("forward", None, -1.0)
+    assert (found.direction, found.forward_op, found.inputs[0].value) == ("forward", None, -1.0)
     found = tgk.locate_nonfinite(repeated_root, tf.constant(25.0))  # 25, 4, 1, 0
     assert found.ok
     found = tgk.locate_nonfinite(lambda x: tf.foldl(lambda a, b: tf.sqrt(a) * b, x), tf.constant([0.0, 1.0]))
@@ -440,7 +440,7 @@ def test_lists_of_tensors_are_followed():
         return array.stack()
 
     found = tgk.locate_nonfinite(listed, tf.constant([1.0, 0.0, 2.0]))
-    assert (found.op, found.operands[0].value) == ("Log", 0.0)
+    assert (found.op, found.inputs[0].value) == ("Log", 0.0)
     assert tgk.locate_nonfinite(listed, tf.constant([1.0, 3.0, 2.0])).ok
 
 

@@ -47,7 +47,7 @@ def locate_nonfinite(
         training: what Keras layers are told.
 
     Returns:
-        ``.ok`` where everything is finite; else ``.op``, ``.direction``, ``.operands``, ``.index``, ``.where``,
+        ``.ok`` where everything is finite; else ``.op``, ``.direction``, ``.inputs``, ``.index``, ``.where``,
         ``.layer``, ``.cause`` and ``.remedy``, the safe form. ``print`` it.
 
     Raises:

@@ -68,7 +68,7 @@ def _about(seen: GraphView, found: Culprit, hiding: set[Any]) -> dict[str, Any]:
         "op": operation.type,
         "name": operation.name,
         "forward_op": None if forward is None else forward.type,
-        "operands": operands,
+        "inputs": operands,
         "layer": None if layer == scope else layer,
         "where": None if where is None else str(where),
         "code": None if where is None else where.code,

@@ -48,7 +48,7 @@ class NonFinite:
         value: "NaN" or "Inf".
         index: which element of the op's result.
         sample: which sample of a batched function.
-        operands: what the op took.
+        inputs: what the op took.
         turn: which turn of the innermost loop, from 1 on.
         layer: the Keras layer.
         where, code: "file.py:LINE" of the user's code, and the line itself.
@@ -69,7 +69,7 @@ class NonFinite:
     value: str | None = None
     index: tuple[int, ...] = ()
     sample: int | None = None
-    operands: tuple[Operand, ...] = ()
+    inputs: tuple[Operand, ...] = ()
     turn: int | None = None
     layer: str | None = None
     where: str | None = None
@@ -109,7 +109,7 @@ class NonFinite:
         turn = f", in turn {self.turn} of the loop" if self.turn else ""
         return [
             ("made by", f"{self.op}{of}: {self.value}{place}{turn}"),
-            ("from", ", ".join(map(str, self.operands))),
+            ("from", ", ".join(map(str, self.inputs))),
             ("in", f"{self.where}: {self.code}" if self.where else None),
             ("layer", self.layer),
             ("because", None if self.cause is None else f"\n{' ' * 11}".join(wrap(self.cause, 85))),
