@@ -67,6 +67,15 @@ def test_commands_by_hand_run_in_their_order(text, clone):
     assert done.stderr == "", "a command that does its job is quiet on standard error"
 
 
+def test_commands_that_look_into_a_model_run(text, clone):
+    (block,) = (b for b in blocks(text, "sh") if "tfgradkit explain" in b)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-ec", block], cwd=clone, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stderr == "", "a command that does its job is quiet on standard error"
+    assert (clone / "build" / "report.html").is_file()
+
+
 def test_parity_table_is_what_the_script_makes(text, water_points, water_library, water_saved_model, monkeypatch):
     monkeypatch.setattr(parity, "LIBRARY", water_library.path)
     monkeypatch.setattr(parity, "SAVED_MODEL", water_saved_model)
