@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import tfgradkit as tgk
-from tfgradkit.errors import RuleError
+from tfgradkit.errors import GradientError, RuleError
 from tfgradkit.rules.register import register_gradient, registered_gradients
 from tfgradkit.rules.registry import ABSENT, entry
 
@@ -176,6 +176,26 @@ def test_blocks_within_blocks_end_in_any_order():
     second.remove()
     second.remove()
     assert entry(BARE) is ABSENT
+
+
+def test_a_registration_can_be_set_in_force_again():
+    registration = register_gradient(BARE, threefold)
+    registration.remove()
+    for _ in range(2):
+        with registration:
+            np.testing.assert_array_equal(tgk.jacobian(bare)([1.0]), [[3]])
+        assert entry(BARE) is ABSENT
+
+
+def test_a_rule_for_what_tensorflow_passes_over_is_heeded():
+    def colours(x):
+        return tf.raw_ops.HSVToRGB(images=x)
+
+    pixel = np.array([[0.3, 0.5, 0.7]], "float32")
+    with pytest.raises(GradientError, match="HSVToRGB"):
+        tgk.jacobian(colours)(pixel)
+    with register_gradient("HSVToRGB", lambda op, u: 2 * u, replace=True):
+        np.testing.assert_array_equal(np.reshape(tgk.jacobian(colours)(pixel), [3, 3]), 2 * np.eye(3))
 
 
 def test_for_the_whole_process_as_a_decorator(rules_as_before):

@@ -99,7 +99,7 @@ def contracted(tape: tf.GradientTape, ys: Partials, xs: Tensors, us: Sequence[tf
         raise GradientError(
             "an op on the way has no gradient, or its gradient has none",
             got=str(error).strip().split("\n", 1)[0],
-            hint="another op; or the same calculation with a gradient of its own (tf.custom_gradient)",
+            hint="tgk.register_gradient, to give the op one; another op; or tf.custom_gradient around the calculation",
         ) from error
 
 
