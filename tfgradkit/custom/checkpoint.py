@@ -19,7 +19,8 @@ def checkpoint(fn: Any) -> Any:
 
     The same values and derivatives, of every order and in both modes, by arguments, variables and what ``fn`` closes
     over, in ``tf.function``, with ``jit_compile=True``, in ``model.fit`` and in exports. A chain of n checkpoints of
-    n layers each keeps 2n intermediate results in place of n², for one evaluation more.
+    n layers each keeps 2n intermediate results in place of n², for one evaluation more. That is for first derivatives:
+    those of second order keep what the second evaluation computes.
 
     Args:
         fn: a Keras 3 layer or model (a block of a larger one), or a function of nests of tensors. Random numbers
