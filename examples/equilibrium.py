@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A deep equilibrium layer trained in Keras: what happens at one end of a chain is told at the other.
 
-    python examples/equilibrium.py [--epochs 20]
+    python examples/equilibrium.py [--epochs 40]
 
 Each node of a chain sees its two neighbours. A layer's output is the fixed point z = tanh(Wz' + Ux + b) with z'
 those of the neighbours, as of infinitely many equal layers, found by Newton's method; its gradients come from
@@ -106,7 +106,7 @@ def gradient_error(layer: Equilibrium, turns: int = 400) -> float:
 def main() -> None:
     """Trains both, prints what they reach."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=40)
     arguments = parser.parse_args()
     model, accuracy = trained(None, arguments.epochs)
     _, twice = trained(2, arguments.epochs)

