@@ -49,7 +49,8 @@ def test_missing_tools_are_installed(clone):
 
 
 def test_nothing_is_asked_for_where_all_is_there(clone):
-    for name in ["cc", "c++", "objcopy", "make", "gfortran", "cmake", "ninja", "pkg-config", "valgrind", "clang"]:
+    tools = ["cc", "c++", "objcopy", "make", "gfortran", "cmake", "ninja", "pkg-config", "valgrind", "clang"]
+    for name in [*tools, "chromium"]:
         command(clone / "bin" / name, "")
     command(clone / "bin" / "apt-get", f"echo called >> {clone}/log")
     assert run(clone) == ("tests ran\n", [])

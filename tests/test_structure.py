@@ -20,6 +20,7 @@ FLOORS = (
     ("derivatives",),
     ("attribution", "custom", "diagnose", "layers"),
     ("export",),
+    ("report",),
     ("cli", "__main__"),
 )
 PRIVATE = {

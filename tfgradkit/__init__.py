@@ -13,7 +13,7 @@ from . import errors
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from . import attribution, layers
+    from . import attribution, layers, report
     from .derivatives.derivative import Derivative
     from .derivatives.fields import (
         divergence,
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from .sources.load import load
 
 # Modules that import TensorFlow, and so come when they are asked for, too.
-_MODULES = ("attribution", "layers")
+_MODULES = ("attribution", "layers", "report")
 _HOMES = {
     "BatchIndependence": "derivatives.independence",
     "Derivative": "derivatives.derivative",
@@ -110,6 +110,7 @@ __all__ = [
     "load",
     "load_native",
     "partial",
+    "report",
     "sparse_jacobian",
     "value_and_divergence",
     "value_and_gradient",

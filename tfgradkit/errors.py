@@ -10,7 +10,8 @@ TfGradKitError
 │   ├── UnsupportedModelError a layer or op can't be exported; said before compiling
 │   ├── CompilerError         the graph compiler failed
 │   ├── ToolchainError        no C compiler, or it failed
-│   └── OutputFolderError     the output folder can't be used
+│   ├── OutputFolderError     the output folder can't be used
+│   └── OutputFileError       the output file can't be used
 ├── LibraryError              a compiled library can't be loaded or called
 │   └── ChecksumError         a file of the library was changed, or is missing
 └── VersionError              a dependency is missing, or has a version that is not supported
@@ -28,6 +29,7 @@ __all__ = [
     "GradientError",
     "LibraryError",
     "ModelFileError",
+    "OutputFileError",
     "OutputFolderError",
     "SignatureError",
     "SourceError",
@@ -127,6 +129,10 @@ class ToolchainError(ExportError):
 
 class OutputFolderError(ExportError):
     """The output folder exists, isn't empty, or can't be written."""
+
+
+class OutputFileError(ExportError):
+    """The output file exists, or can't be written."""
 
 
 class LibraryError(TfGradKitError):

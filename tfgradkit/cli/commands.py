@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ..export.interface import KINDS
+from .bounds import bounds
 from .quiet import import_tensorflow
 from .render import fields, progress, success, table
 
@@ -73,11 +74,11 @@ def export_command(model: str, output: str, derivatives: tuple[str, ...], batch:
 @click.option(
     "--low",
     multiple=True,
-    callback=lambda *a: _bounds(*a),
+    callback=bounds,
     help="Lowest input, comma-separated; with --high, the range the model is made for. "
     "NAME=NUMBERS, once for each input, where the model has several.",
 )
-@click.option("--high", multiple=True, callback=lambda *a: _bounds(*a), help="Highest input, in the same way.")
+@click.option("--high", multiple=True, callback=bounds, help="Highest input, in the same way.")
 @click.option(
     "--target",
     "targets",
@@ -129,18 +130,3 @@ def verify_command(folder: str) -> None:
     errors = library.verify()
     table(("result", "largest relative error"), [(name, f"{error:.1e}") for name, error in errors.items()])
     success(f"{library.name}: within {library.metadata['tolerance']:g}")
-
-
-def _bounds(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, list[float]]:
-    """Numbers by the name of their input; "x" is what a model's only input is called."""
-    named = [text.partition("=") if "=" in text else ("x", "=", text) for text in texts]
-    if len({name for name, _, _ in named}) != len(named):
-        raise click.BadParameter("given twice for one input")
-    return {name: _numbers(numbers) for name, _, numbers in named}
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(number) for number in text.split(",")]
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r} is not a list of numbers such as 660,1") from error

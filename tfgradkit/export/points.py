@@ -50,7 +50,7 @@ def _range(name: str, bounds: Any, x: Port) -> Range:
 
 
 def record(
-    source: Differentiable, entries: tuple[Entry, ...], ranges: dict[str, Range], count: int
+    source: Differentiable, entries: tuple[Entry, ...], ranges: dict[str, Range], count: int, seed: int = 0
 ) -> dict[str, np.ndarray]:
     """``count`` points and the answers of every entry there, by port name, the point first.
 
@@ -60,7 +60,7 @@ def record(
     Raises:
         ExportError: no point has finite answers.
     """
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(seed)
     vectors: dict[str, np.ndarray] = {}
     for entry in entries:
         for port in entry.inputs:

@@ -1,0 +1,161 @@
+"""The ops of a graph and what leads from one to another, read from a GraphDef."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..graph.view import GraphView
+from ..sources.layers import layer_of
+
+Phase = Literal["input", "output", "forward", "gradient"]
+# Not drawn: numbers that are there from the start, and ops that hand on what they get.
+_HELD = frozenset({"Const", "ReadVariableOp", "VarHandleOp"})
+_PASSED = frozenset({"Identity", "NoOp", "PreventGradient", "Snapshot"})
+_GRADIENTS = ("gradient_tape", "gradients", "gradient")
+
+
+@dataclass(frozen=True)
+class Op:
+    """An op that is drawn.
+
+    Attributes:
+        name: its own, unique.
+        type: "MatMul".
+        layer: the innermost Keras layer it belongs to, "" for none.
+        phase: an input or output of the graph, of the function itself, or of its derivative.
+        inside: how many ops are in the functions that it calls.
+    """
+
+    name: str
+    type: str
+    layer: str
+    phase: Phase
+    inside: int = 0
+
+
+@dataclass(frozen=True)
+class Ops:
+    """The ops of a graph.
+
+    Attributes:
+        drawn: in topological order.
+        edges: pairs of names.
+        counts: of all op types, drawn or not, those in called functions, too; most frequent first.
+    """
+
+    drawn: tuple[Op, ...]
+    edges: tuple[tuple[str, str], ...]
+    counts: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """How many ops the graph has, drawn or not."""
+        return sum(self.counts.values())
+
+
+def ops_of_view(view: GraphView) -> Ops:
+    """Those of a traced function."""
+    inputs = {tensor.op.name: name for tensor, name in zip(view.inputs, view.input_names, strict=True)}
+    outputs = {name: tensor.op.name for tensor, name in zip(view.outputs, view.output_names, strict=True)}
+    return ops_of(view.graph.as_graph_def(), inputs, outputs, view.source.layer_names)
+
+
+def ops_of(graph: Any, inputs: dict[str, str], outputs: dict[str, str], layers: Collection[str]) -> Ops:
+    """Those of a GraphDef.
+
+    Args:
+        graph: the GraphDef.
+        inputs: by the name of a placeholder what it is called.
+        outputs: by what a result is called the name of its op.
+        layers: names of Keras layers.
+    """
+    nodes = {node.name: node for node in graph.node}
+    bodies = {function.signature.name: function for function in graph.library.function}
+    resources = {node.name for node in graph.node if node.op.startswith("Placeholder") and node.name not in inputs}
+    drawn = {
+        node.name: _op(node, inputs, bodies, layers)
+        for node in graph.node
+        if node.op not in _HELD | _PASSED and node.name not in resources
+    }
+    edges: dict[tuple[str, str], None] = {}
+    for name in drawn:
+        for source in _sources(nodes[name].input, nodes, drawn):
+            edges[source, name] = None
+    for label, producer in outputs.items():
+        key = f"result {label}"
+        drawn[key] = Op(key, label, "", "output")
+        for source in _sources([producer], nodes, drawn):
+            edges[source, key] = None
+    counts = Counter(node.op for node in graph.node)
+    counts.update(node.op for function in bodies.values() for node in function.node_def)
+    return Ops(_sorted(drawn, edges), tuple(edges), dict(counts.most_common()))
+
+
+def needed(graph: Any, ends: Iterable[str]) -> Any:
+    """A copy of a GraphDef with the ops alone that ``ends`` depend on."""
+    nodes = {node.name: node for node in graph.node}
+    waiting, kept = list(ends), set()
+    while waiting:
+        name = waiting.pop().lstrip("^").split(":")[0]
+        if name not in kept:
+            kept.add(name)
+            waiting += nodes[name].input
+    result = type(graph)()
+    result.CopyFrom(graph)
+    del result.node[:]
+    result.node.extend(node for node in graph.node if node.name in kept)
+    return result
+
+
+def _op(node: Any, inputs: dict[str, str], bodies: dict[str, Any], layers: Collection[str]) -> Op:
+    if node.name in inputs:
+        return Op(node.name, inputs[node.name], "", "input")
+    layer = layer_of(node.name, layers)
+    phase: Phase = "gradient" if node.name.startswith(_GRADIENTS) else "forward"
+    return Op(node.name, node.op, "" if layer == node.name else layer, phase, _inside(node, bodies, frozenset()))
+
+
+def _inside(node: Any, bodies: dict[str, Any], seen: frozenset[str]) -> int:
+    """Ops of the functions that an op calls, each function once."""
+    called = {a.func.name for a in node.attr.values() if a.HasField("func")}
+    called |= {f.name for a in node.attr.values() for f in a.list.func}
+    total = 0
+    for name in (called & bodies.keys()) - seen:
+        inner = bodies[name].node_def
+        total += len(inner) + sum(_inside(op, bodies, seen | called) for op in inner)
+    return total
+
+
+def _sources(references: Iterable[str], nodes: dict[str, Any], drawn: dict[str, Op]) -> list[str]:
+    """The drawn ops behind some references, looking through ops that hand on what they get."""
+    found: dict[str, None] = {}
+    waiting, seen = [ref for ref in references if not ref.startswith("^")], set()
+    while waiting:
+        name = waiting.pop(0).split(":")[0]
+        if name in drawn:
+            found[name] = None
+        elif name in nodes and name not in seen and nodes[name].op in _PASSED:
+            waiting += [ref for ref in nodes[name].input if not ref.startswith("^")]
+        seen.add(name)
+    return list(found)
+
+
+def _sorted(drawn: dict[str, Op], edges: Iterable[tuple[str, str]]) -> tuple[Op, ...]:
+    """In topological order, as they were listed otherwise (Kahn 1962); a loop's back edges are left for the end."""
+    after: dict[str, list[str]] = {name: [] for name in drawn}
+    missing = dict.fromkeys(drawn, 0)
+    for source, target in edges:
+        after[source].append(target)
+        missing[target] += 1
+    ready = [name for name, count in missing.items() if count == 0]
+    order: dict[str, None] = {}
+    for name in ready:
+        order[name] = None
+        for target in after[name]:
+            missing[target] -= 1
+            if missing[target] == 0:
+                ready.append(target)
+    return tuple(drawn[name] for name in [*order, *(name for name in drawn if name not in order)])

@@ -1,0 +1,158 @@
+"""``report`` and ``write_report``: a page on a model's derivatives, in one file."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import SignatureError, TfGradKitError
+from ..sources.resolve import resolve
+from ..version import __version__
+from .blocks import Map, Section
+from .context import Context, Progress
+from .limits import Limits
+from .output import write_page
+from .problems import problem
+from .rendering import render, template
+from .sections import check, cost, graph, independence, jacobian, model, parity, singular
+
+SECTIONS: tuple[tuple[str, str, Callable[[Context], Section]], ...] = (
+    ("model", "The model", model.section),
+    ("jacobian", "Jacobian", jacobian.section),
+    ("singular", "Singular values", singular.section),
+    ("check", "Gradient check", check.section),
+    ("independence", "Samples of a batch", independence.section),
+    ("graph", "Gradient graph", graph.section),
+    ("cost", "Cost of each strategy", cost.section),
+    ("parity", "Exported forms", parity.section),
+)
+
+
+def report(
+    fn: Any,
+    *arguments: Any,
+    batched: bool | None = None,
+    ranges: Mapping[str, Any] | None = None,
+    library: str | os.PathLike[str] | None = None,
+    title: str | None = None,
+    limits: Limits | None = None,
+    progress: Progress = lambda step: None,
+) -> str:
+    """A page on the derivatives of a model: one HTML text that needs nothing else, and no network.
+
+    A section that can't be made says why, in its place. Large models are sampled; what is left out is stated.
+
+    Args:
+        fn: a Keras model or layer, a function, or what :func:`~tfgradkit.load` returned.
+        arguments: where to look at it: ``[B] + x`` each where it is batched, else one point. Drawn at
+            random if left out, seeded: in ``ranges``; else in those of ``library``; else where the model's first
+            layer brings its input to the size of 1 (Rescaling, Normalization); else standard normal.
+        batched: as for an operator.
+        ranges: ``(low, high)`` by the name of an input, each shaped like one sample, or a number.
+        library: a folder that :func:`~tfgradkit.export_native` wrote, to compare with the model.
+        title: of the page; the model's name, if None.
+        limits: how much of a large model is looked at.
+        progress: told what is being done.
+
+    Raises:
+        SourceError: ``fn`` is no function or model.
+        SignatureError: arguments that it doesn't take, none for a function without specs, or a wrong range.
+    """
+    source = resolve(fn, batched=batched)
+    folder = None if library is None else Path(library)
+    context = Context(fn, source, arguments, ranges or {}, folder, limits or Limits(), progress)
+    _check(context, ranges or {})
+    sections = list(_made(context))
+    progress("drawing")
+    return _page(title or source.name, sections)
+
+
+def write_report(
+    fn: Any, path: str | os.PathLike[str], *arguments: Any, overwrite: bool = False, **keywords: Any
+) -> Path:
+    """Writes :func:`report` to the file ``path``; it is there whole, or not at all.
+
+    Args:
+        fn: as for :func:`report`, and ``arguments`` and ``keywords``.
+        path: must not exist.
+        arguments: where to look at it.
+        overwrite: whether an earlier report is replaced; nothing else ever is.
+        keywords: of :func:`report`.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        OutputFileError: the file exists, or can't be written; said before anything is computed.
+        SourceError, SignatureError: as :func:`report`.
+    """
+    return write_page(path, lambda: report(fn, *arguments, **keywords), overwrite=overwrite)
+
+
+def _check(context: Context, ranges: Mapping[str, Any]) -> None:
+    """What is wrong with the call is an error, not a section."""
+    context.points  # noqa: B018
+    if unknown := sorted(set(ranges) - set(context.input_names)):
+        raise SignatureError(
+            "a range is given for an unknown input", expected=" | ".join(context.input_names), got=unknown[0]
+        )
+
+
+def _made(context: Context) -> Iterator[Section]:
+    for name, title, make in SECTIONS:
+        context.step(title.lower())
+        try:
+            yield make(context)
+        except TfGradKitError as error:
+            why = problem("This can't be had for this model", error)
+            yield Section(name, title, (why,), "not available", failed=True)
+        except Exception as error:  # whatever a user's model does; the other sections are worth having
+            yield Section(name, title, (problem("This failed", error),), "failed", "attention", failed=True)
+
+
+def _page(title: str, sections: list[Section]) -> str:
+    script = template("zoom.js")
+    return render(
+        "page.html",
+        {
+            "title": title,
+            "sections": sections,
+            "style": render("style.css", {}),
+            "script": script,
+            "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            "version": __version__,
+            "footer": _footer(),
+            "map_paths": map_paths,
+        },
+    )
+
+
+def _footer() -> str:
+    versions = []
+    for name in ("tensorflow", "keras"):
+        try:
+            versions.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue
+    day = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    return f"Made on {day} by tfgradkit {__version__} with {', '.join(versions)}."
+
+
+def map_paths(drawn: Map) -> list[tuple[str, str]]:
+    """The cells of a large map as one path for each of its 21 shades, by class; white ones are left out."""
+    shades = np.asarray(drawn.shades)
+    levels = np.where(np.isnan(shades), 99, np.round(np.nan_to_num(shades) * 10)).astype(int)
+    found = []
+    for level in np.unique(levels[levels != 0]):
+        name = "nan" if level == 99 else f"{'p' if level > 0 else 'n'}{abs(level)}"
+        places = zip(*np.nonzero(levels == level), strict=True)
+        found.append((name, "".join(f"M{column} {row}h1v1h-1z" for row, column in places)))
+    return found
