@@ -72,8 +72,8 @@ def _downward(count: int, edges: Sequence[Edge]) -> list[Edge]:
         while path:
             node, targets = path[-1]
             state[node] = 1
-            target = next(targets, None)
-            if target is None:
+            target = next(targets, -1)
+            if target < 0:
                 state[node] = 2
                 path.pop()
             elif state[target] == 1:

@@ -12,21 +12,23 @@ class Limits:
     Attributes:
         points: sample points.
         entries: numbers of all Jacobians together.
-        factored: multiplications of all singular value decompositions, about.
+        factored: multiplications of a singular value decomposition of all Jacobians, about.
         cells: rows and columns of a heat map; larger ones are aggregated.
         numbers: rows and columns of a heat map with numbers in its cells.
         maps: points whose Jacobian is drawn.
         nodes: of a picture of a graph; larger ones are folded.
         unknown: what an axis of unknown size is taken as.
         seconds: spent on measuring the strategies.
+        bytes: of intermediate results in a call that is measured, about.
     """
 
     points: int = 64
     entries: int = 4_000_000
-    factored: int = 4_000_000_000
+    factored: int = 200_000_000
     cells: int = 48
     numbers: int = 8
     maps: int = 4
     nodes: int = 48
     unknown: int = 16
     seconds: float = 20.0
+    bytes: int = 256_000_000

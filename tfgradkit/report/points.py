@@ -34,6 +34,10 @@ class Scaling:
     spread: Array
     layer: str
 
+    def fits(self, shape: Sequence[int]) -> bool:
+        """Whether it says so of samples of a shape."""
+        return self.middle.ndim == 0 or self.middle.shape == tuple(shape[-self.middle.ndim :])
+
 
 @dataclass(frozen=True)
 class Points:
@@ -142,7 +146,7 @@ def _rule(
         return lambda g, size: g.uniform(low, high, size), f"uniform in {ranges.origin}"
     if not spec.dtype.is_floating:
         return lambda g, size: np.zeros(size), f"zeros, since they are {spec.dtype.name}"
-    if scaling is not None and np.broadcast_shapes(scaling.middle.shape, tuple(shape)) == tuple(shape):
+    if scaling is not None and scaling.fits(shape):
         told = f"uniform where the model's first layer, {scaling.layer}, makes them −1 to 1"
         return lambda g, size: scaling.middle + scaling.spread * g.uniform(-1.0, 1.0, size), told
     return _normal, "standard normal, for want of a range"
@@ -174,7 +178,7 @@ def _scaling(source: Differentiable) -> Scaling | None:
     if source.model is None:
         return None
     layers = [layer for layer in flat_layers(source.model) if type(layer).__name__ != "InputLayer"]
-    first = layers[0] if layers else None
+    first: Any = layers[0] if layers else None
     if type(first).__name__ == "Rescaling":
         scale, offset = (np.asarray(value, np.float64) for value in (first.scale, first.offset))
         return Scaling(-offset / scale, np.abs(1 / scale), first.name) if np.all(scale) else None

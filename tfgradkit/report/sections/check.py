@@ -9,9 +9,8 @@ from ...diagnose.findings import GradientCheck, Status
 from ..blocks import Block, Cell, Section, Text, Verdict, table
 from ..context import Context
 from ..jacobians import floating_arguments
-from ..numbers import count, short
+from ..numbers import short
 
-_POINTS = 4
 _VERDICTS: dict[Status, Verdict] = {"right": "good", "wrong": "bad", "kink": "attention", "noise": "attention"}
 # The digits that fill a bar.
 _ALL = 16
@@ -19,13 +18,12 @@ _ALL = 16
 
 def section(context: Context) -> Section:
     """First derivatives, and second ones where the model has any."""
-    arguments, picked = context.points.first(_POINTS), floating_arguments(context.points)
+    arguments, picked = context.points.first(1), floating_arguments(context.points)
     keywords: dict[str, Any] = {"argnums": picked, "batched": context.source.batched}
     check = check_gradients(context.source, *arguments, order=1, **keywords)
-    where = f"{count(min(_POINTS, context.points.count), 'point')} at once" if context.source.batched else "one point"
     blocks: list[Block] = [
         Text(
-            f"In random directions, in {check.dtype}, at {where}: extrapolated differences of the values, and the "
+            f"In random directions, in {check.dtype}, at the first point: extrapolated differences of the values, and the "
             "identity ⟨u, Jv⟩ = ⟨v, Jᵀu⟩ between forward and reverse mode."
         ),
         *([Text(f"Note: {check.note}.")] if check.note else []),

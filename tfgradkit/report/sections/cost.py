@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -13,15 +15,14 @@ import tensorflow as tf
 from ...derivatives.derivative import Derivative
 from ...derivatives.operators import build
 from ...derivatives.plan import Plan
-from ...errors import TfGradKitError
-from ..blocks import Cell, Section, Text, table
+from ..blocks import Block, Cell, Section, Text, table
 from ..context import Context
 from ..jacobians import floating_arguments
 from ..numbers import amount, count, short
 from ..problems import first_line
 
 _MODES, _STRATEGIES = ("forward", "reverse"), ("vectorize", "tile", "loop")
-# A call is repeated for so long, and at least so often.
+# A call is repeated for so long, at least so often; a slow one less often.
 _SECONDS, _CALLS = 0.1, 5
 
 
@@ -45,28 +46,33 @@ class Cost:
 
 def section(context: Context) -> Section:
     """All ways, the fastest marked, and what "auto" takes."""
-    arguments = context.points.first(context.points.count)
     picked = floating_arguments(context.points)
     auto = build("jacobian", ("jacobian",), context.source, {"argnums": picked})
+    auto(*context.points.first(1))  # an error here is the section's; and then it has a plan
+    points = _affordable(context, auto.plan)
+    arguments = context.points.first(points)
     chosen = _measured(auto, arguments, Cost("auto", "auto", False))
-    costs = list(_all(context, arguments, picked))
-    known = [cost.seconds for cost in (chosen, *costs) if cost.seconds is not None]
-    points = context.points.count if context.source.batched else 1
-    slowest = max(known, default=1.0)
-    rows = [_row(cost, slowest, points) for cost in (chosen, *costs)]
-    fastest = min(known, default=None)
-    marked = [i for i, cost in enumerate((chosen, *costs)) if cost.seconds is not None and cost.seconds == fastest]
+    costs = [chosen, *_all(context, arguments, picked)]
+    fastest = min((cost.seconds for cost in costs if cost.seconds is not None), default=None)
+    limited = f", as many as {amount(context.limits.bytes)} are enough for," if points < context.points.count else ""
     told = (
-        f"The Jacobian at {count(points, 'point')} in one call: the shortest of several calls on this machine, after "
-        "the first, which traces or compiles. A strategy changes the cost, never the value. Passes and bytes are "
-        "those of the plan; bytes count the intermediate results of one sample, about."
+        f"The Jacobian at {count(points, 'point')}{limited if context.source.batched else ''} in one call: the "
+        "shortest of several calls on this machine, after the first, which traces or compiles. A strategy changes "
+        "the cost, never the value. Passes and bytes are those of the plan; bytes count the intermediate results "
+        "of one sample, about."
     )
-    columns = ("mode", "strategy", "XLA", "passes", "bytes", "µs a point", "first call, s", "")
-    ways = table("Ways to the Jacobian; the fastest in bold", columns, rows, (3, 4, 5, 6), marked)
-    plan = chosen.plan
-    why = [Text(f"“auto” takes {plan.mode}, {plan.strategy}: {plan.reason}.")] if plan else []
     summary = f"{short(1e6 * fastest / points)} µs a point at best" if fastest is not None else "not measured"
-    return Section("cost", "Cost of each strategy", (Text(told), ways, *why), summary)
+    return Section("cost", "Cost of each strategy", (Text(told), _ways(costs, points), *_why(chosen)), summary)
+
+
+def _affordable(context: Context, plan: Plan) -> int:
+    """How many points fit where the costlier of both modes carries all its passes at once."""
+    if not context.source.batched:
+        return 1
+    found = context.jacobians
+    passes = max(found.total_rows, len(found.columns))
+    needed = passes * max((step.sample_bytes for step in plan.steps), default=1)
+    return min(context.points.count, max(1, context.limits.bytes // max(1, needed)))
 
 
 def _all(context: Context, arguments: list[Any], picked: tuple[int, ...]) -> Iterator[Cost]:
@@ -74,31 +80,37 @@ def _all(context: Context, arguments: list[Any], picked: tuple[int, ...]) -> Ite
     for compiled, mode, strategy in product((False, True), _MODES, _STRATEGIES):
         cost = Cost(mode, strategy, compiled)
         if time.monotonic() > end:
-            yield Cost(mode, strategy, compiled, failure=f"not measured: {context.limits.seconds:g} s were over")
+            yield replace(cost, failure=f"not measured: {context.limits.seconds:g} s were over")
             continue
         context.step(f"measuring {mode}, {strategy}{', XLA' if compiled else ''}")
         keywords: Any = {"argnums": picked, "mode": mode, "strategy": strategy, "jit_compile": compiled}
-        try:
-            derivative = build("jacobian", ("jacobian",), context.source, keywords)
-        except TfGradKitError as error:
-            yield Cost(mode, strategy, compiled, failure=first_line(error))
-            continue
-        yield _measured(derivative, arguments, cost)
+        yield _measured(build("jacobian", ("jacobian",), context.source, keywords), arguments, cost)
 
 
 def _measured(derivative: Derivative, arguments: list[Any], cost: Cost) -> Cost:
     try:
-        first = _timed(derivative, arguments)
-        spent, seconds, calls = 0.0, float("inf"), 0
-        while spent < _SECONDS or calls < _CALLS:
-            took = _timed(derivative, arguments)
-            spent, seconds, calls = spent + took, min(seconds, took), calls + 1
-            if spent > 10 * _SECONDS:
+        with _silent():
+            first = _timed(derivative, arguments)
+        times: list[float] = []
+        while len(times) < _CALLS or sum(times) < _SECONDS:
+            times.append(_timed(derivative, arguments))
+            if sum(times) > 10 * _SECONDS:
                 break
-        plan = derivative.plan
+        return replace(cost, plan=derivative.plan, seconds=min(times), first=first)
     except Exception as error:  # a way that this function can't go; TensorFlow and XLA raise what they like
-        return Cost(cost.mode, cost.strategy, cost.compiled, failure=first_line(error))
-    return Cost(cost.mode, cost.strategy, cost.compiled, plan, seconds, first)
+        return replace(cost, failure=first_line(error))
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without the graph that TensorFlow logs where a loop can't be vectorized."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _timed(derivative: Derivative, arguments: list[Any]) -> float:
@@ -108,14 +120,31 @@ def _timed(derivative: Derivative, arguments: list[Any]) -> float:
     return time.perf_counter() - start
 
 
+def _ways(costs: Sequence[Cost], points: int) -> Block:
+    known = [cost.seconds for cost in costs if cost.seconds is not None]
+    slowest, fastest = max(known, default=1.0), min(known, default=None)
+    rows = [_row(cost, slowest, points) for cost in costs]
+    marked = [i for i, cost in enumerate(costs) if cost.seconds is not None and cost.seconds == fastest]
+    columns = ("mode", "strategy", "XLA", "passes", "bytes", "µs a point", "first call, s", "note")
+    return table("Ways to the Jacobian; the fastest in bold", columns, rows, (3, 4, 5, 6), marked)
+
+
 def _row(cost: Cost, slowest: float, points: int) -> tuple[str | Cell, ...]:
     head = (cost.mode, cost.strategy, "yes" if cost.compiled else "no")
     if cost.plan is None or cost.seconds is None or cost.first is None:
         return (*head, "—", "—", "—", "—", cost.failure)
     plan = cost.plan
-    went = "" if cost.mode == "auto" or plan.strategy in (cost.strategy, None) else f"went by {plan.strategy}"
-    if cost.mode == "auto":
-        went = f"{plan.mode}, {plan.strategy}"
     passes = "?" if plan.passes is None else f"{plan.passes:,}"
-    time_text = Cell(short(1e6 * cost.seconds / points), cost.seconds / slowest)
-    return (*head, passes, amount(plan.bytes), time_text, short(cost.first, 2), went)
+    bar = Cell(short(1e6 * cost.seconds / points), cost.seconds / slowest)
+    return (*head, passes, amount(plan.bytes), bar, short(cost.first, 2), _note(cost, plan))
+
+
+def _note(cost: Cost, plan: Plan) -> str:
+    if cost.mode == "auto":
+        return f"is {plan.mode}, {plan.strategy}"
+    return "" if plan.strategy in (cost.strategy, None) else f"went by {plan.strategy}"
+
+
+def _why(chosen: Cost) -> list[Block]:
+    plan = chosen.plan
+    return [Text(f"“auto” takes {plan.mode}, {plan.strategy}: {plan.reason}.")] if plan else []

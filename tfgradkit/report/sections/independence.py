@@ -15,9 +15,8 @@ _VERDICTS: dict[str, Verdict] = {"proven": "good", "probed": "good", "unknown": 
 def section(context: Context) -> Section:
     """What keeps them apart, or the layer that mixes them."""
     if not context.source.batched:
-        return Section(
-            "independence", "Samples of a batch", (Text("The function takes one sample, so there is no batch."),)
-        )
+        alone = Text("The function takes one sample, so there is no batch.")
+        return Section("independence", "Samples of a batch", (alone,), "one sample at a time")
     keywords: dict[str, Any] = {"argnums": floating_arguments(context.points)}
     found = check_batch_independence(context.source, *context.points.first(2), **keywords)
     text = found.text[:1].upper() + found.text[1:]

@@ -23,7 +23,7 @@ def section(context: Context) -> Section:
         return Section("singular", "Singular values", (none,), "not available", "bad")
     work = usable.shape[1] * usable.shape[2] * min(usable.shape[1:])
     matrix = usable[: max(1, context.limits.factored // max(1, work))]
-    plain = np.linalg.svd(matrix, compute_uv=False)
+    plain = singular_values(matrix)
     blocks: list[Block] = [Text(found.limit)] if found.limit else []
     if len(matrix) < len(usable):
         blocks.append(Text(f"Too large to decompose at every point: {len(matrix)} of {len(usable)} are used."))
@@ -33,7 +33,7 @@ def section(context: Context) -> Section:
         blocks.append(Text("Over these points an input or output doesn't vary, so nothing tells their scales."))
     else:
         rows, columns = scales
-        scaled = np.linalg.svd(matrix * columns / rows[:, None], compute_uv=False)
+        scaled = singular_values(matrix * columns / rows[:, None])
         blocks.append(
             Text(
                 "The plain singular values depend on the units. The scaled ones are those of the Jacobian from inputs "
@@ -54,6 +54,12 @@ def _spreads(found: Jacobians) -> tuple[Array, Array] | None:
         rows, columns = found.y.std(axis=0), found.x.std(axis=0)
     fine = all(np.all(np.isfinite(s)) and np.all(s > 0) for s in (rows, columns))
     return (rows, columns) if fine else None
+
+
+def singular_values(matrix: Array) -> Array:
+    """Of each point, the largest first: by way of a QR decomposition, which leaves them as they are."""
+    tall = matrix if matrix.shape[1] >= matrix.shape[2] else np.swapaxes(matrix, 1, 2)
+    return np.asarray(np.linalg.svd(np.linalg.qr(tall, mode="r"), compute_uv=False))
 
 
 def condition(values: Array) -> Array:

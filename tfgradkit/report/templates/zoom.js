@@ -42,7 +42,9 @@ for (const figure of document.querySelectorAll("figure.zoom")) {
   // At first as large as the text is readable, from the top.
   const start = () => {
     const width = Math.max(1, svg.clientWidth);
-    show((size.width - width) / 2, 0, width);
+    const input = svg.querySelector(".input rect");
+    const middle = input ? input.x.baseVal.value + input.width.baseVal.value / 2 : size.width / 2;
+    show(middle - width / 2, 0, width);
   };
   const place = (event) => {
     const box = svg.getBoundingClientRect();
