@@ -23,8 +23,8 @@ def section(context: Context) -> Section:
     check = check_gradients(context.source, *arguments, order=1, **keywords)
     blocks: list[Block] = [
         Text(
-            f"In random directions, in {check.dtype}, at the first point: extrapolated differences of the values, and the "
-            "identity ⟨u, Jv⟩ = ⟨v, Jᵀu⟩ between forward and reverse mode."
+            f"In random directions, in {check.dtype}, at the first point: extrapolated differences of the values, "
+            "and the identity ⟨u, Jv⟩ = ⟨v, Jᵀu⟩ between forward and reverse mode."
         ),
         *([Text(f"Note: {check.note}.")] if check.note else []),
         _findings(check),
