@@ -22,13 +22,16 @@ from .limits import Limits
 from .output import write_page
 from .problems import problem
 from .rendering import render, template
-from .sections import check, cost, graph, independence, jacobian, model, parity, singular
+from .sections import audit, check, cost, explain, graph, independence, jacobian, model, parity, singular, structure
 
 SECTIONS: tuple[tuple[str, str, Callable[[Context], Section]], ...] = (
     ("model", "The model", model.section),
     ("jacobian", "Jacobian", jacobian.section),
+    ("structure", "Structure", structure.section),
     ("singular", "Singular values", singular.section),
     ("check", "Gradient check", check.section),
+    ("explain", "Connections", explain.section),
+    ("audit", "Audit", audit.section),
     ("independence", "Samples of a batch", independence.section),
     ("graph", "Gradient graph", graph.section),
     ("cost", "Cost of each strategy", cost.section),
