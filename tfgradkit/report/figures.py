@@ -67,6 +67,7 @@ def plot_jacobian(
         image = _draw_map(axis, matrix, found, scale)
         axis.set_title(f"point {number + 1}" if len(found.matrix) > 1 else f"∂y/∂x of {source.name}", fontsize=10)
     bar = figure.colorbar(image, ax=list(axes))
+    bar.set_ticks(scale.ticks, labels=[short(value) for value in scale.ticks])
     bar.set_label("∂ output / ∂ input")
     if told := _left_out(found, drawn[0]):
         figure.supxlabel(told, fontsize=8)
@@ -122,11 +123,9 @@ def matplotlib(module: str) -> Any:
 def _draw_map(axis: Axes, matrix: Array, found: Jacobians, scale: Scale) -> Any:
     colors = matplotlib("colors")
     top = scale.largest or 1.0
-    norm = (
-        colors.Normalize(-top, top)
-        if scale.linear is None
-        else colors.SymLogNorm(scale.linear, vmin=-top, vmax=top, base=10)
-    )
+    norm = colors.Normalize(-top, top)
+    if scale.linear is not None:
+        norm = colors.FuncNorm((scale.shades, scale.values), vmin=-top, vmax=top)
     image = axis.imshow(np.ma.masked_invalid(matrix), cmap=_MAP, norm=norm, aspect="auto", interpolation="nearest")
     axis.set_facecolor("#b9bec5")  # what is not finite
     _label(axis.set_xticks, found.columns, matrix.shape[1], rotation=90 if matrix.shape[1] > 6 else 0)

@@ -9,12 +9,13 @@ from typing import Any, Literal
 
 from ..graph.view import GraphView
 from ..sources.layers import layer_of
+from .inlining import Node, called, inlined
 
 Phase = Literal["input", "output", "forward", "gradient"]
 # Not drawn: numbers that are there from the start, and ops that hand on what they get.
 _HELD = frozenset({"Const", "ReadVariableOp", "VarHandleOp"})
 _PASSED = frozenset({"Identity", "NoOp", "PreventGradient", "Snapshot"})
-_GRADIENTS = ("gradient_tape", "gradients", "gradient")
+_GRADIENTS = frozenset({"gradient_tape", "gradients"})
 
 
 @dataclass(frozen=True)
@@ -59,38 +60,35 @@ class Ops:
 def ops_of_view(view: GraphView) -> Ops:
     """Those of a traced function."""
     inputs = {tensor.op.name: name for tensor, name in zip(view.inputs, view.input_names, strict=True)}
-    outputs = {name: tensor.op.name for tensor, name in zip(view.outputs, view.output_names, strict=True)}
+    outputs = {name: tensor.name for tensor, name in zip(view.outputs, view.output_names, strict=True)}
     return ops_of(view.graph.as_graph_def(), inputs, outputs, view.source.layer_names)
 
 
 def ops_of(graph: Any, inputs: dict[str, str], outputs: dict[str, str], layers: Collection[str]) -> Ops:
-    """Those of a GraphDef.
+    """Those of a GraphDef, and of the functions that it calls.
 
     Args:
         graph: the GraphDef.
         inputs: by the name of a placeholder what it is called.
-        outputs: by what a result is called the name of its op.
+        outputs: by what a result is called its tensor.
         layers: names of Keras layers.
     """
-    nodes = {node.name: node for node in graph.node}
-    bodies = {function.signature.name: function for function in graph.library.function}
-    resources = {node.name for node in graph.node if node.op.startswith("Placeholder") and node.name not in inputs}
+    nodes, ends = inlined(graph, outputs.values())
+    bodies = {function.signature.name: function.node_def for function in graph.library.function}
     drawn = {
-        node.name: _op(node, inputs, bodies, layers)
-        for node in graph.node
-        if node.op not in _HELD | _PASSED and node.name not in resources
+        name: _op(node, inputs, bodies, layers)
+        for name, node in nodes.items()
+        if name in inputs or not (node.op in _HELD | _PASSED or node.op.startswith("Placeholder"))
     }
     edges: dict[tuple[str, str], None] = {}
     for name in drawn:
-        for source in _sources(nodes[name].input, nodes, drawn):
-            edges[source, name] = None
-    for label, producer in outputs.items():
+        edges |= {(source, name): None for source in _sources(nodes[name].inputs, nodes, drawn)}
+    for label, tensor in outputs.items():
         key = f"result {label}"
+        edges |= {(source, key): None for source in _sources([ends[tensor]], nodes, drawn)}
         drawn[key] = Op(key, label, "", "output")
-        for source in _sources([producer], nodes, drawn):
-            edges[source, key] = None
     counts = Counter(node.op for node in graph.node)
-    counts.update(node.op for function in bodies.values() for node in function.node_def)
+    counts.update(node.op for body in bodies.values() for node in body)
     return Ops(_sorted(drawn, edges), tuple(edges), dict(counts.most_common()))
 
 
@@ -110,35 +108,35 @@ def needed(graph: Any, ends: Iterable[str]) -> Any:
     return result
 
 
-def _op(node: Any, inputs: dict[str, str], bodies: dict[str, Any], layers: Collection[str]) -> Op:
+def _op(node: Node, inputs: dict[str, str], bodies: dict[str, Any], layers: Collection[str]) -> Op:
     if node.name in inputs:
         return Op(node.name, inputs[node.name], "", "input")
     layer = layer_of(node.name, layers)
-    phase: Phase = "gradient" if node.name.startswith(_GRADIENTS) else "forward"
-    return Op(node.name, node.op, "" if layer == node.name else layer, phase, _inside(node, bodies, frozenset()))
+    gradient = node.backward or not _GRADIENTS.isdisjoint(node.name.split("/"))
+    inside = _inside(node.called, bodies, set())
+    return Op(node.name, node.op, "" if layer == node.name else layer, "gradient" if gradient else "forward", inside)
 
 
-def _inside(node: Any, bodies: dict[str, Any], seen: frozenset[str]) -> int:
-    """Ops of the functions that an op calls, each function once."""
-    called = {a.func.name for a in node.attr.values() if a.HasField("func")}
-    called |= {f.name for a in node.attr.values() for f in a.list.func}
+def _inside(names: Iterable[str], bodies: dict[str, Any], seen: set[str]) -> int:
+    """Ops of some functions and of those that they call, each function once."""
     total = 0
-    for name in (called & bodies.keys()) - seen:
-        inner = bodies[name].node_def
-        total += len(inner) + sum(_inside(op, bodies, seen | called) for op in inner)
+    for name in names:
+        if name in bodies and name not in seen:
+            seen.add(name)
+            total += len(bodies[name]) + sum(_inside(called(op), bodies, seen) for op in bodies[name])
     return total
 
 
-def _sources(references: Iterable[str], nodes: dict[str, Any], drawn: dict[str, Op]) -> list[str]:
-    """The drawn ops behind some references, looking through ops that hand on what they get."""
+def _sources(names: Iterable[str], nodes: dict[str, Node], drawn: dict[str, Op]) -> list[str]:
+    """The drawn ops behind some nodes, looking through ops that hand on what they get."""
     found: dict[str, None] = {}
-    waiting, seen = [ref for ref in references if not ref.startswith("^")], set()
+    waiting, seen = list(names), set()
     while waiting:
-        name = waiting.pop(0).split(":")[0]
+        name = waiting.pop(0)
         if name in drawn:
             found[name] = None
         elif name in nodes and name not in seen and nodes[name].op in _PASSED:
-            waiting += [ref for ref in nodes[name].input if not ref.startswith("^")]
+            waiting += nodes[name].inputs
         seen.add(name)
     return list(found)
 

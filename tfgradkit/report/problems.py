@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from ..errors import TfGradKitError
 from .blocks import Problem
 
 _LONGEST = 400
+_COLOURS = re.compile("\x1b\\[[0-9;]*m")  # Keras writes for terminals
 # Lines that say nothing of the failure itself.
-_HEADS = ("Detected at node", "in user code", "Exception encountered")
+_HEADS = ("Detected at node", "Exception encountered")
 
 
 def problem(what: str, error: Exception) -> Problem:
@@ -22,8 +25,10 @@ def problem(what: str, error: Exception) -> Problem:
 
 def first_line(error: Exception) -> str:
     """The first line of a message that says something."""
-    text = error.what if isinstance(error, TfGradKitError) else str(error)
+    text = error.what if isinstance(error, TfGradKitError) else _COLOURS.sub("", str(error))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if lines and lines[0].startswith("in user code"):  # AutoGraph: the way to the line, then what it raised
+        return _clipped(lines[-1])
     told = [line for line in lines if not line.startswith(_HEADS)]
     return _clipped((told or lines or [type(error).__name__])[0])
 

@@ -36,13 +36,23 @@ class Scale:
             small = self.linear / self.largest
             return np.clip(np.sign(share) * np.log1p(np.abs(share) / small) / np.log1p(1 / small), -1, 1)
 
-    def bar(self) -> ColourBar:
-        """Ticks at 0 and the ends, and at the decades of a logarithmic scale."""
-        values = [-self.largest, 0.0, self.largest]
+    def values(self, shades: Array) -> Array:
+        """The numbers that shades stand for."""
+        if self.linear is None:
+            return shades * self.largest
+        return np.sign(shades) * self.linear * np.expm1(np.abs(shades) * np.log1p(self.largest / self.linear))
+
+    @property
+    def ticks(self) -> tuple[float, ...]:
+        """Numbers at 0 and the ends, and at every second decade of a logarithmic scale."""
+        steps: list[float] = []
         if self.linear is not None:
             steps = [self.linear * 100.0**k for k in range(1, _DECADES) if self.linear * 100.0**k < self.largest / 8]
-            values = sorted([*values, *steps, *(-step for step in steps)])
-        ticks = tuple((float(self.shades(np.array(v))), short(v)) for v in values)
+        return tuple(sorted({-self.largest, 0.0, self.largest, *steps, *(-step for step in steps)}))
+
+    def bar(self) -> ColourBar:
+        """The ticks in the page."""
+        ticks = tuple((float(self.shades(np.array(v))), short(v)) for v in self.ticks)
         kind = "linear" if self.linear is None else f"logarithmic, linear below {short(self.linear)}"
         return ColourBar(ticks, f"The scale is {kind}, and centred on 0.")
 

@@ -72,7 +72,7 @@ def _labels(context: Context, results: Sequence[Any]) -> list[str]:
 def _traced(context: Context, derivative: Derivative, specs: list[Any]) -> Ops:
     traced = view(derivative, *specs)
     inputs = {t.op.name: name for t, name in zip(traced.inputs, context.input_names, strict=True)}
-    outputs = dict(zip(_labels(context, traced.outputs), (t.op.name for t in traced.outputs), strict=True))
+    outputs = dict(zip(_labels(context, traced.outputs), (t.name for t in traced.outputs), strict=True))
     return ops_of(traced.graph.as_graph_def(), inputs, outputs, context.source.layer_names)
 
 
@@ -88,7 +88,8 @@ def _simplified(context: Context, derivative: Derivative, specs: list[Any]) -> O
     ends = [frozen.outputs[name] for name in sorted(frozen.outputs)]
     graph = needed(canonicalize(frozen.graph), ends)
     inputs = dict(zip(sorted(arguments), context.input_names, strict=True))
-    return ops_of(graph, inputs, dict(zip(_labels(context, ends), ends, strict=True)), context.source.layer_names)
+    outputs = {label: f"{end}:0" for label, end in zip(_labels(context, ends), ends, strict=True)}
+    return ops_of(graph, inputs, outputs, context.source.layer_names)
 
 
 def _picture(title: str, ops: Ops, context: Context, name: str) -> Picture:
