@@ -95,9 +95,8 @@ def show(tab):
 def test_every_section_is_shown_and_nothing_is_asked_for_or_complained_about(show, address, small):
     for page in (address, small):
         tab = show(page)
-        shown = tab.run(
-            "[...document.querySelectorAll('section')].map(s => [s.id, s.querySelector('h2').innerText, s.offsetHeight])"
-        )
+        facts = "[s.id, s.querySelector('h2').innerText, s.offsetHeight]"
+        shown = tab.run(f"[...document.querySelectorAll('section')].map(s => {facts})")
         assert [name for name, _, _ in shown] == [name for name, _, _ in SECTIONS]
         for (_, heading, height), (_, title, _) in zip(shown, SECTIONS, strict=True):
             assert title in heading
@@ -117,6 +116,18 @@ def test_complaints_and_requests_would_be_seen(show, tmp_path):
     assert any("one" in message for message in tab.messages)
     assert any("three" in message for message in tab.messages)
     assert "http://127.0.0.1:9/two" in tab.requests
+
+
+def test_text_that_cannot_be_read_would_be_seen(show, tmp_path):
+    page = tmp_path / "pale.html"
+    page.write_text(
+        "<!DOCTYPE html><body style='background: white'><p style='color: #999'>pale</p><p>fine</p>"
+        "<svg><g><rect fill='#111'/><text fill='#222'>dark</text></g></svg>"
+    )
+    assert [line.split(":")[0].split() for line in show(page.as_uri()).run(CONTRAST)] == [
+        ["P", "pale"],
+        ["text", "dark"],
+    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -141,10 +152,8 @@ def test_the_page_is_not_wider_than_its_window(show, address, small, size):
         tab = show(page, size)
         assert tab.run("innerWidth") == size[0]
         assert tab.run("document.documentElement.scrollWidth") == size[0]
-        smallest = tab.run(
-            "Math.min(...[...document.querySelectorAll('p, td, th, dd')].map(e => parseFloat(getComputedStyle(e).fontSize)))"
-        )
-        assert smallest >= 13
+        sizes = "[...document.querySelectorAll('p, td, th, dd')].map(e => parseFloat(getComputedStyle(e).fontSize))"
+        assert min(tab.run(sizes)) >= 13
 
 
 def test_it_prints_whole(show, address, tmp_path):
@@ -200,9 +209,8 @@ def test_pictures_are_zoomed_by_buttons_and_keys(show, address):
     assert view_of(tab)[2] == pytest.approx(start[2])
     press(tab, "0")
     whole = view_of(tab)
-    picture = tab.run(
-        "(() => { const b = document.querySelector('.stage svg g').getBBox(); return [b.width, b.height] })()"
-    )
+    box = "document.querySelector('.stage svg g').getBBox()"
+    picture = tab.run(f"[{box}.width, {box}.height]")
     assert whole[2] >= picture[0]
     assert whole[3] >= picture[1]
     for _ in range(4):
