@@ -16,7 +16,7 @@ from tfgradkit.report.drawing import graph_svg
 from tfgradkit.report.folding import fold
 from tfgradkit.report.layout import _apart, place
 from tfgradkit.report.numbers import amount, count, short
-from tfgradkit.report.ops import Op, Ops, needed, ops_of, ops_of_view
+from tfgradkit.report.ops import Op, Ops, ops_of, ops_of_view
 from tfgradkit.report.shades import Scale, condensed, scale_of
 
 ROW, GAP = 60.0, 10.0
@@ -143,16 +143,14 @@ def test_called_functions_are_written_out_and_their_gradients_are_gradients():
     assert "result y" in seen, "a line leads from the input to the result, through the calls"
 
 
-def test_what_no_result_needs_is_left_out():
+def test_ops_that_hand_on_what_they_get_are_looked_through():
     with tf.Graph().as_default() as graph:
         x = tf.compat.v1.placeholder(tf.float32, [], name="x")
-        tf.sin(x, name="unused")
-        tf.identity(tf.cos(x, name="used"), name="end")
-    kept = needed(graph.as_graph_def(), ["end"])
-    assert {node.name for node in kept.node} == {"x", "used", "end"}
-    ops = ops_of(kept, {"x": "input"}, {"result": "end:0"}, ())
+        tf.identity(tf.cos(tf.identity(x), name="used"), name="end")
+    ops = ops_of(graph.as_graph_def(), {"x": "input"}, {"result": "end:0"}, ())
     assert [(op.type, op.phase) for op in ops.drawn] == [("input", "input"), ("Cos", "forward"), ("result", "output")]
     assert ops.edges == (("x", "used"), ("used", "result result"))
+    assert ops.total == 4
 
 
 def test_names_in_a_picture_are_text():

@@ -92,22 +92,6 @@ def ops_of(graph: Any, inputs: dict[str, str], outputs: dict[str, str], layers: 
     return Ops(_sorted(drawn, edges), tuple(edges), dict(counts.most_common()))
 
 
-def needed(graph: Any, ends: Iterable[str]) -> Any:
-    """A copy of a GraphDef with the ops alone that ``ends`` depend on."""
-    nodes = {node.name: node for node in graph.node}
-    waiting, kept = list(ends), set()
-    while waiting:
-        name = waiting.pop().lstrip("^").split(":")[0]
-        if name not in kept:
-            kept.add(name)
-            waiting += nodes[name].input
-    result = type(graph)()
-    result.CopyFrom(graph)
-    del result.node[:]
-    result.node.extend(node for node in graph.node if node.name in kept)
-    return result
-
-
 def _op(node: Node, inputs: dict[str, str], bodies: dict[str, Any], layers: Collection[str]) -> Op:
     if node.name in inputs:
         return Op(node.name, inputs[node.name], "", "input")
