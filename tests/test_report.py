@@ -113,9 +113,13 @@ def test_the_water_model_is_what_it_says(page, water, water_points):
     assert "The samples are independent" in section_of(page, "independence")
     assert section_of(page, "parity").count("within") >= 10
     ways = section_of(page, "cost")
-    for way in ("forward vectorize no", "reverse tile yes", "forward loop yes"):
-        assert way in ways
-    assert "not measured" not in ways
+    # Where the machine is busy the time may be over before all are measured; the first one always is.
+    for way in (
+        r"forward vectorize no 2 [\d.]+ k?B [\d.]+ [\d.]+",
+        r"reverse tile yes ([\d.—]|k?B| )+",
+        "forward loop yes",
+    ):
+        assert re.search(way, ways), way
     before, after = map(int, re.search(r"(\d+) ops, (\d+) when simplified", page).groups())
     assert after < before
 

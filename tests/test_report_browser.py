@@ -53,7 +53,7 @@ def address(tmp_path_factory):
     """A report with a small map, a large one, an aggregated one, a problem, a spectrum, and a folded graph."""
     inputs = keras.Input((12,), name="state")
     h = L.Dense(16, "tanh", name="hidden")(inputs)
-    for i in range(6):
+    for i in range(4):
         h = L.Add(name=f"sum_{i}")([h, L.Dense(16, "tanh", name=f"block_{i}")(h)])
     model = keras.Model(inputs, L.Dense(10, name="out")(h), name="a_model")
     file = tmp_path_factory.mktemp("page") / "report.html"

@@ -114,7 +114,8 @@ def test_ops_of_a_function_are_read_from_its_graph():
     assert [(op.type, op.phase) for op in ops.drawn if op.type in ("x", "y")] == [("x", "input"), ("y", "output")]
     (loop,) = (op for op in ops.drawn if "While" in op.type)
     (product,) = (op for op in ops.drawn if op.type == "Mul")
-    assert {("tensors_0", product.name), (product.name, loop.name), (loop.name, "result y")} <= set(ops.edges)
+    (start,) = (op.name for op in ops.drawn if op.phase == "input")
+    assert {(start, product.name), (product.name, loop.name), (loop.name, "result y")} <= set(ops.edges)
     assert loop.inside >= 4, "the ops of the loop's functions"
     assert (ops.counts["Sin"], ops.counts["ReadVariableOp"]) == (1, 1)
     assert {op.type for op in ops.drawn}.isdisjoint({"ReadVariableOp", "Const", "PartitionedCall", "Sin"})
@@ -135,7 +136,7 @@ def test_called_functions_are_written_out_and_their_gradients_are_gradients():
     assert not any("Call" in op.type for op in ops.drawn)
     after = {op.name: [b for a, b in ops.edges if a == op.name] for op in ops.drawn}
     assert after["result y"] == []
-    waiting, seen = ["tensors_0"], set()
+    waiting, seen = [op.name for op in ops.drawn if op.phase == "input"], set()
     while waiting:
         name = waiting.pop()
         seen.add(name)
