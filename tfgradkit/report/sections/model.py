@@ -33,7 +33,7 @@ def section(context: Context) -> Section:
             (
                 ("name", source.name),
                 ("kind", _kind(context.fn)),
-                ("parameters", f"{parameters:,}" + (f", {trainable:,} of them trainable" if parameters else "")),
+                ("parameters", f"{parameters:,}, {'all' if trainable == parameters else f'{trainable:,}'} trainable"),
                 ("samples", "batched: the first axis counts them" if source.batched else "one at a time"),
             )
         ),

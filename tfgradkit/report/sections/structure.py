@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 from ...derivatives.operators import build
 from ..blocks import Code, Section, Text
 from ..context import Context
@@ -29,8 +32,14 @@ def section(context: Context) -> Section:
     left = len(known.blocks) - _LISTED
     more = [Text(f"{count(left, 'more block')}: tgk.structure lists all.")] if left > 0 else []
     told = Text("“Proven” holds for all arguments; “as far as samples show” is what no sample contradicts.")
-    zero = sum(bool(block.zero) for block in known.blocks)
-    constant = sum(bool(block.constant) and not block.zero for block in known.blocks)
-    parts = [f"{zero} zero"] * bool(zero) + [f"{constant} constant"] * bool(constant)
-    summary = count(len(known.blocks), "block") + (f", of them {', '.join(parts)}" if parts else "")
+    kinds = Counter(_kind(block) for block in known.blocks)
+    summary = ", ".join(kind if number == len(known.blocks) else f"{number} {kind}" for kind, number in kinds.items())
     return Section("structure", "Structure", (told, *blocks, *more, *notes), summary)
+
+
+def _kind(block: Any) -> str:
+    """The most that is known of a block, in a word."""
+    if block.zero:
+        return "zero"
+    kind = "diagonal" if block.diagonal else "dense" if block.entries.value == block.rows * block.columns else "sparse"
+    return f"{kind}, constant" if block.constant else kind
