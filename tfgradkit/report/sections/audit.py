@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from ..blocks import Block, Cell, Code, Section, Text, table
+from typing import Literal
+
+from ..blocks import Block, Cell, Code, Section, Text, Verdict, table
 from ..context import Context
 from ..numbers import count
 
 # First derivatives wherever they may run, and second ones in TensorFlow.
-_ASKED = ((1, "eager"), (1, "xla"), (1, "native"), (2, "eager"))
+_ASKED: tuple[tuple[int, Literal["eager", "xla", "native"]], ...] = (
+    (1, "eager"),
+    (1, "xla"),
+    (1, "native"),
+    (2, "eager"),
+)
 _NAMES = {"eager": "TensorFlow", "xla": "XLA", "native": "C library"}
 _LISTED = 24
 
@@ -35,5 +42,5 @@ def section(context: Context) -> Section:
     ]
     refused = [f"{_NAMES[a.target]}, order {a.order}" for a in audits if not a.ok]
     summary = f"stands in the way of {'; '.join(refused)}" if refused else "nothing stands in the way"
-    verdict = "good" if not refused else "bad" if not audits[0].ok else "attention"
+    verdict: Verdict = "good" if not refused else "bad" if not audits[0].ok else "attention"
     return Section("audit", "Audit", tuple(blocks), summary, verdict)
