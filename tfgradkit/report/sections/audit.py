@@ -41,6 +41,6 @@ def section(context: Context) -> Section:
         *(Text(f"Note: {found.incomplete}.") for found in audits if found.incomplete),
     ]
     refused = [f"{_NAMES[a.target]}, order {a.order}" for a in audits if not a.ok]
-    summary = f"stands in the way of {'; '.join(refused)}" if refused else "nothing stands in the way"
+    summary = f"ops stand in the way of {'; '.join(refused)}" if refused else "nothing stands in the way"
     verdict: Verdict = "good" if not refused else "bad" if not audits[0].ok else "attention"
     return Section("audit", "Audit", tuple(blocks), summary, verdict)

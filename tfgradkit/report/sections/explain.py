@@ -14,25 +14,40 @@ _VERDICTS: dict[str, Verdict] = {"connected": "good", "zero": "attention", "none
 
 
 def section(context: Context) -> Section:
-    """Connections of outputs with inputs and parameters; each finding with its place and remedy."""
+    """Connections of outputs with inputs and parameters; what reaches no output with its place and remedy."""
     from ...diagnose.connections.explain import explain
 
     arguments = context.points.first(2)
     found = list(explain(context.fn, *arguments))
     if len(context.source.trainable()):
         found += explain(context.fn, *arguments, wrt="parameters")
-    findings = [connection for connection in found if connection.status != "connected"]
-    blocks: list[Block] = [
-        Text(f"{len(found) - len(findings):,} of {count(len(found), 'pair')} of an output and an input or parameter "
-             "are connected, at the first points."),
-        *([] if len(found) > _LISTED and not findings else [_pairs(findings if len(found) > _LISTED else found)]),
-        *(Code(str(connection)) for connection in findings[:_LISTED]),
-    ]  # fmt: skip
-    if len(findings) > _LISTED:
-        blocks.append(Text(f"{count(len(findings) - _LISTED, 'more finding')}: tgk.explain lists all."))
-    verdict = _worst([connection.status for connection in findings])
-    summary = "all connected" if not findings else f"{count(len(findings), 'pair')} not connected"
-    return Section("explain", "Connections", tuple(blocks), summary, verdict)
+    cut = [connection for connection in found if connection.status != "connected"]
+    lost = lost_from(found)
+    blocks: list[Block] = [Text(_told(found, cut))]
+    if cut or len(found) <= _LISTED:
+        blocks.append(_pairs(found if len(found) <= _LISTED else cut))
+    blocks += [Code(str(connection)) for connection in lost[:_LISTED]]
+    if len(lost) > _LISTED:
+        blocks.append(Text(f"{count(len(lost) - _LISTED, 'more finding')}: tgk.explain lists all."))
+    names = {connection.input for connection in lost}
+    summary = f"no gradient by {_listed(sorted(names))}" if lost else "every input and parameter reaches an output"
+    return Section("explain", "Connections", tuple(blocks), summary, _worst(lost))
+
+
+def lost_from(found: Sequence[Any]) -> list[Any]:
+    """The connections of what reaches no output at all, and those where TensorFlow would raise.
+
+    That an output doesn't depend on each of the inputs is ordinary.
+    """
+    reaching = {connection.input for connection in found if connection.status == "connected"}
+    return [c for c in found if c.status == "error" or (c.status != "connected" and c.input not in reaching)]
+
+
+def _told(found: Sequence[Any], cut: Sequence[Any]) -> str:
+    pairs = count(len(found), "pair")
+    if not cut:
+        return f"At the first points each of {pairs} of an output and an input or parameter is connected."
+    return f"At the first points {len(cut):,} of {pairs} of an output and an input or parameter are not connected."
 
 
 def _pairs(connections: Sequence[Any]) -> Block:
@@ -40,10 +55,16 @@ def _pairs(connections: Sequence[Any]) -> Block:
         (c.output, c.input, Cell(c.status, verdict=_VERDICTS[c.status]), c.cause or "", c.where or "")
         for c in connections[:_LISTED]
     ]
-    return table("Outputs by inputs and parameters", ("output", "by", "gradient", "cause", "where"), rows)
+    left = len(connections) - len(rows)
+    caption = "Outputs by inputs and parameters" + (f"; {left:,} more are not listed" if left else "")
+    return table(caption, ("output", "by", "gradient", "cause", "where"), rows)
 
 
-def _worst(statuses: Sequence[str]) -> Verdict:
-    verdicts = {_VERDICTS[status] for status in statuses}
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _worst(lost: Sequence[Any]) -> Verdict:
+    verdicts = {_VERDICTS[connection.status] for connection in lost}
     order: tuple[Verdict, ...] = ("bad", "attention")
     return next((verdict for verdict in order if verdict in verdicts), "good")
