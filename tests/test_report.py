@@ -24,6 +24,7 @@ from tfgradkit.report.blocks import Section
 from tfgradkit.report.context import Context
 from tfgradkit.report.jacobians import element_names
 from tfgradkit.report.page import SECTIONS
+from tfgradkit.report.sections.explain import lost_from
 from tfgradkit.report.sections.singular import condition, rank, singular_values
 from tfgradkit.sources.resolve import resolve
 
@@ -265,6 +266,7 @@ def test_points_are_in_the_given_range_and_the_same_again():
 def test_axes_of_unknown_size_are_filled_and_told():
     points = context_of(keras.Sequential([keras.Input((None, 3)), L.Dense(2)])).points
     assert points.arguments[0].shape == (6, Limits().unknown, 3)
+    assert made("jacobian", keras.Sequential([keras.Input((None, 3)), L.Dense(2)])).summary.startswith("32 × 48")
     assert f"axes of unknown size are taken as {Limits().unknown}" in points.origin
 
 
@@ -441,3 +443,15 @@ def test_the_module_is_at_the_front_door():
     assert tgk.report.report is report
     assert tgk.report.__all__ == sorted(tgk.report.__all__)
     assert browser.NAMES[0] == "chromium"
+
+
+def test_what_reaches_no_output_is_a_finding_and_what_reaches_one_is_none():
+    def function(a, b, c):
+        return {"one": a * b, "two": tf.stop_gradient(c) * a}
+
+    found = tgk.explain(function, *(tf.constant(2.0),) * 3)
+    assert {c.input for c in found if c.status != "connected"} == {"b", "c"}
+    assert {(c.output, c.input) for c in lost_from(found)} == {("y['one']", "c"), ("y['two']", "c")}
+    section = made("explain", function, *(np.float32(2.0),) * 3)
+    assert (section.summary, section.verdict) == ("no gradient by c", "attention")
+    assert any("stop_gradient" in block.text for block in section.blocks if block.kind == "code")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ class Context:
 
     Attributes:
         fn: as it was given.
-        source: the same as a function.
+        resolved: the same as a function.
         limits: of the report.
         step: told what is being done.
     """
@@ -33,30 +34,37 @@ class Context:
     def __init__(
         self,
         fn: Any,
-        source: Differentiable,
+        resolved: Differentiable,
         given: Sequence[Any],
         ranges: Mapping[str, Any],
         library: Path | None,
         limits: Limits,
         step: Progress,
     ) -> None:
-        self.fn, self.source, self.limits, self.step = fn, source, limits, step
+        self.fn, self.resolved, self.limits, self.step = fn, resolved, limits, step
         self.library_path = library
         self._given, self._ranges = given, dict(ranges)
 
     @cached_property
     def input_names(self) -> tuple[str, ...]:
         """Of the inputs, in the order of ``tf.nest``: "x" for a model's only one."""
-        if self.source.input_names:
-            return self.source.input_names
-        nests = list(self.source.input_specs or self._given)
-        return tuple(leaf_names(nests, self.source.argument_names or ("x",)))
+        if self.resolved.input_names:
+            return self.resolved.input_names
+        nests = list(self.resolved.input_specs or self._given)
+        return tuple(leaf_names(nests, self.resolved.argument_names or ("x",)))
 
     @cached_property
     def points(self) -> Points:
         """Where the model is looked at."""
         ranges = Ranges(self._ranges) if self._ranges else Ranges(self._library_ranges(), "the library's range")
-        return points_of(self.source, self._given, ranges, self.input_names, self.limits)
+        return points_of(self.resolved, self._given, ranges, self.input_names, self.limits)
+
+    @cached_property
+    def source(self) -> Differentiable:
+        """The function, with the sizes of the points where it leaves any open."""
+        if self.resolved.input_specs is None:
+            return self.resolved
+        return replace(self.resolved, input_specs=tuple(self.specs))
 
     @cached_property
     def view(self) -> GraphView:
@@ -66,7 +74,7 @@ class Context:
     @cached_property
     def specs(self) -> list[Any]:
         """Of the arguments, for any number of points."""
-        batch = [None] if self.source.batched else []
+        batch = [None] if self.points.batched else []
         return tf.nest.map_structure(
             lambda leaf: tf.TensorSpec([*batch, *leaf.shape[1:]], leaf.dtype), self.points.arguments
         )
