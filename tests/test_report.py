@@ -455,3 +455,44 @@ def test_what_reaches_no_output_is_a_finding_and_what_reaches_one_is_none():
     section = made("explain", function, *(np.float32(2.0),) * 3)
     assert (section.summary, section.verdict) == ("no gradient by c", "attention")
     assert any("stop_gradient" in block.text for block in section.blocks if block.kind == "code")
+
+
+STRUCTURES = {
+    "diagonal": lambda x: tf.sin(x) * x,
+    "dense": lambda x: tf.sin(tf.reduce_sum(x)) * tf.exp(x),
+    "dense, constant": lambda x: tf.linalg.matvec(tf.constant([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], tf.float64), x),
+    "zero": lambda x: tf.floor(x),
+}
+
+
+@pytest.mark.parametrize("kind", STRUCTURES)
+def test_the_structure_is_told_in_a_word(kind):
+    assert made("structure", STRUCTURES[kind], np.array([0.3, 1.2, -0.7])).summary == kind
+
+
+def test_a_structure_that_is_too_large_is_not_looked_for():
+    section = made("structure", lambda x: x**2, np.ones(20), limits=Limits(entries=100))
+    assert section.summary == "too large to look at"
+    assert "400 entries are more than the 100" in section.blocks[0].text
+
+
+def test_an_op_that_stands_in_the_way_is_told_with_its_target():
+    layers = [keras.Input((6, 6, 1)), L.Conv2D(2, 3, name="look"), L.Flatten(), L.Dense(2)]
+    section = made("audit", keras.Sequential(layers))
+    assert (section.summary, section.verdict) == ("ops stand in the way of C library, order 1", "attention")
+    told = [block.text for block in section.blocks if block.kind == "code"]
+    assert any("Conv2D" in text and "look" in text for text in told)
+    assert made("audit", keras.Sequential([keras.Input((2,)), L.Dense(2, "tanh")])).verdict == "good"
+
+
+def test_the_graph_is_drawn_before_and_after_with_what_it_is_of():
+    model = keras.Model(*[(x := keras.Input((3,), name="state")), L.Dense(2)(x)])
+    section = made("graph", model)
+    before, after = (block for block in section.blocks if block.kind == "picture")
+    for picture in (before, after):
+        assert "∂y/∂x" in picture.svg
+        assert picture.zoom
+        assert picture.alternative in picture.svg
+    # The derivative of a linear model is a constant: nothing is left to be done.
+    assert "MatMul" in before.svg
+    assert "MatMul" not in after.svg
