@@ -23,6 +23,7 @@ from tfgradkit.report import Limits, report, write_report
 from tfgradkit.report.blocks import Section
 from tfgradkit.report.context import Context
 from tfgradkit.report.jacobians import element_names
+from tfgradkit.report.numbers import short
 from tfgradkit.report.page import SECTIONS
 from tfgradkit.report.sections.explain import lost_from
 from tfgradkit.report.sections.singular import condition, rank, singular_values
@@ -473,7 +474,7 @@ def test_the_structure_is_told_in_a_word(kind):
 def test_a_structure_that_is_too_large_is_not_looked_for():
     section = made("structure", lambda x: x**2, np.ones(20), limits=Limits(entries=100))
     assert section.summary == "too large to look at"
-    assert "400 entries are more than the 100" in section.blocks[0].text
+    assert "400 entries, more than the 100" in section.blocks[0].text
 
 
 def test_an_op_that_stands_in_the_way_is_told_with_its_target():
@@ -496,3 +497,6 @@ def test_the_graph_is_drawn_before_and_after_with_what_it_is_of():
     # The derivative of a linear model is a constant: nothing is left to be done.
     assert "MatMul" in before.svg
     assert "MatMul" not in after.svg
+    (told,) = (block.text for block in section.blocks if "No computation is left" in getattr(block, "text", ""))
+    kernel = model.layers[-1].kernel.numpy()
+    assert all(short(float(number)) in told for number in kernel.ravel())

@@ -17,12 +17,12 @@ from ..context import Context
 from ..drawing import graph_svg
 from ..folding import fold
 from ..jacobians import floating_arguments
-from ..numbers import count
+from ..numbers import count, short
 from ..ops import Ops, ops_of
 from ..problems import problem
 
 _LISTED = 24
-_AFTER = "Simplified: variables frozen, constants folded, what occurs twice joined, what isn't needed left out"
+_AFTER = "Simplified: variables frozen, constants folded, what occurs twice joined, what is not needed left out"
 
 
 def section(context: Context) -> Section:
@@ -42,7 +42,8 @@ def section(context: Context) -> Section:
     except (TfGradKitError, ValueError, TypeError, LookupError, tf.errors.OpError) as error:
         blocks += [problem("The graph can't be simplified", error), _counts(before, None)]
         return Section("graph", "Gradient graph", tuple(blocks), f"{count(before.total, 'op')}; not simplified")
-    blocks += [_picture(_AFTER, after, context, "after"), Details("Ops by type", (_counts(before, after),))]
+    blocks += [_picture(_AFTER, after, context, "after"), *_constant(context, after)]
+    blocks.append(Details("Ops by type", (_counts(before, after),)))
     return Section("graph", "Gradient graph", tuple(blocks), f"{before.total:,} ops, {after.total:,} when simplified")
 
 
@@ -92,6 +93,16 @@ def _picture(title: str, ops: Ops, context: Context, name: str) -> Picture:
     )
     alternative = f"{title}: {count(ops.total, 'op')}, most of them {', '.join(list(ops.counts)[:3])}"
     return Picture(graph_svg(folded, alternative, name), alternative, caption, zoom=True)
+
+
+def _constant(context: Context, after: Ops) -> list[Block]:
+    """The value of a derivative that needs no calculation any more."""
+    if any(op.phase in ("forward", "gradient") for op in after.drawn):
+        return []
+    matrix = context.jacobians.matrix[0]
+    rows = "; ".join(", ".join(short(float(v)) for v in row) for row in matrix)
+    value = f"it is {rows} (rows are outputs)" if matrix.size <= _LISTED else "the heat map shows it"
+    return [Text(f"No computation is left: the derivative is the same everywhere; {value}.")]
 
 
 def _counts(before: Ops, after: Ops | None) -> Block:
