@@ -48,10 +48,10 @@ def section(context: Context) -> Section:
     """All ways, the fastest marked, and what "auto" takes."""
     picked = floating_arguments(context.points)
     auto = build("jacobian", ("jacobian",), context.source, {"argnums": picked})
-    auto(*context.points.first(1))  # an error here is the section's; and then it has a plan
+    first = _timed(auto, context.points.first(1))  # an error here is the section's; and then it has a plan
     points = _affordable(context, auto.plan)
     arguments = context.points.first(points)
-    chosen = _measured(auto, arguments, Cost("auto", "auto", False))
+    chosen = replace(_measured(auto, arguments, Cost("auto", "auto", False)), first=first)
     costs = [chosen, *_all(context, arguments, picked)]
     fastest = min((cost.seconds for cost in costs if cost.seconds is not None), default=None)
     limited = f", as many as {amount(context.limits.bytes)} are enough for," if points < context.points.count else ""

@@ -33,7 +33,7 @@ def section(context: Context) -> Section:
             (
                 ("name", source.name),
                 ("kind", _kind(context.fn)),
-                ("parameters", f"{parameters:,}, {'all' if trainable == parameters else f'{trainable:,}'} trainable"),
+                ("parameters", _parameters(parameters, trainable)),
                 ("samples", "batched: the first axis counts them" if source.batched else "one at a time"),
             )
         ),
@@ -44,6 +44,11 @@ def section(context: Context) -> Section:
     ]
     sizes = f"{count(len(inputs), 'input')}, {count(len(outputs), 'output')}, {count(parameters, 'parameter')}"
     return Section("model", "The model", tuple(blocks), sizes)
+
+
+def _parameters(every: int, trainable: int) -> str:
+    share = "all" if trainable == every else f"{trainable:,}"
+    return f"{every:,}, {share} trainable" if every else "none"
 
 
 def _results(context: Context) -> list[tf.Tensor]:
