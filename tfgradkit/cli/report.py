@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .bounds import bounds
+from .model import load_model, model_options
 from .quiet import import_tensorflow
 from .render import progress, success
 
@@ -22,6 +23,7 @@ from .render import progress, success
 )
 @click.option("--high", multiple=True, callback=bounds, help="Highest input, in the same way.")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier report.")
+@model_options
 def report_command(
     model: str,
     output: str,
@@ -29,6 +31,9 @@ def report_command(
     low: dict[str, list[float]],
     high: dict[str, list[float]],
     overwrite: bool,
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    signature: str | None,
 ) -> None:
     """Write a page on MODEL's derivatives: what they are, whether they are right, and what they cost."""
     if low.keys() != high.keys():
@@ -38,8 +43,8 @@ def report_command(
         import_tensorflow()
         step("loading the model")
         from ..report.page import write_report
-        from ..sources.load import load
 
+        fn = load_model(model, inputs, outputs, signature)
         ranges = {name: (low[name], high[name]) for name in low}
-        write_report(load(model), output, ranges=ranges, library=library, overwrite=overwrite, progress=step)
+        write_report(fn, output, ranges=ranges, library=library, overwrite=overwrite, progress=step)
     success(f"wrote {output}")
