@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from ...diagnose.audit import audit
 from ..blocks import Block, Cell, Code, Section, Text, Verdict, table
 from ..context import Context
 from ..numbers import count
@@ -21,8 +22,6 @@ _LISTED = 24
 
 def section(context: Context) -> Section:
     """An answer for each order and target, and the ops with their places and what to use instead."""
-    from ...diagnose.audit import audit
-
     batched = context.source.batched
     audits = [
         audit(context.source, *context.specs, order=order, target=target, batched=batched) for order, target in _ASKED

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...diagnose.connections.explain import explain
 from ..blocks import Block, Cell, Code, Section, Text, Verdict, table
 from ..context import Context
 from ..numbers import count
@@ -15,8 +16,6 @@ _VERDICTS: dict[str, Verdict] = {"connected": "good", "zero": "attention", "none
 
 def section(context: Context) -> Section:
     """Connections of outputs with inputs and parameters; what reaches no output with its place and remedy."""
-    from ...diagnose.connections.explain import explain
-
     arguments = context.points.first(2)
     found = list(explain(context.fn, *arguments))
     if len(context.source.trainable()):

@@ -11,6 +11,7 @@ import tensorflow as tf
 from ...derivatives.derivative import Derivative
 from ...derivatives.operators import build
 from ...errors import TfGradKitError
+from ...graph.simplify import simplify
 from ...graph.view import view
 from ..blocks import Block, Details, Picture, Section, Text, table
 from ..context import Context
@@ -60,8 +61,6 @@ def _traced(context: Context, derivative: Derivative, specs: list[Any]) -> Ops:
 
 
 def _simplified(context: Context, derivative: Derivative, specs: list[Any]) -> Ops:
-    from ...graph.simplify import simplify
-
     concrete = simplify(derivative, *specs)
     return _ops(context, concrete.graph, concrete.inputs, concrete.outputs)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from ...derivatives.operators import build
+from ...diagnose.structure import structure
 from ..blocks import Code, Section, Text
 from ..context import Context
 from ..jacobians import floating_arguments
@@ -16,8 +17,6 @@ _LISTED = 12
 
 def section(context: Context) -> Section:
     """A paragraph for each block."""
-    from ...diagnose.structure import structure
-
     found = context.jacobians
     entries = found.total_rows * len(found.columns)
     if entries > context.limits.entries:
