@@ -86,7 +86,8 @@ def trained(turns: int | None, epochs: int) -> tuple[keras.Model, float]:
         [keras.Input((NODES, 1)), layer, keras.layers.Cropping1D((NODES - 1, 0)), keras.layers.Flatten()]
     )
     model.add(keras.layers.Dense(1, "sigmoid"))
-    model.compile(keras.optimizers.Adam(0.05), "binary_crossentropy")
+    # Without XLA a fixed point that isn't found is an error; and so short a training doesn't wait for its compiler.
+    model.compile(keras.optimizers.Adam(0.05), "binary_crossentropy", jit_compile=False)
     model.fit(*chains(512, seed=1), batch_size=64, epochs=epochs, verbose=0)
     x, label = chains(512, seed=2)
     return model, float(np.mean((model(x).numpy()[:, 0] > 0.5) == label))
