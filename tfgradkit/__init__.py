@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     )
     from .derivatives.sparse.operators import sparse_jacobian, value_and_sparse_jacobian
     from .diagnose.check import check_gradients
+    from .diagnose.connections.connection import Connection, Explanation
+    from .diagnose.connections.explain import explain
+    from .diagnose.connections.tape import ExplainingTape
     from .diagnose.findings import GradientCheck
     from .diagnose.independence import check_batch_independence
     from .export.native import export_native
@@ -53,13 +56,17 @@ if TYPE_CHECKING:
 _MODULES = ("attribution", "layers")
 _HOMES = {
     "BatchIndependence": "derivatives.independence",
+    "Connection": "diagnose.connections.connection",
     "Derivative": "derivatives.derivative",
+    "ExplainingTape": "diagnose.connections.tape",
+    "Explanation": "diagnose.connections.connection",
     "GradientCheck": "diagnose.findings",
     "LinearMap": "derivatives.linear_map",
     "NativeLibrary": "native",
     "check_batch_independence": "diagnose.independence",
     "check_gradients": "diagnose.check",
     "divergence": "derivatives.fields",
+    "explain": "diagnose.connections.explain",
     "export_native": "export.native",
     "export_saved_model": "export.saved_model",
     "gradient": "derivatives.operators",
@@ -88,7 +95,10 @@ _HOMES = {
 
 __all__ = [
     "BatchIndependence",
+    "Connection",
     "Derivative",
+    "ExplainingTape",
+    "Explanation",
     "GradientCheck",
     "LinearMap",
     "NativeLibrary",
@@ -97,6 +107,7 @@ __all__ = [
     "check_gradients",
     "divergence",
     "errors",
+    "explain",
     "export_native",
     "export_saved_model",
     "gradient",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import linecache
+import sys
 import sysconfig
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -14,6 +16,8 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 _FOREIGN = tuple(
     {str(_PACKAGE), *(str(Path(sysconfig.get_path(name)).resolve()) for name in ("purelib", "platlib", "stdlib"))}
 )
+# What TensorFlow and Keras put around their functions.
+_WRAPPERS = frozenset({"error_handler", "op_dispatch_handler", "wrapper", "wrapped", "decorated", "new_func", "__call__"})
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,68 @@ class Location:
         return f"{Path(self.file).name}:{self.line}"
 
 
+@dataclass(frozen=True)
+class Site:
+    """Where an op was made.
+
+    Attributes:
+        location: the innermost line of the user's code; None for graphs that were loaded.
+        layer: the innermost Keras layer.
+        called: the function that the user's line calls, on the way to the op.
+    """
+
+    location: Location | None = None
+    layer: str | None = None
+    called: str | None = None
+
+
 def location_of(operation: Any) -> Location | None:
     """The innermost line of the user's code on the way to an op; None for graphs that were loaded."""
+    return site_of(operation).location
+
+
+def site_of(operation: Any, layer: str | None = None) -> Site:
+    """Where an op of a graph was made."""
     try:
         frames = list(operation.traceback)
     except (AttributeError, ValueError):  # imported from a file, so made by no Python code
+        return Site(layer=layer)
+    called = None
+    for frame in reversed(frames):
+        if is_users(frame.filename):
+            return Site(Location(frame.filename, frame.lineno), layer, called)
+        called = called if frame.name in _WRAPPERS else frame.name
+    return Site(layer=layer)
+
+
+def here() -> Site:
+    """Where the program is now, seen from the user's code."""
+    layer, called = None, None
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        layer = layer or _layer(frame)
+        if is_users(code.co_filename):
+            return Site(Location(code.co_filename, frame.f_lineno), layer, called)
+        called, frame = (called if code.co_name in _WRAPPERS else code.co_name), frame.f_back
+    return Site(layer=layer)
+
+
+def users_frame() -> FrameType | None:
+    """The innermost frame of the user's code."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not is_users(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
+
+
+def _layer(frame: FrameType) -> str | None:
+    """The Keras layer whose method a frame runs."""
+    if frame.f_code.co_name not in ("call", "__call__"):
         return None
-    own = [frame for frame in frames if is_users(frame.filename)]
-    return Location(own[-1].filename, own[-1].lineno) if own else None
+    owner = frame.f_locals.get("self")
+    layers = any(cls.__name__ == "Layer" for cls in type(owner).__mro__)
+    return owner.name if layers and isinstance(getattr(owner, "name", None), str) else None
 
 
 @cache

@@ -11,11 +11,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
 Rule = Callable[..., Any]
+
+
+class _Absent:
+    """There is no entry, not even one that says "not differentiable"."""
+
+    def __repr__(self) -> str:
+        return "no entry"
+
+
+ABSENT = _Absent()
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A rule that comes with tfgradkit.
+
+    Attributes:
+        rule: the function.
+        replaces: what TensorFlow had: a rule, or ``ABSENT``.
+    """
+
+    rule: Rule
+    replaces: Any
+
+
+# By op; filled by the modules of rules, when :mod:`builtin` is imported.
+SHIPPED: dict[str, Shipped] = {}
 
 
 def register(*op_types: str) -> Callable[[Rule], Rule]:
@@ -25,6 +53,7 @@ def register(*op_types: str) -> Callable[[Rule], Rule]:
         for op_type in op_types:
             with suppress(KeyError):
                 tf.RegisterGradient(op_type)(rule)
+                SHIPPED[op_type] = Shipped(rule, ABSENT)
         return rule
 
     return decorate
@@ -36,9 +65,10 @@ def take_over(*op_types: str) -> Callable[[Rule], Rule]:
     def decorate(rule: Rule) -> Rule:
         entries = _entries()
         for op_type in op_types:
-            entry = entries.get(op_type)
-            if isinstance(entry, dict) and callable(entry.get("type")):
-                entry["type"] = rule
+            found = entries.get(op_type)
+            if isinstance(found, dict) and callable(found.get("type")):
+                SHIPPED[op_type] = Shipped(rule, found["type"])
+                found["type"] = rule
         return rule
 
     return decorate
@@ -50,6 +80,12 @@ def by_formula(formula: Callable[..., tf.Tensor], xs: Sequence[tf.Tensor], upstr
         tape.watch(xs)
         y = formula(*xs)
     return tape.gradient(y, list(xs), output_gradients=tf.cast(upstream, y.dtype))
+
+
+def entry(op_type: str) -> Any:
+    """The rule in force, None for "not differentiable", or ``ABSENT``."""
+    found = _entries().get(op_type)
+    return ABSENT if found is None else found["type"]
 
 
 def _entries() -> dict[str, Any]:

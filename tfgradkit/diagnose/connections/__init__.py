@@ -1,0 +1,1 @@
+"""Whether a gradient goes from an input to an output, and if not, what cuts it."""

@@ -1,0 +1,68 @@
+"""Where a gradient that is connected turns into zeros."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ...graph.steps import Step, steps_of
+from ...rules.operations import called_graphs
+from .causes import Cause
+from .cut import Cut, carries
+from .walk import CONNECTED, Walk
+
+_STEPS = frozenset({"Sign", "FloorDiv", "FloorMod", "Floor", "Round", "Rint", "Ceil"})
+_CHOICES = frozenset(
+    {"Select", "SelectV2", "Relu", "Relu6", "LeakyRelu", "Maximum", "Minimum", "ClipByValue", "Max", "Min", "If"}
+    | {"StatelessIf", "Case", "StatelessCase", "MaxPool", "Merge", "Switch"}
+)
+_PRODUCTS = frozenset({"Mul", "MulNoNan", "MatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "Conv2D", "RealDiv"})
+Gradients = Callable[[Any, Sequence[Any]], list[Any]]
+
+
+def zero_at(steps: Sequence[Step], walk: Walk, output: Any, gradients: Gradients | None) -> Cut:
+    """The op next to ``output`` that gets a gradient and gives zeros to what the input influences."""
+    alive = [(s, [t for t in s.inputs if _lives(walk, t)], [t for t in s.outputs if _lives(walk, t)]) for s in steps]
+    alive = [(step, given, made) for step, given, made in alive if given and made]
+    unique = {t.ref(): t for _, given, made in alive for t in (*given, *made) if t.dtype not in (tf.resource, tf.variant)}
+    tensors = list(unique.values())
+    found = gradients(output, tensors) if gradients is not None and tensors else [None] * len(tensors)
+    moves = {t.ref(): _moves(g) for t, g in zip(tensors, found, strict=True)}
+    for step, given, made in reversed(alive):
+        if any(moves.get(t.ref()) for t in made) and not any(moves.get(t.ref()) for t in given):
+            return _within(step)
+    return _within(alive[-1][0]) if alive else Cut("unused", Step("", (), ()))
+
+
+def _lives(walk: Walk, tensor: Any) -> bool:
+    return walk.state(tensor) == CONNECTED and carries(tensor.dtype)
+
+
+def _moves(gradient: Any) -> bool:
+    return gradient is not None and bool(np.any(tf.convert_to_tensor(gradient).numpy() != 0))
+
+
+def _within(step: Step) -> Cut:
+    """The op itself, or inside a function the first of those that are known for it."""
+    if step.graph is None:
+        return Cut(_cause(step), step, flat=True)
+    inner = [s for s in _everywhere(step.graph) if s.type in _STEPS | _CHOICES]
+    return Cut(_cause(inner[0]), inner[0], (step,), flat=True) if inner else Cut("saturated", step, flat=True)
+
+
+def _everywhere(graph: Any) -> Iterator[Step]:
+    for step in steps_of(graph.get_operations()):
+        yield step
+        for inner in called_graphs(step.operation):
+            yield from _everywhere(inner)
+
+
+def _cause(step: Step) -> Cause:
+    if step.type in _STEPS:
+        return "not_differentiable"
+    if step.type in _CHOICES:
+        return "branch_not_taken"
+    return "unused" if step.type in _PRODUCTS else "saturated"

@@ -1,0 +1,155 @@
+"""``Recording``: every op that runs while it is on, with the user's line, and every value that Python reads.
+
+TensorFlow's tapes keep no names and no lines, so the ops are heard of by its op callbacks (those that
+``tf.debugging.enable_check_numerics`` uses). The one file that touches ``tensorflow.python.eager``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from .location import here
+from .steps import Step
+
+_lock = threading.RLock()
+_thread = threading.local()
+_restore: list[tuple[Any, str, Any]] = []
+_users = 0
+
+
+class Recording:
+    """The ops that run in this thread between ``start`` and ``stop``.
+
+    Everything that they take and make is kept, so that a tensor can be told from another by its identity.
+
+    Attributes:
+        steps: what ran, in its order.
+        seen: False while tapes don't record.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.seen = True
+        self._functions: set[Any] = set()
+
+    def start(self) -> None:
+        """Listens."""
+        from tensorflow.python.framework import op_callbacks
+
+        _install()
+        _active().append(self)
+        op_callbacks.add_op_callback(self._ran)
+
+    def stop(self) -> None:
+        """Listens no more."""
+        from tensorflow.python.framework import op_callbacks
+
+        op_callbacks.remove_op_callback(self._ran)
+        _active().remove(self)
+        _uninstall()
+
+    def _ran(
+        self, op_type: Any, inputs: Any, attributes: Any, outputs: Any, op_name: Any = None, graph: Any = None
+    ) -> None:
+        if graph is not None:  # it is traced, it does not run
+            return
+        name = op_type.decode() if isinstance(op_type, bytes) else op_type
+        function = getattr(_thread, "function", None)
+        if function is not None and function.name.decode() == name:
+            self._called(function, inputs, outputs)
+        else:
+            operation = _operation(name, inputs, outputs, attributes)
+            self._add(name, inputs, outputs, operation=operation)
+
+    def _called(self, function: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+        self._functions.update(tensor.ref() for tensor in outputs)
+        self._add(function.name.decode(), inputs, outputs, graph=function.graph)
+
+    def by_rule(self, name: str, outputs: Any, inputs: Any, rule: Callable[..., Any]) -> None:
+        """Something was recorded with a gradient of its own: a ``tf.custom_gradient``, or a function's."""
+        if outputs and all(tensor.ref() not in self._functions for tensor in outputs):
+            self._add(name, inputs, outputs, rule=rule)
+
+    def read(self, tensor: Any) -> None:
+        """Python has read a tensor's value."""
+        self._add("numpy", (tensor,), ())
+
+    def _add(self, op_type: str, inputs: Sequence[Any], outputs: Sequence[Any], **more: Any) -> None:
+        self.steps.append(Step(op_type, tuple(inputs), tuple(outputs), here(), recorded=self.seen, **more))
+
+
+def _operation(name: str, inputs: Any, outputs: Any, attributes: Any) -> Any:
+    """An op that ran, as TensorFlow's gradient functions want to see it."""
+    from tensorflow.python.eager import backprop
+
+    return backprop._MockOp(tuple(attributes or ()), list(inputs), list(outputs), name, ())
+
+
+def _active() -> list[Recording]:
+    if not hasattr(_thread, "active"):
+        _thread.active = []
+    return _thread.active
+
+
+def _install() -> None:
+    """Hooks for what the callbacks don't tell: functions, gradients by a rule, and values that are read."""
+    global _users
+    from tensorflow.python.eager import record
+    from tensorflow.python.eager.polymorphic_function.atomic_function import AtomicFunction
+
+    with _lock:
+        _users += 1
+        if _users > 1:
+            return
+        tensors = next(cls for cls in type(tf.constant(0.0)).__mro__ if "_numpy" in vars(cls))
+        for owner, name, hook in (
+            (record, "record_operation", _hooked_record),
+            (record, "record_operation_backprop_only", _hooked_record),
+            (AtomicFunction, "call_flat", _hooked_call),
+            (tensors, "_numpy", _hooked_read),
+        ):
+            stock = getattr(owner, name)
+            _restore.append((owner, name, stock))
+            setattr(owner, name, hook(stock))
+
+
+def _uninstall() -> None:
+    global _users
+    with _lock:
+        _users -= 1
+        while not _users and _restore:
+            setattr(*_restore.pop())
+
+
+def _hooked_record(stock: Callable[..., Any]) -> Callable[..., Any]:
+    def record(op_type: str, output_tensors: Any, input_tensors: Any, backward_function: Any, *more: Any, **k: Any) -> Any:
+        if tf.executing_eagerly():
+            for recording in _active():
+                recording.by_rule(op_type, output_tensors, input_tensors, backward_function)
+        return stock(op_type, output_tensors, input_tensors, backward_function, *more, **k)
+
+    return record
+
+
+def _hooked_call(stock: Callable[..., Any]) -> Callable[..., Any]:
+    def call_flat(self: Any, *arguments: Any) -> Any:
+        before, _thread.function = getattr(_thread, "function", None), self
+        try:
+            return stock(self, *arguments)
+        finally:
+            _thread.function = before
+
+    return call_flat
+
+
+def _hooked_read(stock: Callable[..., Any]) -> Callable[..., Any]:
+    def _numpy(self: Any) -> Any:
+        for recording in _active():
+            recording.read(self)
+        return stock(self)
+
+    return _numpy
