@@ -16,6 +16,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 _FOREIGN = tuple(
     {str(_PACKAGE), *(str(Path(sysconfig.get_path(name)).resolve()) for name in ("purelib", "platlib", "stdlib"))}
 )
+_AUTOGRAPH = "__autograph_generated_file"
 # What TensorFlow and Keras put around their functions.
 _WRAPPERS = frozenset({"error_handler", "op_dispatch_handler", "wrapper", "wrapped", "decorated", "new_func", "__call__"})
 
@@ -60,7 +61,7 @@ def site_of(operation: Any, layer: str | None = None) -> Site:
     """Where an op of a graph was made."""
     try:
         frames = list(operation.traceback)
-    except (AttributeError, ValueError):  # imported from a file, so made by no Python code
+    except (AttributeError, TypeError, ValueError):  # imported from a file, so made by no Python code
         return Site(layer=layer)
     called = None
     for frame in reversed(frames):
@@ -84,9 +85,9 @@ def here() -> Site:
 
 
 def users_frame() -> FrameType | None:
-    """The innermost frame of the user's code."""
+    """The innermost frame of the user's code, be it what AutoGraph makes of it, with the same names."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and not is_users(frame.f_code.co_filename):
+    while frame is not None and not is_users(frame.f_code.co_filename) and _AUTOGRAPH not in frame.f_code.co_filename:
         frame = frame.f_back
     return frame
 
@@ -105,4 +106,4 @@ def is_users(file: str) -> bool:
     """Whether a file is the user's own code: not installed, not Python's, not this package's."""
     if file.startswith("<"):  # <frozen …>, <string>; but <stdin> and <ipython-…> are the user's
         return file.startswith(("<stdin", "<ipython"))
-    return not str(Path(file).resolve()).startswith(_FOREIGN)
+    return _AUTOGRAPH not in file and not str(Path(file).resolve()).startswith(_FOREIGN)

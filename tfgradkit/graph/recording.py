@@ -102,10 +102,11 @@ def _install() -> None:
     from tensorflow.python.eager.polymorphic_function.atomic_function import AtomicFunction
 
     with _lock:
-        _users += 1
-        if _users > 1:
+        if _users:
+            _users += 1
             return
-        tensors = next(cls for cls in type(tf.constant(0.0)).__mro__ if "_numpy" in vars(cls))
+        with tf.init_scope():
+            tensors = next(cls for cls in type(tf.constant(0.0)).__mro__ if "_numpy" in vars(cls))
         for owner, name, hook in (
             (record, "record_operation", _hooked_record),
             (record, "record_operation_backprop_only", _hooked_record),
@@ -115,6 +116,7 @@ def _install() -> None:
             stock = getattr(owner, name)
             _restore.append((owner, name, stock))
             setattr(owner, name, hook(stock))
+        _users = 1
 
 
 def _uninstall() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
@@ -24,8 +25,15 @@ def _for_output(block: Block, output: Named, inputs: Sequence[Named]) -> list[Co
         found: list[Any] = block.gradients(output.value, [x.value for x in inputs])
     except Exception:  # which input's fault it is shows one by one
         found = [_ask(block, output, x) for x in inputs]
-    pairs = zip(inputs, found, strict=True)
-    return [block.connection(output, x, _status(g), str(g) if isinstance(g, Exception) else "") for x, g in pairs]
+    return [_answer(block, output, x, g) for x, g in zip(inputs, found, strict=True)]
+
+
+def _answer(block: Block, output: Named, source: Named, gradient: Any) -> Connection:
+    error = str(gradient).strip().split("\n", 1)[0] if isinstance(gradient, Exception) else ""
+    connection = block.connection(output, source, _status(gradient), error)
+    if connection.status != "connected" or _is_number(gradient):
+        return connection
+    return replace(connection, why="Its gradient holds NaN or Inf.", remedy="tgk.locate_nonfinite(fn, …)  # says where")
 
 
 def _ask(block: Block, output: Named, source: Named) -> Any:
@@ -42,3 +50,7 @@ def _status(gradient: Any) -> Status:
     if isinstance(gradient, Exception):
         return "error"
     return "connected" if bool(tf.reduce_any(tf.convert_to_tensor(gradient) != 0)) else "zero"
+
+
+def _is_number(gradient: Any) -> bool:
+    return bool(tf.reduce_all(tf.math.is_finite(tf.abs(tf.convert_to_tensor(gradient)))))

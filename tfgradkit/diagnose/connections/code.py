@@ -22,6 +22,7 @@ _METHODS = frozenset({"numpy", "tolist", "item"})
 _PYTHON_FUNCTIONS = frozenset({"numpy_function", "py_func"})
 _RUNS = frozenset({"predict", "predict_on_batch", "evaluate"})
 _MODULES = {"np": "numpy", "numpy": "numpy", "math": "math", "scipy": "scipy"}
+_OUTWARD = frozenset({"shape", "dtype", "name", "ndim", "size"})
 _PRINTS = frozenset({"print", "info", "debug", "warning", "log"})
 
 
@@ -60,14 +61,7 @@ class Code:
 
     def only_shows(self) -> bool:
         """Whether the line prints or logs, so that nothing comes of the value it reads."""
-        statement = self.statement()
-        call = getattr(statement, "value", None)
-        return (
-            isinstance(statement, ast.Expr)
-            and isinstance(call, ast.Call)
-            and ast.unparse(call.func).split(".")[-1] in _PRINTS
-            and not any(isinstance(node, ast.Lambda) for node in ast.walk(call))
-        )
+        return _shows(self.statement())
 
     def made_here(self) -> set[str]:
         """The names that the line's statement assigns."""
@@ -85,7 +79,7 @@ class Code:
 
     def leaving(self, names: set[str], within: tuple[int, int] | None = None) -> Found | None:
         """The first call that takes one of ``names`` out of TensorFlow."""
-        for node in ast.walk(self.scope):
+        for node in _not_shown(self.scope):
             if isinstance(node, ast.Call) and _inside(node, within) and self._leaves(node, names):
                 return Found(node.lineno, node)
         return None
@@ -206,7 +200,29 @@ def _is_variable(node: ast.AST) -> bool:
 
 
 def _mentions(tree: ast.AST, names: set[str]) -> bool:
-    return any(_is_one(node, names) for node in ast.walk(tree))
+    """Whether a value is used, not only its shape or the like."""
+    if isinstance(tree, ast.Attribute) and tree.attr in _OUTWARD:
+        return False
+    return _is_one(tree, names) or any(_mentions(child, names) for child in ast.iter_child_nodes(tree))
+
+
+def _shows(node: ast.AST | None) -> bool:
+    """Whether it is a statement that only prints or logs."""
+    call = getattr(node, "value", None)
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(call, ast.Call)
+        and ast.unparse(call.func).split(".")[-1] in _PRINTS
+        and not any(isinstance(inner, ast.Lambda) for inner in ast.walk(call))
+    )
+
+
+def _not_shown(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node, outermost first, but of what only prints or logs."""
+    yield tree
+    for child in ast.iter_child_nodes(tree):
+        if not _shows(child):
+            yield from _not_shown(child)
 
 
 def _is_one(node: ast.AST, names: set[str]) -> bool:

@@ -50,7 +50,7 @@ class Connection:
     def __str__(self) -> str:
         head = f"{self.output} by {self.input}: {_SAYS[self.status]}"
         if self.cause is None:
-            return head
+            return "\n".join([head, *([f"  {self.why}"] if self.why else []), *_remedy_lines(self.remedy)])
         place = ", ".join([*([self.where] if self.where else []), *([f"layer {self.layer}"] if self.layer else [])])
         lines = [f"{head} ({self.cause})"]
         lines += [f"  at {place}"] if place else []
@@ -90,9 +90,11 @@ class Explanation:
 
     def __str__(self) -> str:
         """The connected ones by number, then each finding."""
-        count = len(self.connections) - len(self.findings)
-        head = f"{count} of {len(self.connections)} connected" if len(self) != 1 or not count else str(self[0])
-        return "\n\n".join([head, *map(str, self.findings)]) if self.findings else head
+        count = len(self) - len(self.findings)
+        said = [connection for connection in self if connection.cause or connection.why]
+        if len(self) == 1:
+            return str(self[0])
+        return "\n\n".join([f"{count} of {len(self)} connected", *map(str, said)])
 
 
 def _remedy_lines(remedy: str | None) -> list[str]:

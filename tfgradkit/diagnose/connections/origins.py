@@ -11,7 +11,7 @@ from ...graph.location import Site
 from ...graph.steps import Step
 from .causes import Cause
 from .code import Code
-from .cut import Cut
+from .cut import Cut, cut_by
 from .named import Named
 from .walk import CONNECTED
 
@@ -22,20 +22,23 @@ if TYPE_CHECKING:
 def unwatched(block: Block, source: Named) -> Cut:
     """The tape doesn't watch the source."""
     place = block.place_of(source)
+    first = block.first_use(source)
     if source.variable is not None:
+        if first is not None and not block.steps[first].recorded:
+            return cut_by(block.steps[first], ()) or _cut("unwatched", place)
         if not source.variable.trainable:
             line = block.line(
                 lambda code: next((f for name in source.aliases if (f := code.assigned(name, "trainable"))), None)
             )
             return _cut("not_trainable", Site(line, place.layer) if line else place)
-        if block.automatic or block.first_use(source) is None:
+        if block.automatic or first is None:
             return unread(block, source)
         why = f"The tape was made with watch_accessed_variables=False, and is not told to watch {source.name}."
         return _cut("unwatched", place, why=why)
     line = block.line(lambda code: next((f for name in source.aliases if (f := code.reassigned(name))), None))
     if line is not None:
         return _cut("replaced_by_tensor", Site(line))
-    unused = "" if block.first_use(source) is not None else " Nor does anything in the block use it."
+    unused = "" if first is not None else " Nor does anything in the block use it."
     why = f"The tape does not watch {source.name}: it watches trainable variables, and what tape.watch tells it."
     return _cut("unwatched", place, why=why + unused)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ...graph.location import Location, users_frame
+from ...graph.location import Location, here, location_of, users_frame
 from ...graph.recording import Recording
 from ...graph.steps import Step, steps_of
 from .answers import answers
@@ -41,8 +41,7 @@ class ExplainingTape(tf.GradientTape):
         self._start: Location | None = None
 
     def __enter__(self) -> ExplainingTape:
-        frame = users_frame()
-        self._start = Location(frame.f_code.co_filename, frame.f_lineno) if frame else None
+        self._start = _line()
         super().__enter__()
         if not tf.executing_eagerly():
             graph = tf.compat.v1.get_default_graph()
@@ -95,6 +94,7 @@ class ExplainingTape(tf.GradientTape):
         with self._single_use():
             return super().batch_jacobian(target, source, *options, **more)
 
+    @tf.autograph.experimental.do_not_convert
     def explain(self, target: Any, sources: Any) -> Explanation:
         """Why the gradients of ``target`` by ``sources``, any nests, are what they are.
 
@@ -165,6 +165,11 @@ class ExplainingTape(tf.GradientTape):
         if self._recording:
             self._pop_tape()
             self._record.seen = False
+
+
+def _line() -> Location | None:
+    """Where the program is; in a graph an op knows that, through what AutoGraph has made of the code."""
+    return here().location if tf.executing_eagerly() else location_of(tf.no_op())
 
 
 def _named(nest: Any, role: str, frame: FrameType | None) -> list[Named]:

@@ -71,11 +71,18 @@ class Walk:
             return [_joined([*states, *choice]) for states in zip(*ways, strict=True)]
         return _through_op(step, given, self.cuts)
 
+    def inside(self, step: Step) -> Walk:
+        """The walk through the function that a step calls."""
+        return self._inner(step.graph, [self.state(tensor) for tensor in step.inputs])
+
+    def _inner(self, graph: Any, given: Sequence[State]) -> Walk:
+        start = {tensor.ref(): state for tensor, state in zip(graph.inputs, given, strict=False)}
+        return Walk(start, self.layer_names, self.cuts).over(_steps(graph, self.layer_names, self.cuts))
+
     def _through(self, step: Step, graph: Any, given: Sequence[State]) -> list[State]:
         """The results of a function; what it writes into variables is known to the caller afterwards."""
         pairs = list(zip(graph.inputs, given, strict=False))
-        inner = Walk({tensor.ref(): state for tensor, state in pairs}, self.layer_names, self.cuts)
-        inner.over(_steps(graph, self.layer_names, self.cuts))
+        inner = self._inner(graph, given)
         outside = step.inputs[len(step.inputs) - len(pairs) :]
         for (tensor, before), outer in zip(pairs, outside, strict=True):
             after = _within(step, inner.state(tensor))
@@ -84,14 +91,14 @@ class Walk:
         return [_within(step, inner.state(tensor)) for tensor in graph.outputs[: len(step.outputs)]]
 
     def _around(self, step: Step, body: Any, given: list[State]) -> list[State]:
-        """A loop's variables, again and again, until no more of them is influenced."""
+        """What a turn of the loop makes of its variables, once no more of them gets influenced by another turn."""
         current = list(given)
         while True:
             made = self._through(step, body, current)
             # A loop that is differentiated carries more than its body returns.
-            after = [_joined(pair) for pair in zip_longest(current, made)][: len(step.outputs)]
-            if [_rank(state) for state in after] == [_rank(state) for state in current[: len(after)]]:
-                return after
+            after = [_joined(pair) for pair in zip_longest(current, made)][: len(current)]
+            if [_rank(state) for state in after] == [_rank(state) for state in current]:
+                return [*made, *current[len(made) :]][: len(step.outputs)]
             current = after
 
     def _write(self, step: Step, given: list[State]) -> None:

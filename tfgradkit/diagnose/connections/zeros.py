@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...graph.steps import Step, steps_of
-from ...rules.operations import called_graphs
+from ...rules.operations import LOOPS, called_graphs
 from .causes import Cause
 from .cut import Cut, carries
 from .walk import CONNECTED, Walk
@@ -33,8 +33,8 @@ def zero_at(steps: Sequence[Step], walk: Walk, output: Any, gradients: Gradients
     moves = {t.ref(): _moves(g) for t, g in zip(tensors, found, strict=True)}
     for step, given, made in reversed(alive):
         if any(moves.get(t.ref()) for t in made) and not any(moves.get(t.ref()) for t in given):
-            return _within(step)
-    return _within(alive[-1][0]) if alive else Cut("unused", Step("", (), ()))
+            return _within(step, walk)
+    return _within(alive[-1][0], walk) if alive else Cut("unused", Step("", (), ()))
 
 
 def _lives(walk: Walk, tensor: Any) -> bool:
@@ -45,19 +45,21 @@ def _moves(gradient: Any) -> bool:
     return gradient is not None and bool(np.any(tf.convert_to_tensor(gradient).numpy() != 0))
 
 
-def _within(step: Step) -> Cut:
-    """The op itself, or inside a function the first of those that are known for it."""
+def _within(step: Step, walk: Walk) -> Cut:
+    """The op itself, or inside a function the first on the way of those that are known for it."""
     if step.graph is None:
         return Cut(_cause(step), step, flat=True)
-    inner = [s for s in _everywhere(step.graph) if s.type in _STEPS | _CHOICES]
+    within = walk.inside(step)
+    ways = [s for s in steps_of(step.graph.get_operations()) if any(_lives(within, t) for t in s.inputs)]
+    inner = [s for way in ways for s in _with_called(way) if s.type in _STEPS | _CHOICES]
     return Cut(_cause(inner[0]), inner[0], (step,), flat=True) if inner else Cut("saturated", step, flat=True)
 
 
-def _everywhere(graph: Any) -> Iterator[Step]:
-    for step in steps_of(graph.get_operations()):
-        yield step
-        for inner in called_graphs(step.operation):
-            yield from _everywhere(inner)
+def _with_called(step: Step) -> Iterator[Step]:
+    yield step
+    for graph in called_graphs(step.operation) if step.type in LOOPS else ():
+        for inner in steps_of(graph.get_operations()):
+            yield from _with_called(inner)
 
 
 def _cause(step: Step) -> Cause:
