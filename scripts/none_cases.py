@@ -357,7 +357,9 @@ SECTIONS: dict[str, list[Case]] = {
         Case(
             "`searchsorted`",
             "",
-            _function("def f(x):\n    place = tf.searchsorted([0.0, 1.5, 3.0], x)\n    return tf.cast(place, tf.float32)"),
+            _function(
+                "def f(x):\n    place = tf.searchsorted([0.0, 1.5, 3.0], x)\n    return tf.cast(place, tf.float32)"
+            ),
             "none",
             "not_differentiable",
             "tf.searchsorted",
@@ -460,7 +462,9 @@ SECTIONS: dict[str, list[Case]] = {
         Case(
             "Through a dataset",
             "Iterators are stateful, too.",
-            _function("def f(x):\n    data = tf.data.Dataset.from_tensor_slices(x)\n    return sum(row**2 for row in data)"),
+            _function(
+                "def f(x):\n    data = tf.data.Dataset.from_tensor_slices(x)\n    return sum(row**2 for row in data)"
+            ),
             "none",
             "iterator",
             "from_tensor_slices",
@@ -569,7 +573,7 @@ SECTIONS: dict[str, list[Case]] = {
             "An `if` in a `tf.function`",
             "Both branches are in the graph, so TensorFlow gives zeros.",
             _function(
-                "@tf.function\ndef f(x, z):\n    if tf.reduce_sum(x) > 0.0:\n        return 2.0 * x\n    return 3.0 * z",
+                "@tf.function\ndef f(x, z):\n    if tf.reduce_sum(x) > 0.0:\n        return x\n    return 3.0 * z",
                 "x, 2.0 * x",
             ),
             "zero",

@@ -27,6 +27,9 @@ PRIVATE = {
     "convert_to_constants": "export/freeze.py",
     "pywrap_xla_ops": "export/audit.py",
     "gradient_registry": "rules/registry.py",
+    "op_callbacks": "graph/recording.py",
+    "backprop": "graph/recording.py",
+    "atomic_function": "graph/recording.py",
 }
 
 

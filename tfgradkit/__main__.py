@@ -8,6 +8,7 @@ import sys
 import click
 
 from .cli.commands import compile_command, export_command, show_command, verify_command
+from .cli.explain import explain_command
 from .errors import TfGradKitError
 
 
@@ -23,7 +24,7 @@ def cli() -> None:
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 
-for command in (show_command, export_command, compile_command, verify_command):
+for command in (show_command, export_command, compile_command, verify_command, explain_command):
     cli.add_command(command)
 
 

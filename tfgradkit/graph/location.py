@@ -18,7 +18,9 @@ _FOREIGN = tuple(
 )
 _AUTOGRAPH = "__autograph_generated_file"
 # What TensorFlow and Keras put around their functions.
-_WRAPPERS = frozenset({"error_handler", "op_dispatch_handler", "wrapper", "wrapped", "decorated", "new_func", "__call__"})
+_WRAPPERS = frozenset(
+    {"error_handler", "op_dispatch_handler", "wrapper", "wrapped", "decorated", "new_func", "__call__"}
+)
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,17 @@ def site_of(operation: Any, layer: str | None = None) -> Site:
 
 def here() -> Site:
     """Where the program is now, seen from the user's code."""
-    layer, called = None, None
+    location, layer, called = None, None, None
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
+    while frame is not None and (location is None or layer is None):
         code = frame.f_code
         layer = layer or _layer(frame)
-        if is_users(code.co_filename):
-            return Site(Location(code.co_filename, frame.f_lineno), layer, called)
-        called, frame = (called if code.co_name in _WRAPPERS else code.co_name), frame.f_back
-    return Site(layer=layer)
+        if location is None and is_users(code.co_filename):
+            location = Location(code.co_filename, frame.f_lineno)
+        elif location is None and code.co_name not in _WRAPPERS:
+            called = code.co_name
+        frame = frame.f_back
+    return Site(location, layer, None if location is None else called)
 
 
 def users_frame() -> FrameType | None:
@@ -97,8 +101,8 @@ def _layer(frame: FrameType) -> str | None:
     if frame.f_code.co_name not in ("call", "__call__"):
         return None
     owner = frame.f_locals.get("self")
-    layers = any(cls.__name__ == "Layer" for cls in type(owner).__mro__)
-    return owner.name if layers and isinstance(getattr(owner, "name", None), str) else None
+    name = getattr(owner, "name", None) if any(cls.__name__ == "Layer" for cls in type(owner).__mro__) else None
+    return name if isinstance(name, str) else None
 
 
 @cache

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import tensorflow as tf
@@ -38,17 +40,13 @@ class Recording:
 
     def start(self) -> None:
         """Listens."""
-        from tensorflow.python.framework import op_callbacks
-
         _install()
         _active().append(self)
-        op_callbacks.add_op_callback(self._ran)
+        _private().callbacks.add_op_callback(self._ran)
 
     def stop(self) -> None:
         """Listens no more."""
-        from tensorflow.python.framework import op_callbacks
-
-        op_callbacks.remove_op_callback(self._ran)
+        _private().callbacks.remove_op_callback(self._ran)
         _active().remove(self)
         _uninstall()
 
@@ -82,11 +80,19 @@ class Recording:
         self.steps.append(Step(op_type, tuple(inputs), tuple(outputs), here(), recorded=self.seen, **more))
 
 
+@cache
+def _private() -> SimpleNamespace:
+    """What TensorFlow keeps to itself."""
+    from tensorflow.python.eager import backprop, record
+    from tensorflow.python.eager.polymorphic_function.atomic_function import AtomicFunction
+    from tensorflow.python.framework import op_callbacks
+
+    return SimpleNamespace(callbacks=op_callbacks, record=record, operation=backprop._MockOp, function=AtomicFunction)
+
+
 def _operation(name: str, inputs: Any, outputs: Any, attributes: Any) -> Any:
     """An op that ran, as TensorFlow's gradient functions want to see it."""
-    from tensorflow.python.eager import backprop
-
-    return backprop._MockOp(tuple(attributes or ()), list(inputs), list(outputs), name, ())
+    return _private().operation(tuple(attributes or ()), list(inputs), list(outputs), name, ())
 
 
 def _active() -> list[Recording]:
@@ -98,9 +104,7 @@ def _active() -> list[Recording]:
 def _install() -> None:
     """Hooks for what the callbacks don't tell: functions, gradients by a rule, and values that are read."""
     global _users
-    from tensorflow.python.eager import record
-    from tensorflow.python.eager.polymorphic_function.atomic_function import AtomicFunction
-
+    private = _private()
     with _lock:
         if _users:
             _users += 1
@@ -108,9 +112,9 @@ def _install() -> None:
         with tf.init_scope():
             tensors = next(cls for cls in type(tf.constant(0.0)).__mro__ if "_numpy" in vars(cls))
         for owner, name, hook in (
-            (record, "record_operation", _hooked_record),
-            (record, "record_operation_backprop_only", _hooked_record),
-            (AtomicFunction, "call_flat", _hooked_call),
+            (private.record, "record_operation", _hooked_record),
+            (private.record, "record_operation_backprop_only", _hooked_record),
+            (private.function, "call_flat", _hooked_call),
             (tensors, "_numpy", _hooked_read),
         ):
             stock = getattr(owner, name)
@@ -128,11 +132,11 @@ def _uninstall() -> None:
 
 
 def _hooked_record(stock: Callable[..., Any]) -> Callable[..., Any]:
-    def record(op_type: str, output_tensors: Any, input_tensors: Any, backward_function: Any, *more: Any, **k: Any) -> Any:
+    def record(op_type: str, outputs: Any, inputs: Any, backward_function: Any, *more: Any, **options: Any) -> Any:
         if tf.executing_eagerly():
             for recording in _active():
-                recording.by_rule(op_type, output_tensors, input_tensors, backward_function)
-        return stock(op_type, output_tensors, input_tensors, backward_function, *more, **k)
+                recording.by_rule(op_type, outputs, inputs, backward_function)
+        return stock(op_type, outputs, inputs, backward_function, *more, **options)
 
     return record
 

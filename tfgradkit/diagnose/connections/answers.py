@@ -11,6 +11,7 @@ import tensorflow as tf
 from .block import Block
 from .connection import Connection, Explanation, Status
 from .named import Named
+from .verdict import connection
 
 
 def answers(block: Block, outputs: Sequence[Named], inputs: Sequence[Named]) -> Explanation:
@@ -20,7 +21,7 @@ def answers(block: Block, outputs: Sequence[Named], inputs: Sequence[Named]) -> 
 
 def _for_output(block: Block, output: Named, inputs: Sequence[Named]) -> list[Connection]:
     if block.gradients is None:
-        return [block.connection(output, x, block.static_status(output, x)) for x in inputs]
+        return [connection(block, output, x, block.static_status(output, x)) for x in inputs]
     try:
         found: list[Any] = block.gradients(output.value, [x.value for x in inputs])
     except Exception:  # which input's fault it is shows one by one
@@ -30,10 +31,10 @@ def _for_output(block: Block, output: Named, inputs: Sequence[Named]) -> list[Co
 
 def _answer(block: Block, output: Named, source: Named, gradient: Any) -> Connection:
     error = str(gradient).strip().split("\n", 1)[0] if isinstance(gradient, Exception) else ""
-    connection = block.connection(output, source, _status(gradient), error)
-    if connection.status != "connected" or _is_number(gradient):
-        return connection
-    return replace(connection, why="Its gradient holds NaN or Inf.", remedy="tgk.locate_nonfinite(fn, …)  # says where")
+    found = connection(block, output, source, _status(gradient), error)
+    if found.status != "connected" or _is_number(gradient):
+        return found
+    return replace(found, why="Its gradient holds NaN or Inf.", remedy="tgk.locate_nonfinite(fn, …)  # says where")
 
 
 def _ask(block: Block, output: Named, source: Named) -> Any:

@@ -26,7 +26,7 @@ CAUSES: tuple[Cause, ...] = get_args(Cause)
 SENTENCES: dict[Cause, str] = {
     "unwatched": "The tape does not watch {input}: it watches trainable variables and what it is told to watch.",
     "replaced_by_tensor": "{input} was a variable; this line puts a tensor in its place, and no tape watches that.",
-    "left_tensorflow": "The calculation leaves TensorFlow in {op}: what comes back is a constant to the tape.",
+    "left_tensorflow": "The calculation leaves TensorFlow in {op}(): what comes back is a constant to the tape.",
     "not_floating": "Integers, truth values and text have no gradient; from {op} on it is cut.",
     "not_differentiable": "{op} has no gradient, by intent: its result moves in steps, or not at all.",
     "unregistered": "{op} has no gradient registered: TensorFlow raises a LookupError.",
@@ -45,4 +45,5 @@ ZERO_SENTENCES: dict[Cause, str] = {
     "branch_not_taken": "{op} picks one of two sides, and for these arguments it is not that of {input}.",
     "unused": "{op} multiplies by 0 what comes from {input}.",
     "saturated": SENTENCES["saturated"],
+    "left_tensorflow": "What {op} calls leaves TensorFlow with {input}, so its gradient is 0.",
 }

@@ -72,7 +72,7 @@ class Code:
     def assigned(self, name: str, word: str = "") -> Found | None:
         """The last assignment to a name, in this scope or else in the file, whose code has a word in it."""
         for tree in (self.scope, self._tree):
-            made = [(t, v) for t, v in _assignments(tree) if ast.unparse(t) == name and word in ast.unparse(v)]
+            made = [(target, value) for target, value in self._given(tree, name) if word in ast.unparse(value)]
             if made:
                 return Found(made[-1][0].lineno, made[-1][0])
         return None
@@ -111,14 +111,18 @@ class Code:
 
     def reassigned(self, name: str) -> Found | None:
         """The assignment that puts a tensor in the place of the variable ``name``."""
-        made = [(target, value) for target, value in _assignments(self.scope) if ast.unparse(target) == name]
-        made = made or [(t, value) for t, value in _assignments(self._tree) if ast.unparse(t) == name]
-        variable = any(_makes_variable(value) for _, value in made if isinstance(value, ast.expr))
+        made = self._given(self.scope, name) or self._given(self._tree, name)
+        everywhere = [*made, *(self._given(self._tree, name) if "." in name else [])]
+        variable = any(_makes_variable(value) for _, value in everywhere)
         for target, value in made:
             again = isinstance(value, ast.AugAssign) or _mentions(value, {name})
             if variable and (again or (_makes_variable(value) and not _is_variable(value))):
                 return Found(target.lineno, value)
         return None
+
+    @staticmethod
+    def _given(tree: ast.AST, name: str) -> list[tuple[ast.expr, ast.AST]]:
+        return [(target, value) for target, value in _assignments(tree) if ast.unparse(target) == name]
 
 
 def block_of(location: Location) -> tuple[int, int] | None:

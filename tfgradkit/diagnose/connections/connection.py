@@ -16,7 +16,7 @@ _SAYS: dict[Status, str] = {
     "none": "the gradient is None",
     "error": "TensorFlow raises an error",
 }
-_WIDTH = 78
+_WIDTH, _SHOWN = 78, 4
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,7 @@ class Connection:
     why: str = ""
 
     def __str__(self) -> str:
-        head = f"{self.output} by {self.input}: {_SAYS[self.status]}"
-        if self.cause is None:
-            return "\n".join([head, *([f"  {self.why}"] if self.why else []), *_remedy_lines(self.remedy)])
-        place = ", ".join([*([self.where] if self.where else []), *([f"layer {self.layer}"] if self.layer else [])])
-        lines = [f"{head} ({self.cause})"]
-        lines += [f"  at {place}"] if place else []
-        lines += [f"      {self.code}"] if self.code else []
-        lines += textwrap.wrap(self.why, _WIDTH, initial_indent="  ", subsequent_indent="  ")
-        return "\n".join([*lines, *_remedy_lines(self.remedy)])
+        return _text(self, self.input)
 
 
 @dataclass(frozen=True)
@@ -89,16 +81,38 @@ class Explanation:
         return self.connections[position]
 
     def __str__(self) -> str:
-        """The connected ones by number, then each finding."""
-        count = len(self) - len(self.findings)
-        said = [connection for connection in self if connection.cause or connection.why]
+        """How many are connected, then each finding; inputs that are cut at the same place go together."""
         if len(self) == 1:
             return str(self[0])
-        return "\n\n".join([f"{count} of {len(self)} connected", *map(str, said)])
+        groups: dict[tuple[object, ...], list[Connection]] = {}
+        for c in self:
+            if c.cause or c.why:
+                groups.setdefault((c.output, c.status, c.cause, c.op, c.where, c.layer), []).append(c)
+        said = [_text(group[0], _listed([c.input for c in group])) for group in groups.values()]
+        return "\n\n".join([f"{len(self) - len(self.findings)} of {len(self)} connected", *said])
+
+
+def _text(connection: Connection, inputs: str) -> str:
+    c = connection
+    head = textwrap.wrap(f"{c.output} by {inputs}: {_SAYS[c.status]}" + (f" ({c.cause})" if c.cause else ""), _WIDTH)
+    place = ", ".join([*([c.where] if c.where else []), *([f"layer {c.layer}"] if c.layer else [])])
+    lines = [*head, *([f"  at {place}"] if place else []), *([f"      {c.code}"] if c.code else [])]
+    lines += textwrap.wrap(c.why, _WIDTH, initial_indent="  ", subsequent_indent="  ")
+    return "\n".join([*lines, *_remedy_lines(c.remedy)])
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
 
 
 def _remedy_lines(remedy: str | None) -> list[str]:
-    if not remedy:
-        return []
-    first, *rest = remedy.split("\n")
-    return [f"  try:  {first}", *(f"        {line}" for line in rest)]
+    """Code as it is; a comment that makes a line too long goes below it."""
+    lines: list[str] = []
+    for line in (remedy or "").split("\n") if remedy else ():
+        code, mark, comment = line.partition("  # ")
+        if len(line) <= _WIDTH - 8 or not mark:
+            lines.append(line)
+        else:
+            lines += [code, *textwrap.wrap(comment, _WIDTH - 8, initial_indent="# ", subsequent_indent="# ")]
+    return [f"  try:  {lines[0]}", *(f"        {line}" for line in lines[1:])] if lines else []

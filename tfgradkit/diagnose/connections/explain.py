@@ -73,12 +73,19 @@ class _Run:
         return Explanation(tuple(self._with_frozen(c, x) for c, x in zip(found, parameters, strict=True)))
 
     def _under_tape(self, given: list[Any], inputs: list[Named], picked: list[Named]) -> Explanation:
-        tape = ExplainingTape(persistent=True)
-        with tape:
-            tape.watch([x.value for x in inputs if x.variable is None and _floating(x.dtype)])
-            result = self.call(*given)
-        outputs = _outputs(result, self.source)
-        return tape._explanation(outputs, picked, self.code, self.lines, self.source.layer_names)
+        watched = [x.value for x in inputs if x.variable is None and _floating(x.dtype)]
+        found: list[Connection] = []
+        while True:
+            tape = ExplainingTape(persistent=True)
+            with tape:
+                tape.watch(watched)
+                result = self.call(*given)
+            outputs = _outputs(result, self.source)[len(found) // len(picked) :]
+            if any(step.type == "EagerPyFunc" for step in tape._record.steps):
+                outputs = outputs[:1]  # tf.py_function keeps what it needs for one gradient only
+            found += tape._explanation(outputs, picked, self.code, self.lines, self.source.layer_names)
+            if len(found) >= len(picked) * len(_outputs(result, self.source)):
+                return Explanation(tuple(found))
 
     def _by_ops(self, given: list[Any], picked: list[Named]) -> Explanation:
         """Without a tape, which would fail."""
@@ -112,12 +119,12 @@ def _lasting(explanation: Explanation, run: _Run, given: list[Any]) -> Explanati
     again = run.at([_near(leaf) for leaf in given])
     if len(again) != len(explanation):
         return explanation
-    return Explanation(
-        tuple(
-            Connection(here.output, here.input, "connected") if here.status == "zero" and near.status != "zero" else here
-            for here, near in zip(explanation, again, strict=True)
-        )
-    )
+    pairs = zip(explanation, again, strict=True)
+    return Explanation(tuple(_connected(c) if c.status == "zero" != near.status else c for c, near in pairs))
+
+
+def _connected(connection: Connection) -> Connection:
+    return Connection(connection.output, connection.input, "connected")
 
 
 def _near(nest: Any) -> Any:
@@ -176,7 +183,9 @@ def _leaf(x: Any, role: str) -> Any:
 def _sample(source: Differentiable) -> list[Any]:
     if source.input_specs is None:
         raise SignatureError(
-            "the function has no specs of its own", subject=source.name, hint="pass its arguments, or a tf.TensorSpec each"
+            "the function has no specs of its own",
+            subject=source.name,
+            hint="pass its arguments, or a tf.TensorSpec each",
         )
     return list(tf.nest.map_structure(_random, list(source.input_specs)))
 

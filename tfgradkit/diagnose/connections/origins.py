@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ...graph.location import Site
 from ...graph.steps import Step
+from .block import Block
 from .causes import Cause
 from .code import Code
 from .cut import Cut, cut_by
 from .named import Named
 from .walk import CONNECTED
-
-if TYPE_CHECKING:
-    from .block import Block
 
 
 def unwatched(block: Block, source: Named) -> Cut:

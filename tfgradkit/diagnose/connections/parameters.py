@@ -41,9 +41,14 @@ def is_frozen(parameter: Named, source: Differentiable) -> bool:
 
 def _parameters(fn: Any, source: Differentiable) -> list[Any]:
     if source.model is not None:
-        # Freezing a layer leaves the tf.Variables inside as they are, so they tell what is meant to be trained.
-        return [v for v in source.model.variables if Named("", v).variable.trainable]  # type: ignore[union-attr]
+        return _meant_to_be_trained(source.model)
     return list(source.trainable()) or list(_around(fn))
+
+
+def _meant_to_be_trained(model: Any) -> list[Any]:
+    """Of frozen layers, too: Keras keeps them in a list of their own, whether frozen or not."""
+    kept = {id(v) for layer in (model, *flat_layers(model)) for v in getattr(layer, "_trainable_variables", ())}
+    return [v for v in model.variables if id(v) in kept or Named("", v).variable.trainable]  # type: ignore[union-attr]
 
 
 def _around(fn: Any) -> Iterator[Any]:
@@ -51,7 +56,7 @@ def _around(fn: Any) -> Iterator[Any]:
     for scope in scopes_of(fn):
         for thing in scope.values():
             if is_keras(thing):
-                yield from (v for v in thing.variables if Named("", v).variable.trainable)  # type: ignore[union-attr]
+                yield from _meant_to_be_trained(thing)
             elif isinstance(thing, tf.Module) and not isinstance(thing, tf.Variable):
                 yield from thing.trainable_variables
             elif isinstance(thing, (list, tuple, tf.Variable)):
@@ -63,4 +68,5 @@ def _named(variable: Any, fn: Any, source: Differentiable) -> Named:
     path = getattr(variable, "path", None) or getattr(variable, "name", "a variable").removesuffix(":0")
     layers = flat_layers(source.model) if source.model is not None else []
     owners = [layer.name for layer in layers if any(v is variable for v in layer.variables)]
-    return Named(path if source.model is not None or not aliases else min(aliases), variable, aliases, (owners or [None])[-1])
+    name = path if source.model is not None or not aliases else min(aliases)
+    return Named(name, variable, aliases, owners[-1] if owners else None)

@@ -71,6 +71,8 @@ def _not_floating(trouble: Trouble) -> str:
         return line or "leave the cast to integers out: keep the calculation in tf.float32"
     if trouble.layer:
         return f'tgk.jacobian(model, wrt="layer:{trouble.layer}")(…)  # by what the integers are turned into'
+    if trouble.op:
+        return "calculate with the numbers, and make text of them only to show it"
     return f"{trouble.input} = tf.cast({trouble.input}, tf.float32)  # before the tape; or write 10.0 for 10"
 
 
@@ -78,6 +80,8 @@ def _not_differentiable(trouble: Trouble) -> str:
     name = (trouble.called or trouble.op).lower()
     if "arg" in name and ("max" in name or "min" in name):
         return "tf.nn.softmax(x / temperature)  # a smooth choice; or differentiate the value before the argmax"
+    if name == "top_k":
+        return "values, _ = tf.math.top_k(x, k)  # its values have a gradient, its indices none"
     if trouble.op in _STEPS:
         line = _changed(trouble, lambda node: _straight_through(node, name))
         return line or f"x + tf.stop_gradient(tf.{name}(x) - x)  # the value of {name}, the gradient of x"
@@ -90,7 +94,7 @@ def _not_differentiable(trouble: Trouble) -> str:
 
 def _unregistered(trouble: Trouble) -> str:
     if trouble.op in ADDED or trouble.op in SHIPPED:
-        return f"tgk.gradient(fn)(x)  # tfgradkit has a gradient for {trouble.op}; so has a tape after that"
+        return f"tgk.gradient(fn)(x)  # tfgradkit has a gradient for {trouble.op}, and tapes have it after that, too"
     rule = f'@tgk.register_gradient("{trouble.op}")\ndef rule(op, upstream):\n    return …  # one for each input'
     return f"{rule}\n# or write it with ops that have one"
 

@@ -27,14 +27,23 @@ def zero_at(steps: Sequence[Step], walk: Walk, output: Any, gradients: Gradients
     """The op next to ``output`` that gets a gradient and gives zeros to what the input influences."""
     alive = [(s, [t for t in s.inputs if _lives(walk, t)], [t for t in s.outputs if _lives(walk, t)]) for s in steps]
     alive = [(step, given, made) for step, given, made in alive if given and made]
-    unique = {t.ref(): t for _, given, made in alive for t in (*given, *made) if t.dtype not in (tf.resource, tf.variant)}
+    unique = {
+        t.ref(): t for _, given, made in alive for t in (*given, *made) if t.dtype not in (tf.resource, tf.variant)
+    }
     tensors = list(unique.values())
-    found = gradients(output, tensors) if gradients is not None and tensors else [None] * len(tensors)
+    found = _asked(gradients, output, tensors)
     moves = {t.ref(): _moves(g) for t, g in zip(tensors, found, strict=True)}
     for step, given, made in reversed(alive):
         if any(moves.get(t.ref()) for t in made) and not any(moves.get(t.ref()) for t in given):
             return _within(step, walk)
     return _within(alive[-1][0], walk) if alive else Cut("unused", Step("", (), ()))
+
+
+def _asked(gradients: Gradients | None, output: Any, tensors: list[Any]) -> list[Any]:
+    try:
+        return gradients(output, tensors) if gradients is not None and tensors else [None] * len(tensors)
+    except tf.errors.OpError:  # tf.py_function gives its gradient once
+        return [None] * len(tensors)
 
 
 def _lives(walk: Walk, tensor: Any) -> bool:
@@ -51,7 +60,7 @@ def _within(step: Step, walk: Walk) -> Cut:
         return Cut(_cause(step), step, flat=True)
     within = walk.inside(step)
     ways = [s for s in steps_of(step.graph.get_operations()) if any(_lives(within, t) for t in s.inputs)]
-    inner = [s for way in ways for s in _with_called(way) if s.type in _STEPS | _CHOICES]
+    inner = [s for way in ways for s in _with_called(way) if s.type in _STEPS | _CHOICES | {"EagerPyFunc"}]
     return Cut(_cause(inner[0]), inner[0], (step,), flat=True) if inner else Cut("saturated", step, flat=True)
 
 
@@ -63,6 +72,8 @@ def _with_called(step: Step) -> Iterator[Step]:
 
 
 def _cause(step: Step) -> Cause:
+    if step.type == "EagerPyFunc":
+        return "left_tensorflow"
     if step.type in _STEPS:
         return "not_differentiable"
     if step.type in _CHOICES:
