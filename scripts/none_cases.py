@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 from dataclasses import dataclass
+from functools import cache
 from textwrap import dedent
 from typing import Any
 
@@ -33,6 +34,12 @@ class Case:
     at: str
     fixed: str = ""
     op: str | None = None
+
+
+@cache
+def explained(code: str) -> Any:
+    """What tfgradkit says to a case's code."""
+    return run(code)["explanation"]
 
 
 def run(code: str) -> dict[str, Any]:
@@ -88,6 +95,22 @@ SECTIONS: dict[str, list[Case]] = {
             "unwatched",
             "y = x**2",
             _tape("tape.watch(x)\ny = x**2\nz = 2.0 * y", target="z"),
+        ),
+        Case(
+            "Calculated before the block",
+            "The tape does not know what h was made of.",
+            """
+            x = tf.Variable(3.0)
+            h = tf.sin(x)
+            with tgk.ExplainingTape() as tape:
+                y = h**2
+            explanation = tape.explain(y, x)
+            target, sources = y, x
+            """,
+            "none",
+            "unwatched",
+            "h = tf.sin(x)",
+            _tape("h = tf.sin(x)\ny = h**2", before="x = tf.Variable(3.0)"),
         ),
         Case(
             "Calculated after the block",

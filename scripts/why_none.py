@@ -9,7 +9,7 @@ from textwrap import dedent
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
-from none_cases import SECTIONS, Case, run
+from none_cases import SECTIONS, Case, explained
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "why_none.md"
 _HEAD = """# Why is my gradient None?
@@ -69,7 +69,7 @@ def page() -> str:
 
 
 def _case(case: Case) -> str:
-    said = str(run(case.code)["explanation"])
+    said = str(explained(case.code))
     parts = [f"### {case.title}\n", *([f"{case.says}\n"] if case.says else [])]
     parts += [f"```python\n{_shown(case.code)}\n```\n", f"```text\n{said}\n```\n"]
     if case.fixed:

@@ -47,7 +47,7 @@ LIBRARY_FILES = sorted(
         "test/check.c",
     ]
 )
-COMMANDS = ["show", "export", "compile", "verify"]
+COMMANDS = ["show", "export", "compile", "verify", "explain"]
 
 
 def process(*arguments: object, python: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
@@ -326,3 +326,19 @@ def test_verify_finds_a_changed_byte_and_a_missing_file(run, library, file):
     check_failure(*run("verify", library))
     (library / file).unlink()
     check_failure(*run("verify", library))
+
+
+def test_explain_is_exit_code_0_where_all_is_connected(run, model_file):
+    assert run("explain", model_file) == (0, "y by x: connected\n", "")
+    assert run("explain", model_file, "--wrt", "parameters") == (0, "2 of 2 connected\n", "")
+
+
+def test_explain_names_the_layer_that_cuts(run, tmp_path):
+    layers = [keras.layers.Dense(2, name="first"), keras.layers.Rescaling(0.0, name="nothing"), keras.layers.Dense(1)]
+    keras.Sequential([keras.Input((2,)), *layers]).save(tmp_path / "cut.keras")
+    code, out, err = run("explain", tmp_path / "cut.keras", "--wrt", "parameters")
+    assert (code, err) == (1, "")
+    assert out.startswith("2 of 4 connected\n")
+    assert "y by first/kernel, first/bias: the gradient is zero (unused)\n" in out
+    assert "layer nothing\n" in out
+    assert all(len(line) <= 80 for line in out.splitlines())

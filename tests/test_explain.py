@@ -75,7 +75,7 @@ def of_function(f, arguments):
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_a_case(case, stock):
-    explanation = none_cases.run(case.code)["explanation"]
+    explanation = none_cases.explained(case.code)
     lines = dedent(case.code).strip().splitlines()
     finding = explanation.findings[-1]
     assert (finding.status, finding.cause) == (case.status, case.cause)
@@ -94,7 +94,7 @@ def test_the_healthy_twin(case):
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_a_message_fits_a_terminal_and_says_what_to_do(case):
-    explanation = none_cases.run(case.code)["explanation"]
+    explanation = none_cases.explained(case.code)
     own = {finding.code for finding in explanation.findings}
     for line in str(explanation).splitlines():
         assert len(line) <= 80 or line.strip() in own or "try:" in line, line
@@ -102,6 +102,12 @@ def test_a_message_fits_a_terminal_and_says_what_to_do(case):
         assert finding.input in str(finding)
         assert finding.why.endswith(".")
         assert finding.remedy.split("  #")[0].split("\n")[0] in str(finding)
+
+
+def test_the_page_is_current(root):
+    import why_none
+
+    assert why_none.PAGE.read_text() == why_none.page(), "run scripts/why_none.py"
 
 
 def test_every_documented_cause_has_a_case():

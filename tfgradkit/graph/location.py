@@ -69,7 +69,7 @@ def site_of(operation: Any, layer: str | None = None) -> Site:
     for frame in reversed(frames):
         if is_users(frame.filename):
             return Site(Location(frame.filename, frame.lineno), layer, called)
-        called = called if frame.name in _WRAPPERS else frame.name
+        called = _called(frame.name, frame.filename, called)
     return Site(layer=layer)
 
 
@@ -82,10 +82,17 @@ def here() -> Site:
         layer = layer or _layer(frame)
         if location is None and is_users(code.co_filename):
             location = Location(code.co_filename, frame.f_lineno)
-        elif location is None and code.co_name not in _WRAPPERS:
-            called = code.co_name
+        elif location is None:
+            called = _called(code.co_name, code.co_filename, called)
         frame = frame.f_back
     return Site(location, layer, None if location is None else called)
+
+
+def _called(name: str, file: str, before: str | None) -> str | None:
+    """What the user's line calls, if it is this function: not what is around it, and nothing of our own."""
+    if file.startswith(str(_PACKAGE)):
+        return None
+    return before if name in _WRAPPERS else name
 
 
 def users_frame() -> FrameType | None:

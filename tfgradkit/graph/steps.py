@@ -43,4 +43,6 @@ def steps_of(operations: Iterable[Any], layer_names: Iterable[str] = ()) -> list
 def _step(operation: Any, layer_names: frozenset[str]) -> Step:
     layer = layer_of(operation.name, layer_names)
     site = site_of(operation, None if layer == operation.name else layer)
+    if site.location is None and site.layer is None and "/" in operation.name:
+        site = Site(layer=operation.name.split("/")[-2])  # a loaded graph has its scopes
     return Step(operation.type, tuple(operation.inputs), tuple(operation.outputs), site, operation)

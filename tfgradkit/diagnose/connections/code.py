@@ -77,6 +77,17 @@ class Code:
                 return Found(made[-1][0].lineno, made[-1][0])
         return None
 
+    def outside(self, names: set[str], lines: tuple[int, int]) -> Found | None:
+        """The line outside of ``lines`` that makes something of ``names`` which is used inside."""
+        away = [(t, v) for t, v in _assignments(self.scope) if not _inside(t, lines) and ast.unparse(t) not in names]
+        used = [node for node in ast.walk(self.scope) if _inside(node, lines)]
+        known, found = set(names), None
+        for target, value in away:
+            if _mentions(value, known):
+                known.add(ast.unparse(target))
+                found = found or Found(target.lineno, value)
+        return found if any(_is_one(node, known - names) for node in used) else None
+
     def leaving(self, names: set[str], within: tuple[int, int] | None = None) -> Found | None:
         """The first call that takes one of ``names`` out of TensorFlow."""
         for node in _not_shown(self.scope):

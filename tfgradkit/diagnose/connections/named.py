@@ -56,9 +56,10 @@ def names_of(value: Any, scopes: Iterable[Mapping[str, Any]]) -> frozenset[str]:
 
 def scopes_of(fn: Any) -> list[Mapping[str, Any]]:
     """The names that a plain function finds around itself."""
+    if isinstance(fn, tf.Module):
+        return [{"self": fn}]
     try:
         around = inspect.getclosurevars(getattr(fn, "python_function", fn))
     except (TypeError, ValueError):
         return []
-    owner = {"self": fn.__self__} if inspect.ismethod(fn) else {}
-    return [around.nonlocals, around.globals, owner]
+    return [around.nonlocals, around.globals, {"self": fn.__self__} if inspect.ismethod(fn) else {}]

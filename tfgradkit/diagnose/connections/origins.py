@@ -76,6 +76,10 @@ def unread(block: Block, source: Named, output: Named | None = None) -> Cut:
         line = block.line(lambda code: code.branch(set(source.aliases), block.lines))
         if line is not None:
             return _cut("branch_not_taken", Site(line, source.layer), op="if")
+    before = _before(block, source)
+    if before is not None:
+        why = f"This line is outside of the tape's with block, so the tape does not see what it makes of {source.name}."
+        return _cut("unwatched", before, why=why, remedy="move the line into the with block")
     outside = _outside(block, output) if output is not None else None
     if outside is not None:
         why = f"This line is outside of the tape's with block, so the tape does not see how {output.name} is made."  # type: ignore[union-attr]
@@ -84,6 +88,15 @@ def unread(block: Block, source: Named, output: Named | None = None) -> Cut:
     if source.layer and block.first_use(source) is None:
         why = f"Nothing reads {source.name}: layer {source.layer} is not called."
     return _cut("unused", Site(block.code.location if block.code else None, source.layer), why=why)
+
+
+def _before(block: Block, source: Named) -> Site | None:
+    """Where something is made of the source outside of the block, and used inside."""
+    lines = block.lines
+    if lines is None or lines == (0, 0):
+        return None
+    line = block.line(lambda code: code.outside(set(source.aliases), lines))
+    return Site(line) if line is not None else None
 
 
 def _outside(block: Block, output: Named) -> Site | None:

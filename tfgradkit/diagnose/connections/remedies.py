@@ -59,7 +59,7 @@ def _replaced(trouble: Trouble) -> str:
 def _left(trouble: Trouble) -> str:
     line = _changed(trouble, lambda node: _inside(node, trouble.op))
     if line is None:
-        return "compute it with TensorFlow's ops, or wrap it: tgk.wrap_external(function, output_spec, derivative=…)"
+        return "compute it with TensorFlow's ops, or wrap it: tgk.wrap_external(function, output_spec, derivative=...)"
     if "wrap_external" in line:
         return line
     return f"{_TNP}\n{line}" if "tnp." in line else line
@@ -200,7 +200,9 @@ def _inside(node: ast.AST, function: str) -> ast.AST | None:
     if _last(node) in ("predict", "predict_on_batch") and isinstance(node.func, ast.Attribute):
         return ast.Call(node.func.value, node.args[:1], [])
     if _last(node) in ("numpy_function", "py_func") and len(node.args) > 1:
-        return ast.parse(f"tgk.wrap_external({ast.unparse(node.args[0])}, output_spec)", mode="eval").body
+        given = ", ".join(map(ast.unparse, getattr(node.args[1], "elts", node.args[1:2])))
+        wrapped = f"tgk.wrap_external({ast.unparse(node.args[0])}, output_spec, derivative=...)({given})"
+        return ast.parse(wrapped, mode="eval").body
     root = ast.unparse(node.func).split(".")[0]
     if root in ("np", "numpy", "math") and isinstance(node.func, ast.Attribute):
         return node.args[0] if node.func.attr in ("asarray", "array", "float32", "float64") else _renamed(node, root)
