@@ -80,7 +80,7 @@ def _case(case: Case) -> str:
 def _shown(code: str) -> str:
     """The code without what only the tests need."""
     lines = dedent(code).strip().splitlines()
-    return "\n".join(line for line in lines if not line.strip().startswith("target, sources ="))
+    return "\n".join(line for line in lines if not line.strip().startswith(("target, sources =", "arguments =")))
 
 
 def main() -> None:

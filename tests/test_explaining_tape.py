@@ -171,6 +171,23 @@ def test_in_a_graph(autograph):
     assert said[0][0].where == f"test_explaining_tape.py:{line}"
 
 
+def test_variables_in_a_graph():
+    v, fixed = tf.Variable([1.0, 2.0]), tf.Variable([1.0, 2.0], trainable=False)
+    said = []
+
+    @tf.function
+    def step():
+        with tgk.ExplainingTape() as tape:
+            tape.watch(X)
+            y = tf.sin(v) * fixed + X
+            z = tf.floor(v)
+        said.append(tape.explain([y, z], [v, fixed, X]))
+        return tape.gradient(y, v)
+
+    np.testing.assert_allclose(step(), tf.cos(v) * fixed)
+    assert [c.cause for c in said[0]] == [None, "not_trainable", None, "not_differentiable", "not_trainable", "unused"]
+
+
 def test_a_variable_that_an_op_reads_by_itself_is_found():
     v, w = tf.Variable([1.0, 2.0]), tf.Variable([1.0, 2.0])
     with tgk.ExplainingTape() as tape:

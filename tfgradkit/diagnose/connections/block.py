@@ -28,6 +28,7 @@ class Block:
         lines: its first and last line.
         automatic: whether the tape watches trainable variables by itself.
         layer_names: of the layers whose scopes name ops in graphs.
+        captured: in a graph, by ``ref()`` of a tensor from outside what stands for it inside.
         gradients: what the tape gives for a target by tensors; None where there is no tape to ask.
     """
 
@@ -38,6 +39,7 @@ class Block:
     automatic: bool = True
     layer_names: Sequence[str] = ()
     gradients: Callable[[Any, Sequence[Any]], list[Any]] | None = None
+    captured: Mapping[Any, Any] = field(default_factory=dict)
     _walks: dict[Any, Walk] = field(default_factory=dict)
     _cuts: Cuts = field(default_factory=dict)
 
@@ -59,7 +61,8 @@ class Block:
     def starts(self, source: Named) -> list[Any]:
         """Its tensor; of a variable the values, too, that ops have read without an op of their own."""
         if source.variable is None or self.gradients is None:
-            return [source.tensor]
+            inside = self.captured.get(source.tensor.ref())
+            return [source.tensor, *([inside] if inside is not None else [])]
         ask = self.gradients
         made = {tensor.ref() for step in self.steps for tensor in step.outputs}
         taken = {t.ref(): t for step in self.steps for t in step.inputs if t.ref() not in made}

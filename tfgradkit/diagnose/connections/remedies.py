@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +9,16 @@ from ...graph.location import Location
 from ...rules.registry import SHIPPED
 from .causes import Cause
 from .code import rewritten
+from .rewrites import (
+    Change,
+    assigning,
+    in_tensorflow,
+    straight_through,
+    trainable,
+    without,
+    without_assigning,
+    without_integers,
+)  # fmt: skip
 
 # Ops without a gradient in TensorFlow that get one where a first derivative is made here.
 ADDED = frozenset(
@@ -53,11 +62,11 @@ def _unwatched(trouble: Trouble) -> str:
 
 def _replaced(trouble: Trouble) -> str:
     name = trouble.input
-    return _changed(trouble, lambda node: _assigning(node, name)) or f"{name} = tf.Variable({name})"
+    return _changed(trouble, lambda node: assigning(node, name)) or f"{name} = tf.Variable({name})"
 
 
 def _left(trouble: Trouble) -> str:
-    line = _changed(trouble, lambda node: _inside(node, trouble.op))
+    line = _changed(trouble, lambda node: in_tensorflow(node, trouble.op))
     if line is None:
         return "compute it with TensorFlow's ops, or wrap it: tgk.wrap_external(function, output_spec, derivative=...)"
     if "wrap_external" in line:
@@ -67,7 +76,7 @@ def _left(trouble: Trouble) -> str:
 
 def _not_floating(trouble: Trouble) -> str:
     if trouble.op in ("Cast", "cast"):
-        line = _changed(trouble, _floating)
+        line = _changed(trouble, without_integers)
         return line or "leave the cast to integers out: keep the calculation in tf.float32"
     if trouble.layer:
         return f'tgk.jacobian(model, wrt="layer:{trouble.layer}")(…)  # by what the integers are turned into'
@@ -83,7 +92,7 @@ def _not_differentiable(trouble: Trouble) -> str:
     if name == "top_k":
         return "values, _ = tf.math.top_k(x, k)  # its values have a gradient, its indices none"
     if trouble.op in _STEPS:
-        line = _changed(trouble, lambda node: _straight_through(node, name))
+        line = _changed(trouble, lambda node: straight_through(node, name))
         return line or f"x + tf.stop_gradient(tf.{name}(x) - x)  # the value of {name}, the gradient of x"
     if trouble.op in _COMPARISONS:
         return "tf.sigmoid((x - threshold) / width)  # a smooth step, in place of the comparison"
@@ -100,12 +109,12 @@ def _unregistered(trouble: Trouble) -> str:
 
 
 def _state(trouble: Trouble) -> str:
-    line = _changed(trouble, _no_assign)
+    line = _changed(trouble, without_assigning)
     return line or "keep the new value in a tensor, calculate with that, and assign it after the tape"
 
 
 def _stop(trouble: Trouble) -> str:
-    return _changed(trouble, _without(("stop_gradient",))) or "leave tf.stop_gradient out"
+    return _changed(trouble, without(("stop_gradient",))) or "leave tf.stop_gradient out"
 
 
 def _branch(trouble: Trouble) -> str:
@@ -127,7 +136,7 @@ def _unused(trouble: Trouble) -> str:
 def _not_trainable(trouble: Trouble) -> str:
     if trouble.layer:
         return f'model.get_layer("{trouble.layer}").trainable = True'
-    line = _changed(trouble, _trainable)
+    line = _changed(trouble, trainable)
     return f"tape.watch({trouble.input})  # in the with block\n# or {line or 'tf.Variable(…, trainable=True)'}"
 
 
@@ -162,98 +171,7 @@ _MAKERS: dict[Cause, Callable[[Trouble], str]] = {
 _STEPS = frozenset({"Round", "Rint", "Floor", "Ceil", "Sign"})
 _LIMITS = frozenset({"Maximum", "Minimum", "ClipByValue"})
 _COMPARISONS = frozenset({"Greater", "GreaterEqual", "Less", "LessEqual", "Equal", "NotEqual"})
-_ASSIGNS = {ast.Add: "assign_add", ast.Sub: "assign_sub"}
-Change = Callable[[ast.AST], ast.AST | None]
 
 
 def _changed(trouble: Trouble, change: Change) -> str | None:
     return rewritten(trouble.where, change) if trouble.where is not None else None
-
-
-def _last(call: ast.Call) -> str:
-    return ast.unparse(call.func).split(".")[-1]
-
-
-def _without(functions: tuple[str, ...]) -> Change:
-    """The first argument in place of a call."""
-
-    def change(node: ast.AST) -> ast.AST | None:
-        return node.args[0] if isinstance(node, ast.Call) and _last(node) in functions and node.args else None
-
-    return change
-
-
-def _floating(node: ast.AST) -> ast.AST | None:
-    """What is cast to integers or truth values, as it was before."""
-    if not isinstance(node, ast.Call) or _last(node) not in ("cast", "saturate_cast", "bitcast"):
-        return None
-    dtype = ast.unparse(ast.Tuple([*node.args[1:], *(k.value for k in node.keywords)], ast.Load()))
-    return node.args[0] if "int" in dtype or "bool" in dtype else None
-
-
-def _inside(node: ast.AST, function: str) -> ast.AST | None:
-    """A call of NumPy or Python as TensorFlow."""
-    if not isinstance(node, ast.Call) or function not in (ast.unparse(node.func), _last(node)):
-        return None
-    if isinstance(node.func, ast.Attribute) and node.func.attr in ("numpy", "item", "tolist") and not node.args:
-        return node.func.value
-    if _last(node) in ("predict", "predict_on_batch") and isinstance(node.func, ast.Attribute):
-        return ast.Call(node.func.value, node.args[:1], [])
-    if _last(node) in ("numpy_function", "py_func") and len(node.args) > 1:
-        given = ", ".join(map(ast.unparse, getattr(node.args[1], "elts", node.args[1:2])))
-        wrapped = f"tgk.wrap_external({ast.unparse(node.args[0])}, output_spec, derivative=...)({given})"
-        return ast.parse(wrapped, mode="eval").body
-    root = ast.unparse(node.func).split(".")[0]
-    if root in ("np", "numpy", "math") and isinstance(node.func, ast.Attribute):
-        return node.args[0] if node.func.attr in ("asarray", "array", "float32", "float64") else _renamed(node, root)
-    return node.args[0] if isinstance(node.func, ast.Name) and node.func.id == "float" and node.args else None
-
-
-def _renamed(call: ast.Call, root: str) -> ast.AST:
-    name = ast.unparse(call.func).replace(root, "tnp", 1)
-    return ast.Call(ast.parse(name, mode="eval").body, call.args, call.keywords)
-
-
-def _straight_through(node: ast.AST, name: str) -> ast.AST | None:
-    if not isinstance(node, ast.Call) or _last(node) != name or not node.args:
-        return None
-    x = ast.unparse(node.args[0])
-    return ast.parse(f"{x} + tf.stop_gradient({ast.unparse(node)} - {x})", mode="eval").body
-
-
-def _no_assign(node: ast.AST) -> ast.AST | None:
-    """``v.assign_add(x)`` as a tensor: ``v_new = v + x``."""
-    call = node.value if isinstance(node, ast.Expr) else None
-    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or not call.args:
-        return None
-    signs = {"assign_add": "{} + {}", "assign_sub": "{} - {}", "assign": "{1}"}
-    if call.func.attr not in signs:
-        return None
-    name = ast.unparse(call.func.value)
-    value = signs[call.func.attr].format(name, ast.unparse(call.args[0]))
-    return ast.parse(f"{name.split('.')[-1]}_new = {value}").body[0]
-
-
-def _assigning(node: ast.AST, name: str) -> ast.AST | None:
-    """``x = x + 1`` as ``x.assign_add(1)``; ``tf.Variable(2.0) + 1.0`` as ``tf.Variable(2.0 + 1.0)``."""
-    if isinstance(node, ast.AugAssign) and type(node.op) in _ASSIGNS:
-        return _called(name, _ASSIGNS[type(node.op)], node.value)
-    if isinstance(node, ast.BinOp) and isinstance(node.left, ast.Call) and _last(node.left) == "Variable":
-        first = ast.BinOp(node.left.args[0], node.op, node.right)
-        return ast.Call(node.left.func, [first, *node.left.args[1:]], node.left.keywords)
-    if not isinstance(node, ast.Assign) or ast.unparse(node.targets[0]) != name or "Variable(" in ast.unparse(node):
-        return None
-    value = node.value
-    if isinstance(value, ast.BinOp) and type(value.op) in _ASSIGNS and ast.unparse(value.left) == name:
-        return _called(name, _ASSIGNS[type(value.op)], value.right)
-    return _called(name, "assign", value)
-
-
-def _called(name: str, method: str, argument: ast.expr) -> ast.AST:
-    return ast.parse(f"{name}.{method}({ast.unparse(argument)})").body[0]
-
-
-def _trainable(node: ast.AST) -> ast.AST | None:
-    if isinstance(node, ast.keyword) and node.arg == "trainable":
-        return ast.keyword("trainable", ast.Constant(True))
-    return None

@@ -116,7 +116,8 @@ class ExplainingTape(tf.GradientTape):
         with self._paused():
             asks = None if self._graph is not None else self._ask
             watched = {variable.handle.ref(): 0 for variable in self.watched_variables()} | self._told
-            block = Block(self._steps(), watched, code, lines, self._watch_accessed_variables, layer_names, asks)
+            automatic, captured = self._watch_accessed_variables, self._captured()
+            block = Block(self._steps(), watched, code, lines, automatic, layer_names, asks, captured)
             return answers(block, outputs, inputs)
 
     def _ask(self, target: Any, sources: Sequence[Any]) -> list[Any]:
@@ -127,6 +128,11 @@ class ExplainingTape(tf.GradientTape):
             return self._record.steps
         graph, first = self._graph
         return steps_of(graph.get_operations()[first:])
+
+    def _captured(self) -> dict[Any, Any]:
+        if self._graph is None:
+            return {}
+        return {outside.ref(): inside for outside, inside in self._graph[0].captures}
 
     def _count(self) -> int:
         return len(self._record.steps) if self._graph is None else len(self._graph[0].get_operations()) - self._graph[1]
