@@ -303,6 +303,26 @@ SECTIONS: dict[str, list[Case]] = {
             "tf.numpy_function",
             _function("@tf.function\ndef f(x):\n    return tf.sin(x)"),
         ),
+        Case(
+            "NumPy in a `tf.function`",
+            "It can't be traced, and TensorFlow raises an error before there is any gradient.",
+            _function("@tf.function\ndef f(x):\n    return tf.constant(np.mean(x))"),
+            "error",
+            "left_tensorflow",
+            "np.mean(x)",
+            _function("@tf.function\ndef f(x):\n    return tf.reduce_mean(x)"),
+        ),
+        Case(
+            "In a function of yours",
+            "",
+            _function(
+                "def scaled(t):\n    h = 2.0 * t\n    return np.tanh(h)\n\ndef f(x):\n    return tf.constant(scaled(x))"
+            ),
+            "none",
+            "left_tensorflow",
+            "np.tanh(h)",
+            _function("def scaled(t):\n    h = 2.0 * t\n    return tf.tanh(h)\n\ndef f(x):\n    return scaled(x)"),
+        ),
     ],
     "Integers and text": [
         Case(

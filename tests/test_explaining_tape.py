@@ -197,6 +197,21 @@ def test_a_variable_that_an_op_reads_by_itself_is_found():
     assert tape.explain(z, v).ok
 
 
+def test_a_target_that_is_no_tensor_any_more():
+    v = tf.Variable([1.0, 2.0])
+    with tgk.ExplainingTape() as tape:
+        loss = tf.reduce_sum(v**2)
+        number = float(loss)
+    (connection,) = tape.explain(number, v)
+    assert (connection.status, connection.cause, connection.code) == (
+        "none",
+        "left_tensorflow",
+        "number = float(loss)",
+    )
+    with pytest.raises(tgk.errors.SignatureError, match="can't be made a tensor"):
+        tape.explain(None, v)
+
+
 def test_what_is_only_printed_is_not_to_blame(capsys):
     v = tf.Variable([1.0, 2.0])
     with tgk.ExplainingTape() as tape:

@@ -96,7 +96,9 @@ class Block:
     def line(self, look: Callable[[Code], Any]) -> Location | None:
         """A line that the source tells of."""
         found = look(self.code) if self.code is not None else None
-        return None if found is None or self.code is None else Location(self.code.location.file, found.line)
+        return (
+            None if found is None or self.code is None else Location(found.file or self.code.location.file, found.line)
+        )
 
     def uses_shipped(self) -> bool:
         """Whether there is an op whose only gradient is one that tfgradkit adds."""

@@ -14,6 +14,7 @@ from ...graph.location import Location
 from .syntax import (
     FUNCTIONS,
     assignments,
+    defined,
     end_of,
     globals_of,
     is_inside,
@@ -34,15 +35,18 @@ _BUILTINS = frozenset({"float", "int", "bool", "complex", "round", "list", "sum"
 _METHODS = frozenset({"numpy", "tolist", "item"})
 _PYTHON_FUNCTIONS = frozenset({"numpy_function", "py_func"})
 _RUNS = frozenset({"predict", "predict_on_batch", "evaluate"})
+_DEPTH = 3
 _MODULES = {"np": "numpy", "numpy": "numpy", "math": "math", "scipy": "scipy"}
+Lines = tuple[int, int] | None
 
 
 @dataclass(frozen=True)
 class Found:
-    """A piece of the user's source: its line, and what it does."""
+    """A piece of the user's source: its line, and what it does; in another file, if there is one."""
 
     line: int
     node: ast.AST
+    file: str | None = None
 
 
 class Code:
@@ -99,29 +103,11 @@ class Code:
                 found = found or Found(target.lineno, value)
         return found if any(is_one(node, known - names) for node in used) else None
 
-    def leaving(self, names: set[str], within: tuple[int, int] | None = None) -> Found | None:
-        """The first call that takes one of ``names`` out of TensorFlow."""
-        for node in not_shown(self.scope):
-            if isinstance(node, ast.Call) and is_inside(node, within) and self._leaves(node, names):
-                return Found(node.lineno, node)
-        return None
+    def leaving(self, names: set[str], within: Lines = None) -> Found | None:
+        """The first call that takes one of ``names`` out of TensorFlow, also in functions they are passed to."""
+        return _leaving(self.location.file, self.scope, names, within, _DEPTH)
 
-    def _leaves(self, call: ast.Call, names: set[str]) -> bool:
-        last = call.func.attr if isinstance(call.func, ast.Attribute) else ""
-        if last in _METHODS:
-            return mentions(call.func, names)
-        taken = any(mentions(argument, names) for argument in [*call.args, *(k.value for k in call.keywords)])
-        return taken and (last in _PYTHON_FUNCTIONS | _RUNS or self._foreign(call.func))
-
-    def _foreign(self, function: ast.expr) -> bool:
-        root = ast.unparse(function).split(".")[0]
-        if isinstance(function, ast.Name):
-            return root in _BUILTINS
-        known = globals_of(self.location.file).get(root)
-        module = known.__name__ if isinstance(known, ModuleType) else _MODULES.get(root, "")
-        return bool(module) and module.split(".")[0] not in _INSIDE
-
-    def branch(self, names: set[str], within: tuple[int, int] | None = None) -> Found | None:
+    def branch(self, names: set[str], within: Lines = None) -> Found | None:
         """The condition, where ``names`` are mentioned only behind conditions."""
         scope = self.scope
         regions = [region for region in regions_in(scope, scope, None) if is_inside(region[1], within)]
@@ -145,6 +131,48 @@ class Code:
     @staticmethod
     def _given(tree: ast.AST, name: str) -> list[tuple[ast.expr, ast.AST]]:
         return [(target, value) for target, value in assignments(tree) if ast.unparse(target) == name]
+
+
+def _leaving(file: str, scope: ast.AST, names: set[str], within: Lines, depth: int) -> Found | None:
+    for node in not_shown(scope):
+        if isinstance(node, ast.Call) and is_inside(node, within):
+            if _leaves(file, node, names):
+                return Found(node.lineno, node, file)
+            found = _in_function(file, node, names, depth)
+            if found is not None:
+                return found
+    return None
+
+
+def _leaves(file: str, call: ast.Call, names: set[str]) -> bool:
+    last = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    if last in _METHODS:
+        return mentions(call.func, names)
+    taken = any(mentions(argument, names) for argument in [*call.args, *(k.value for k in call.keywords)])
+    return taken and (last in _PYTHON_FUNCTIONS | _RUNS or _foreign(file, call.func))
+
+
+def _in_function(file: str, call: ast.Call, names: set[str], depth: int) -> Found | None:
+    """Where a function of the user's own, called with one of ``names``, takes it out."""
+    place = defined(file, call.func) if depth else None
+    if place is None:
+        return None
+    parameters = [p.arg for p in place[1].args.args if p.arg != "self"]
+    given = {p for p, argument in zip(parameters, call.args, strict=False) if mentions(argument, names)}
+    given |= {k.arg for k in call.keywords if k.arg and mentions(k.value, names)}
+    for target, value in assignments(place[1]):
+        if mentions(value, given):
+            given.add(ast.unparse(target))
+    return _leaving(*place, given, None, depth - 1) if given else None
+
+
+def _foreign(file: str, function: ast.expr) -> bool:
+    root = ast.unparse(function).split(".")[0]
+    if isinstance(function, ast.Name):
+        return root in _BUILTINS
+    known = globals_of(file).get(root)
+    module = known.__name__ if isinstance(known, ModuleType) else _MODULES.get(root, "")
+    return bool(module) and module.split(".")[0] not in _INSIDE
 
 
 def block_of(location: Location) -> tuple[int, int] | None:

@@ -62,6 +62,11 @@ class _Run:
             found = self._under_tape(given, inputs, picked)
         except LookupError:  # a tf.function is differentiated when a tape sees it called
             found = self._by_ops(given, picked)
+        except (NotImplementedError, AttributeError, TypeError):  # NumPy in a tf.function
+            if not hasattr(self.call, "python_function"):
+                raise
+            eager = replace(self, call=self.call.python_function)
+            return Explanation(tuple(_failing(c) for c in eager.at(given)))
         parameters = picked * (len(found) // len(picked))
         return Explanation(tuple(self._with_frozen(c, x) for c, x in zip(found, parameters, strict=True)))
 
@@ -114,6 +119,11 @@ def _lasting(explanation: Explanation, run: _Run, given: list[Any]) -> Explanati
         return explanation
     pairs = zip(explanation, again, strict=True)
     return Explanation(tuple(_connected(c) if c.status == "zero" != other.status else c for c, other in pairs))
+
+
+def _failing(connection: Connection) -> Connection:
+    """What leaves TensorFlow can't be traced: then there is no value at all."""
+    return replace(connection, status="error") if connection.cause == "left_tensorflow" else connection
 
 
 def _connected(connection: Connection) -> Connection:

@@ -118,7 +118,7 @@ def outputs_of(result: Any, source: Differentiable) -> list[Named]:
     leaves = tf.nest.flatten([result])
     own = source.output_names
     names = list(own) if len(own) == len(leaves) else leaf_names([result], ("y",))
-    found = [Named(name, _output(leaf)) for name, leaf in zip(names, leaves, strict=True) if leaf is not None]
+    found = [Named(name, as_tensor(leaf)) for name, leaf in zip(names, leaves, strict=True) if leaf is not None]
     if found:
         return found
     raise SignatureError(
@@ -126,14 +126,19 @@ def outputs_of(result: Any, source: Differentiable) -> list[Named]:
     )
 
 
-def _output(leaf: Any) -> Any:
+def as_tensor(leaf: Any) -> Any:
+    """A tensor or variable as it is, a number or array as a constant.
+
+    Raises:
+        SignatureError: it is neither.
+    """
     if isinstance(leaf, (tf.Tensor, tf.Variable)) or Named("", leaf).variable is not None:
         return leaf
     try:
         return tf.convert_to_tensor(leaf)
     except (TypeError, ValueError) as error:
         raise SignatureError(
-            "the function's result can't be made a tensor",
+            "a result or source can't be made a tensor",
             expected="tensors, in any structure of dicts, lists and tuples",
             got=type(leaf).__name__,
         ) from error

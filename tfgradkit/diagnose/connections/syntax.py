@@ -10,6 +10,8 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
+from ...graph.location import is_users
+
 _OUTWARD = frozenset({"shape", "dtype", "name", "ndim", "size"})
 _PRINTS = frozenset({"print", "info", "debug", "warning", "log"})
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -34,6 +36,21 @@ def globals_of(file: str) -> dict[str, Any]:
     modules = [module for module in list(sys.modules.values()) if isinstance(module, ModuleType)]
     found = next((m for m in modules if vars(m).get("__file__") == file), sys.modules.get("__main__"))
     return vars(found) if found is not None else {}
+
+
+def defined(file: str, function: ast.expr) -> tuple[str, ast.FunctionDef] | None:
+    """The file and the definition of a function of the user's own: of that name in the file, or imported."""
+    parts = ast.unparse(function).split(".")
+    if len(parts) > 1 and parts[0] != "self":
+        return None
+    name = parts[-1]
+    near = [n for n in ast.walk(tree_of(file)) if isinstance(n, ast.FunctionDef) and n.name == name]
+    if near:
+        return file, near[-1]
+    code = getattr(globals_of(file).get(name), "__code__", None)
+    if code is None or not is_users(code.co_filename) or code.co_filename == file:
+        return None
+    return defined(code.co_filename, ast.Name(code.co_name, ast.Load()))
 
 
 def assignments(tree: ast.AST) -> Iterator[tuple[ast.expr, ast.AST]]:

@@ -16,6 +16,7 @@ from .answers import answers
 from .block import Block
 from .code import Code, block_of
 from .connection import Explanation
+from .given import as_tensor
 from .named import Named, names_of
 
 _NONE = tf.UnconnectedGradients.NONE
@@ -186,5 +187,5 @@ def _named(nest: Any, role: str, frame: FrameType | None) -> list[Named]:
         aliases = names_of(leaf, scopes)
         own = getattr(leaf, "path", None) or (leaf.name if isinstance(leaf, tf.Variable) else None)
         fallback = own or (role if len(leaves) == 1 else f"{role} {position}")
-        found.append(Named(min(aliases, default=fallback), leaf, aliases))
+        found.append(Named(min(aliases, default=fallback), as_tensor(leaf), aliases))
     return found
