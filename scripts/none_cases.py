@@ -71,7 +71,7 @@ def _tape(inside: str, *, before: str = "x = tf.constant(3.0)", target: str = "y
 def _function(body: str, arguments: str = "x", before: str = "x = tf.constant([1.0, 2.0])") -> str:
     """A function that is explained."""
     return (
-        f"{dedent(before).strip()}\n\n{dedent(body).strip()}\n\n"
+        f"{dedent(before).strip()}\n\n\n{dedent(body).strip()}\n\n\n"
         f"arguments = ({arguments},)\nexplanation = tgk.explain(f, {arguments})"
     )
 
@@ -315,13 +315,11 @@ SECTIONS: dict[str, list[Case]] = {
         Case(
             "In a function of yours",
             "",
-            _function(
-                "def scaled(t):\n    h = 2.0 * t\n    return np.tanh(h)\n\ndef f(x):\n    return tf.constant(scaled(x))"
-            ),
+            _function("def scaled(t):\n    return np.tanh(2.0 * t)\n\n\ndef f(x):\n    return tf.constant(scaled(x))"),
             "none",
             "left_tensorflow",
-            "np.tanh(h)",
-            _function("def scaled(t):\n    h = 2.0 * t\n    return tf.tanh(h)\n\ndef f(x):\n    return scaled(x)"),
+            "np.tanh(2.0 * t)",
+            _function("def scaled(t):\n    return tf.tanh(2.0 * t)\n\n\ndef f(x):\n    return scaled(x)"),
         ),
     ],
     "Integers and text": [
@@ -538,11 +536,12 @@ SECTIONS: dict[str, list[Case]] = {
         ),
         Case(
             "A detached layer",
-            "With respect to a model's parameters: what comes before the layer that stops it has no gradient.",
+            "What comes before the layer that stops it has no gradient, its weights neither.",
             """
             class Detached(keras.layers.Layer):
                 def call(self, x):
                     return tf.stop_gradient(x)
+
 
             layers = [keras.layers.Dense(2), Detached(name="detached"), keras.layers.Dense(1)]
             model = keras.Sequential([keras.Input((3,)), *layers])
@@ -562,7 +561,9 @@ SECTIONS: dict[str, list[Case]] = {
                 def scaled(a, b):
                     def gradient(upstream):
                         return upstream * b, None
+
                     return a * b, gradient
+
 
                 def f(x):
                     return scaled(2.0, x)
@@ -570,14 +571,16 @@ SECTIONS: dict[str, list[Case]] = {
             ),
             "none",
             "custom_gradient",
-            "return scaled(2.0, x)",
+            "return upstream * b, None",
             _function(
                 """
                 @tf.custom_gradient
                 def scaled(a, b):
                     def gradient(upstream):
                         return tf.reduce_sum(upstream * b), upstream * a
+
                     return a * b, gradient
+
 
                 def f(x):
                     return scaled(2.0, x)

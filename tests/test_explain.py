@@ -235,6 +235,33 @@ def test_parameters_of_a_model():
     assert all(c.where.startswith("test_explain.py:") for c in explanation.findings)
 
 
+def test_a_layer_in_the_other_branch():
+    class Network(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = L.Dense(2, name="one"), L.Dense(2, name="two")
+
+        def call(self, x, training=False):
+            if training:
+                return self.one(x)
+            return self.two(x) + 0 * self.count_params()
+
+    model = Network()
+    model.one.build((None, 2))
+    model.two.build((None, 2))
+    explanation = tgk.explain(model, X[None], wrt="parameters")
+    assert [c.cause for c in explanation] == ["branch_not_taken", "branch_not_taken", None, None]
+    assert (explanation[0].code, explanation[0].layer) == ("if training:", "one")
+
+
+def test_the_line_is_written_anew():
+    def f(x):
+        return tf.constant(np.tanh(x.numpy()) + np.ones(2, "float32"))
+
+    (connection,) = tgk.explain(f, X)
+    assert connection.remedy.splitlines()[1] == "return tf.constant(tnp.tanh(x) + np.ones(2, 'float32'))"
+
+
 def test_parameters_around_a_function():
     weights, fixed = tf.Variable([1.0, 2.0]), tf.Variable([1.0, 1.0], trainable=False)
     explanation = tgk.explain(lambda x: x * weights + fixed, X, wrt="parameters")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 
 import keras
 import numpy as np
@@ -132,6 +133,31 @@ def test_attributes_of_self_have_names():
     (connection,) = Trainer().step()
     assert (connection.input, connection.cause) == ("self.weight", "replaced_by_tensor")
     assert connection.remedy == "self.weight.assign_sub(0.1)"
+
+
+def test_threads_do_not_hear_each_other():
+    f = tf.function(lambda x: tf.floor(x) * 2)
+    f(X)
+    found = []
+
+    def work(pause):
+        with tgk.ExplainingTape() as tape:
+            tape.watch(X)
+            h = X * 2
+            pause.wait(60)
+            y = f(h)
+        found.append(tape.explain(y, X)[0])
+
+    # The second begins later and ends earlier than the first.
+    first, second = threading.Event(), threading.Event()
+    threads = [threading.Thread(target=work, args=(pause,)) for pause in (first, second)]
+    for thread in threads:
+        thread.start()
+    second.set()
+    threads[1].join()
+    first.set()
+    threads[0].join()
+    assert [(c.cause, c.op) for c in found] == [("not_differentiable", "Floor")] * 2
 
 
 def test_second_order():

@@ -20,6 +20,7 @@ _AUTOGRAPH = "__autograph_generated_file"
 # What TensorFlow and Keras put around their functions.
 _WRAPPERS = frozenset(
     {"error_handler", "op_dispatch_handler", "wrapper", "wrapped", "decorated", "new_func", "__call__"}
+    | {"binary_op_wrapper", "r_binary_op_wrapper", "tensor_equals"}
 )
 
 
@@ -92,7 +93,7 @@ def _called(name: str, file: str, before: str | None) -> str | None:
     """What the user's line calls, if it is this function: not what is around it, and nothing of our own."""
     if file.startswith(str(_PACKAGE)):
         return None
-    return before if name in _WRAPPERS else name
+    return before if name in _WRAPPERS or name.startswith("<") else name.removesuffix("_v2")
 
 
 def users_frame() -> FrameType | None:

@@ -50,6 +50,9 @@ class Recording:
         _private().callbacks.remove_op_callback(self._ran)
         _active().remove(self)
         _uninstall()
+        if _users:  # other threads still listen, which TensorFlow has just turned off for functions
+            execute = _private().callbacks.execute
+            execute.execute = execute.execute_with_callbacks
 
     def _ran(
         self, op_type: Any, inputs: Any, attributes: Any, outputs: Any, op_name: Any = None, graph: Any = None

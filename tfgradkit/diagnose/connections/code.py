@@ -84,6 +84,11 @@ class Code:
         targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
         return {ast.unparse(t) for target in targets if target is not None for t in targets_in(target)}
 
+    def returns(self) -> int | None:
+        """The line of the last ``return`` of the function."""
+        found = [node.lineno for node in ast.walk(self.scope) if isinstance(node, ast.Return)]
+        return max(found, default=None) if isinstance(self.scope, FUNCTIONS) else None
+
     def assigned(self, name: str, word: str = "") -> Found | None:
         """The last assignment to a name, in this scope or else in the file, whose code has a word in it."""
         for tree in (self.scope, self._tree):
@@ -183,14 +188,16 @@ def block_of(location: Location) -> tuple[int, int] | None:
     return None
 
 
-def rewritten(location: Location, change: Callable[[ast.AST], ast.AST | None]) -> str | None:
-    """The statement of a line with some of its parts changed; None if none was."""
+def rewritten(location: Location, change: Callable[[ast.AST], ast.AST | None], passes: int = 1) -> str | None:
+    """The statement of a line with some of its parts changed, outermost first; None if none was."""
     statement = Code(location).statement()
     if statement is None or isinstance(statement, (*FUNCTIONS, ast.ClassDef, ast.With, ast.If, ast.For, ast.While)):
         return None
     changed = ast.parse(ast.unparse(statement))
     before = ast.unparse(changed)
-    after = ast.unparse(ast.fix_missing_locations(_Changer(change).visit(changed)))
+    for _ in range(passes):
+        changed = ast.fix_missing_locations(_Changer(change).visit(changed))
+    after = ast.unparse(changed)
     return None if after == before else after.split("\n")[0]
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
 
+from ...graph.location import Location, Site, is_users
 from ...graph.steps import Step
 from ...rules.registry import ABSENT, SHIPPED, entry
 from .causes import Cause
+from .code import Code
 
 _BY_TYPE: dict[str, Cause] = {
     "StopGradient": "stop_gradient",
@@ -107,7 +109,18 @@ def _by_rule(step: Step, entering: Sequence[int]) -> Cut | None:
         return None
     if own is None:
         return Cut("not_differentiable", step)
-    return Cut("custom_gradient", step, op="tf.custom_gradient" if step.rule is None else step.type)
+    name = "tf.custom_gradient" if step.rule is None else step.type
+    return Cut("custom_gradient", replace(step, site=_written(own, step.site)), op=name)
+
+
+def _written(rule: Callable[..., Any], site: Site) -> Site:
+    """Where the user's gradient function returns, inside of what TensorFlow has made of it."""
+    for cell in getattr(rule, "__closure__", None) or ():
+        code = getattr(cell.cell_contents, "__code__", None)
+        if code is not None and is_users(code.co_filename):
+            returns = Code(Location(code.co_filename, code.co_firstlineno)).returns()
+            return replace(site, location=Location(code.co_filename, returns or code.co_firstlineno))
+    return site
 
 
 def _rule_in_graph(step: Step) -> Callable[..., Any] | None:

@@ -67,6 +67,8 @@ def _named(variable: Any, fn: Any, source: Differentiable) -> Named:
     aliases = names_of(variable, scopes_of(fn))
     path = getattr(variable, "path", None) or getattr(variable, "name", "a variable").removesuffix(":0")
     layers = flat_layers(source.model) if source.model is not None else []
-    owners = [layer.name for layer in layers if any(v is variable for v in layer.variables)]
+    owners = [layer for layer in layers if any(v is variable for v in layer.variables)]
+    for owner in owners:
+        aliases |= names_of(owner, [{"self": source.model}])
     name = path if source.model is not None or not aliases else min(aliases)
-    return Named(name, variable, aliases, owners[-1] if owners else None)
+    return Named(name, variable, aliases, owners[-1].name if owners else None)

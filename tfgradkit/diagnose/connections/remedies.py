@@ -15,6 +15,7 @@ from .rewrites import (
     in_tensorflow,
     straight_through,
     trainable,
+    with_gradients,
     without,
     without_assigning,
     without_integers,
@@ -66,7 +67,7 @@ def _replaced(trouble: Trouble) -> str:
 
 
 def _left(trouble: Trouble) -> str:
-    line = _changed(trouble, lambda node: in_tensorflow(node, trouble.op))
+    line = _changed(trouble, lambda node: in_tensorflow(node, trouble.op), passes=4)
     if line is None:
         return "compute it with TensorFlow's ops, or wrap it: tgk.wrap_external(function, output_spec, derivative=...)"
     if "wrap_external" in line:
@@ -145,7 +146,8 @@ def _iterator(trouble: Trouble) -> str:
 
 
 def _custom(trouble: Trouble) -> str:
-    return f"return a gradient for it where {trouble.op} returns None:\nlambda upstream: upstream * derivative"
+    line = _changed(trouble, with_gradients)
+    return line or f"return upstream * derivative  # for {trouble.input}, where {trouble.op} returns None"
 
 
 def _saturated(trouble: Trouble) -> str:
@@ -173,5 +175,5 @@ _LIMITS = frozenset({"Maximum", "Minimum", "ClipByValue"})
 _COMPARISONS = frozenset({"Greater", "GreaterEqual", "Less", "LessEqual", "Equal", "NotEqual"})
 
 
-def _changed(trouble: Trouble, change: Change) -> str | None:
-    return rewritten(trouble.where, change) if trouble.where is not None else None
+def _changed(trouble: Trouble, change: Change, passes: int = 1) -> str | None:
+    return rewritten(trouble.where, change, passes) if trouble.where is not None else None

@@ -31,8 +31,13 @@ def without_integers(node: ast.AST) -> ast.AST | None:
 
 
 def in_tensorflow(node: ast.AST, function: str) -> ast.AST | None:
-    """A call of NumPy or Python as TensorFlow."""
-    if not isinstance(node, ast.Call) or function not in (ast.unparse(node.func), _last(node)):
+    """The call of ``function``, or another one of NumPy with a name in it, as TensorFlow."""
+    if not isinstance(node, ast.Call):
+        return None
+    root = ast.unparse(node.func).split(".")[0]
+    if root in ("np", "numpy", "math") and isinstance(node.func, ast.Attribute):
+        return _in_tnp(node, root) if function == ast.unparse(node.func) or _takes_names(node) else None
+    if function not in (ast.unparse(node.func), _last(node)):
         return None
     if isinstance(node.func, ast.Attribute) and node.func.attr in ("numpy", "item", "tolist") and not node.args:
         return node.func.value
@@ -42,15 +47,18 @@ def in_tensorflow(node: ast.AST, function: str) -> ast.AST | None:
         given = ", ".join(map(ast.unparse, getattr(node.args[1], "elts", node.args[1:2])))
         wrapped = f"tgk.wrap_external({ast.unparse(node.args[0])}, output_spec, derivative=...)({given})"
         return ast.parse(wrapped, mode="eval").body
-    root = ast.unparse(node.func).split(".")[0]
-    if root in ("np", "numpy", "math") and isinstance(node.func, ast.Attribute):
-        return node.args[0] if node.func.attr in ("asarray", "array", "float32", "float64") else _renamed(node, root)
     return node.args[0] if isinstance(node.func, ast.Name) and node.func.id == "float" and node.args else None
 
 
-def _renamed(call: ast.Call, root: str) -> ast.AST:
-    name = ast.unparse(call.func).replace(root, "tnp", 1)
-    return ast.Call(ast.parse(name, mode="eval").body, call.args, call.keywords)
+def _in_tnp(call: ast.Call, root: str) -> ast.AST:
+    name = ast.unparse(call.func)
+    if name.split(".")[-1] in ("asarray", "array", "float32", "float64") and call.args:
+        return call.args[0]
+    return ast.Call(ast.parse(name.replace(root, "tnp", 1), mode="eval").body, call.args, call.keywords)
+
+
+def _takes_names(call: ast.Call) -> bool:
+    return any(isinstance(node, ast.Name) for argument in call.args for node in ast.walk(argument))
 
 
 def straight_through(node: ast.AST, name: str) -> ast.AST | None:
@@ -98,3 +106,13 @@ def trainable(node: ast.AST) -> ast.AST | None:
     if isinstance(node, ast.keyword) and node.arg == "trainable":
         return ast.keyword("trainable", ast.Constant(True))
     return None
+
+
+def with_gradients(node: ast.AST) -> ast.AST | None:
+    """A product in place of each None that a gradient function returns."""
+    if not isinstance(node, ast.Return) or node.value is None:
+        return None
+    product = ast.parse("upstream * derivative", mode="eval").body
+    items = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
+    filled = [product if isinstance(item, ast.Constant) and item.value is None else item for item in items]
+    return ast.Return(ast.Tuple(filled, ast.Load()) if isinstance(node.value, ast.Tuple) else filled[0])
