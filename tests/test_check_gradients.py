@@ -240,3 +240,32 @@ def test_extrapolation_estimates_its_own_error(f, slope):
     assert abs(found.slope - slope) <= max(2 * found.error, 1e-12 * abs(slope))
     assert found.error < 1e-6 * abs(slope)
     assert not found.kink
+
+
+def relu_network(seed, factor=1.0):
+    """Hundreds of kinks lie within a step of 1/8, some within 1e-5."""
+    random = np.random.default_rng(seed)
+    weights = [
+        tf.constant(random.normal(size=shape) / np.sqrt(shape[0])) for shape in ((200, 400), (400, 400), (400, 1))
+    ]
+
+    @tf.custom_gradient
+    def scaled(x):
+        return tf.identity(x), lambda upstream: factor * upstream
+
+    def network(x):
+        for matrix in weights[:-1]:
+            x = tf.nn.relu(x @ matrix)
+        return scaled(x @ weights[-1])
+
+    return network, random.normal(size=(4, 200))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_kinks_beside_the_point_are_no_error_and_hide_none(seed):
+    network, x = relu_network(seed)
+    found = tgk.check_gradients(network, x)
+    assert found.ok, found
+    assert found.digits > 7
+    network, x = relu_network(seed, 1.001)
+    assert tgk.check_gradients(network, x).status == "wrong"

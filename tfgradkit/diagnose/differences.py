@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -50,8 +50,8 @@ def differentiate(ahead: Sequence[Array], behind: Sequence[Array], here: Array, 
     sweep = steps(epsilon)
     rounding = epsilon * float(np.max(np.abs(here), initial=0.0))
     central = [(a - b) / (2 * h) for a, b, h in zip(ahead, behind, sweep, strict=True)]
-    noise = rounding + _scatter(ahead, behind, here)
-    slope, error = _extrapolated(central, [noise / h for h in sweep])
+    scatter = _scatter(ahead, behind, here, rounding)
+    slope, error = _extrapolated(central, [(rounding + s) / h for s, h in zip(scatter, sweep, strict=True)])
     right = [a - here for a in ahead]
     left = [here - b for b in behind]
     jump = _is_steady(right, rounding) or _is_steady(left, rounding)
@@ -62,26 +62,53 @@ def differentiate(ahead: Sequence[Array], behind: Sequence[Array], here: Array, 
 def _extrapolated(central: Sequence[Array], floors: Sequence[float]) -> tuple[Array, float]:
     best, least = central[0], np.inf
     above: list[Array] = []
-    for entry, floor in zip(central, floors, strict=True):
+    for number, (entry, floor) in enumerate(zip(central, floors, strict=True)):
         row = [entry]
         for column, older in enumerate(above[:_COLUMNS]):
             row.append(row[-1] + (row[-1] - older) / (4.0 ** (column + 1) - 1))
             error = max(_largest(row[-1] - row[-2]), _largest(row[-1] - older)) + floor
             # NaN is no error that is smaller.
-            if error < least:
+            if error < least and _holds(row[-1], error, central, floors, number, column + 1):
                 best, least = row[-1], error
         above = row
     return best, least
 
 
-def _scatter(ahead: Sequence[Array], behind: Sequence[Array], here: Array) -> float:
-    """By how much values of f scatter about a smooth function.
+def _holds(slope: Array, error: float, central: Sequence[Array], floors: Sequence[float], row: int, used: int) -> bool:
+    """Whether smaller steps come no farther from ``slope`` than those it was made from, up to the errors.
+
+    Where many kinks lie between x - h v and x + h v, two steps may agree by accident; the next ones then don't.
+    """
+    farthest = max(_largest(entry - slope) for entry in central[row - used : row + 1])
+    return all(
+        _largest(entry - slope) <= farthest + 2 * (error + floor)
+        for entry, floor in zip(central[row + 1 :], floors[row + 1 :], strict=True)
+    )
+
+
+def _scatter(ahead: Sequence[Array], behind: Sequence[Array], here: Array, rounding: float) -> list[float]:
+    """By how much values of f scatter about a smooth function, over each step and all that are smaller.
 
     From second differences of small steps, of which a smooth f leaves next to nothing once the part in h² is taken off
-    (after J. J. Moré and S. M. Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33, 2011).
+    (after J. J. Moré and S. M. Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33, 2011). Noise is there
+    at every step; what a kink beside x leaves is gone for steps that don't reach it.
     """
-    second = [a + b - 2 * here for a, b in zip(ahead, behind, strict=True)][len(ahead) // 3 :]
-    return max((_largest(wide - 4 * narrow) for wide, narrow in pairwise(second)), default=0.0)
+    second = [a + b - 2 * here for a, b in zip(ahead, behind, strict=True)]
+    large = len(second) // 3
+    left = [_largest(wide - 4 * narrow) for wide, narrow in pairwise(second)]
+    below = [0.0, *accumulate(reversed(left[large:]), max)][::-1]
+    if _is_flat(left[large:], 100 * rounding):
+        below = [below[0]] * len(below)
+    return [below[0]] * large + below
+
+
+def _is_flat(left: Sequence[float], floor: float) -> bool:
+    """Whether what is left of second differences stays, over steps of a 64th; of kinks a 64th of it would.
+
+    A function that is rounded inside leaves nothing at last, since it is a staircase.
+    """
+    levels = [max(left[i : i + 4]) for i in range(len(left) - 3)]
+    return any(fine > max(floor, coarse / 4) for coarse, fine in zip(levels, levels[6:], strict=False))
 
 
 def _largest(x: Array) -> float:
