@@ -60,7 +60,6 @@ def second():
     [
         ("both rules", "forward", "vectorize"),
         ("both rules", "reverse", "vectorize"),
-        ("both rules", "reverse", "loop"),
         ("vjp alone", "forward", "vectorize"),
         ("jvp alone", "reverse", "vectorize"),
     ],
@@ -171,6 +170,56 @@ def test_a_variable_inside_is_differentiated_as_usual():
     with tf.GradientTape() as tape:
         y = product(PAIR, tf.Variable(TIMES))
     assert y["y"].shape == [2]
+
+
+@pytest.mark.parametrize("given", [("vjp", "jvp"), ("vjp",), ("jvp",)], ids=" and ".join)
+@pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
+def test_mixed_derivatives_by_arguments_and_variables(given, graph):
+    """In both orders: rules and functions that use a variable depend on it, and its gradient on the arguments."""
+    w, x = tf.Variable([1.0, 2.0, 3.0], dtype=tf.float64), tf.constant(X)
+    rule = lambda x, seed: seed * tf.cos(w * x) * w**2  # noqa: E731
+    plain = lambda x: tf.sin(w * x) * w  # noqa: E731
+    found = []
+    for f in (tgk.custom_rule(plain, **dict.fromkeys(given, rule)), plain):
+        call = tf.function(f, autograph=False) if graph else f
+        with tf.GradientTape(persistent=True) as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                y = tf.reduce_sum(call(x) ** 2)
+            slopes = inner.gradient(y, [x, w])
+        found.append([*slopes, *(g for slope in slopes for g in outer.gradient(slope, [x, w]))])
+    for ours, expected in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, expected, atol=1e-12)
+
+
+def scaled(s, x):
+    return tgk.custom_rule(lambda x: x * s**2, vjp=lambda x, u: u * s**2)(x)
+
+
+def test_tensors_that_are_closed_over():
+    s = np.array([2.0, 3.0, 4.0])
+    by_s = tgk.jacobian(scaled)
+    np.testing.assert_allclose(by_s(s, X), np.diag(2 * s * X))
+    np.testing.assert_allclose(tgk.jacobian(by_s, argnums=1)(s, X), np.einsum("ij,ik->ijk", np.diag(2 * s), np.eye(3)))
+    s = tf.constant(s)
+    with tf.GradientTape() as tape:
+        tape.watch(s)
+        y = scaled(s, tf.constant(X))
+    np.testing.assert_allclose(tape.gradient(y, s), 2 * s * X)
+
+
+def test_in_branches_loops_and_laplacians():
+    f = tgk.custom_rule(softplus, **RULES["both rules"])
+    branch = tgk.jacobian(lambda x: tf.cond(tf.reduce_sum(x) > -100, lambda: f(x), lambda: x))(X)
+    np.testing.assert_allclose(branch, np.diag(SIGMOID))
+
+    def thrice(g):
+        return lambda x: tf.while_loop(lambda i, _: i < 3, lambda i, x: (i + 1, g(x)), (0, x))[1]
+
+    np.testing.assert_allclose(tgk.jacobian(thrice(f))(X), tgk.jacobian(thrice(tf.math.softplus))(X))
+    expected = tgk.laplacian(chain(tf.math.softplus))(X)
+    np.testing.assert_allclose(tgk.laplacian(chain(f))(X), expected, rtol=1e-12)
 
 
 def test_autograph_works_inside_and_python_does_eagerly():
@@ -295,6 +344,8 @@ def test_as_an_activation_of_keras(model, tmp_path):
     twin.set_weights(model.get_weights())
     np.testing.assert_allclose(tgk.hessian(model)(POINTS), tgk.hessian(twin)(POINTS), atol=1e-6)
     assert tgk.check_gradients(model, POINTS).ok
+    for ours, expected in zip(*(tgk.jacobian(m, wrt="parameters")(POINTS) for m in (model, twin)), strict=True):
+        np.testing.assert_allclose(ours, expected, atol=1e-6)
     model.save(tmp_path / "model.keras")
     # The file names the function; whoever loads it gives it.
     again = tgk.load(tmp_path / "model.keras", custom_objects={"smooth_step": smooth_step})
@@ -305,7 +356,11 @@ ELSEWHERE = """
 import sys, numpy as np, tensorflow as tf
 points = np.load("points.npy")
 saved = tf.saved_model.load("derivatives")
-found = {kind: saved.signatures[kind](x=tf.constant(points))[kind] for kind in ("jacobian", "hessian")}
+tangents = tf.ones_like(points)
+found = {
+    "jacobian": saved.signatures["jacobian"](x=tf.constant(points))["jacobian"],
+    "jvp": saved.signatures["jvp"](x=tf.constant(points), tangents=tangents)["jvp"],
+}
 plain = tf.saved_model.load("plain")
 x = tf.constant(points)
 with tf.GradientTape() as tape:
@@ -330,7 +385,7 @@ def test_saved_models_in_another_process(model, tmp_path):
     module.model = model
     module.__call__ = tf.function(lambda x: model(x), input_signature=[tf.TensorSpec([None, 3], tf.float32)])
     tf.saved_model.save(module, str(tmp_path / "plain"))
-    tgk.export_saved_model(model, tmp_path / "derivatives", ("jacobian", "hessian"))
+    tgk.export_saved_model(model, tmp_path / "derivatives", ("jacobian", "jvp"))
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "points.npy", POINTS)
     done = subprocess.run([sys.executable, "-c", ELSEWHERE], cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -338,14 +393,11 @@ def test_saved_models_in_another_process(model, tmp_path):
     found = np.load(tmp_path / "found.npz")
     jacobian = tgk.jacobian(model)(POINTS)
     np.testing.assert_allclose(found["jacobian"], jacobian, rtol=1e-6)
-    np.testing.assert_allclose(found["hessian"], tgk.hessian(model)(POINTS), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(found["jvp"], tf.reduce_sum(jacobian, 2), rtol=1e-5)
     np.testing.assert_allclose(found["gradient"], tf.reduce_sum(jacobian, 1), rtol=1e-5)
     np.testing.assert_allclose(found["reverse"], jacobian, rtol=1e-5)
 
 
 def test_in_the_c_library(model, tmp_path):
-    library = tgk.export_native(model, tmp_path / "net", "net", ("jacobian", "jvp"), targets=("x86-64",))
+    library = tgk.export_native(model, tmp_path / "net", "net", ("jacobian",), targets=("x86-64",))
     np.testing.assert_allclose(library.jacobian(POINTS), tgk.jacobian(model)(POINTS), rtol=1e-5, atol=1e-6)
-    tangents = np.ones_like(POINTS)
-    expected = tgk.jvp(model)(POINTS, tangents=tangents)
-    np.testing.assert_allclose(library.jvp(POINTS, tangents), expected, rtol=1e-5, atol=1e-6)

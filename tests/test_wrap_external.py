@@ -79,6 +79,7 @@ def test_second_derivatives_are_differences_of_the_first(derivative, first, seco
     squared = tgk.hessian(lambda x: tf.reduce_sum(f(x) ** 2, 1), batched=True)(X)
     expected = tgk.hessian(lambda x: tf.reduce_sum((tf.sin(x) @ MIX) ** 2, 1), batched=True)(X)
     np.testing.assert_allclose(squared, expected, atol=10 * second)
+    np.testing.assert_allclose(tgk.laplacian(f)(X), np.einsum("bjii->bj", HESSIAN), atol=10 * second)
 
 
 @each_way
@@ -340,7 +341,12 @@ def test_the_original_exception_is_the_cause():
         raise failure
 
     f = tgk.wrap_external(fn, SPEC, derivative=jacobian_of_waves)
-    for call in (f, tgk.value_and_jacobian(f), partial(tgk.value_and_vjp(f), output_gradients=X[:, :2])):
+    for call in (
+        f,
+        tgk.value_and_jacobian(f),
+        tgk.linearize(f),
+        partial(tgk.value_and_vjp(f), output_gradients=X[:, :2]),
+    ):
         with pytest.raises(tgk.errors.ExternalError, match="raised OSError: fn") as caught:
             call(X)
         assert caught.value.__cause__ is failure

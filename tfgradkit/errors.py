@@ -62,6 +62,9 @@ class TfGradKitError(Exception):
         hint: what to try.
     """
 
+    # Out of a tf.function AutoGraph would raise another exception in place of one with such an __init__.
+    ag_pass_through = True
+
     def __init__(
         self,
         what: str,

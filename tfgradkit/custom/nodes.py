@@ -61,6 +61,7 @@ def node(call: Call, xs: Tensors) -> Tensors:
 
 
 def _node(call: Call, xs: Tensors) -> Tensors:
+    xs = xs if tf.executing_eagerly() else here(xs)
     run = _Run(call.functions[0], call.name, call.dtypes, call.shapes)
     results = run.at(xs, lambda tensors: node(call, tensors))
     floating = picked(results)
@@ -133,7 +134,8 @@ def _product(call: Call, xs: Tensors, us: Tensors) -> Tensors:
     ]
     by = picked(xs)
     run = _Run(call.product, call.name, [x.dtype for x in by], [x.shape[1:] for x in by])
-    results = run.at([*xs, *seeds], lambda tensors: _product(call, tensors[: len(xs)], picked(tensors[len(xs) :])))
+    count = len(xs)
+    results = run.at([*xs, *seeds], lambda tensors: _product(call, tensors[:count], picked(tensors[count:])))
 
     def rule(vs: Tensors) -> Tensors:
         at, weights = here(xs), here(us)
@@ -194,16 +196,18 @@ def _refusing(call: Call, xs: Tensors, us: Tensors) -> Tensors:
     TensorFlow writes more derivatives of a ``tf.function`` than anybody asks for, and runs them for us of zero.
     """
 
+    count = len(xs)
+
     def refuse(given: Sequence[np.ndarray]) -> Arrays:
-        if any(u.any() for u in given[len(xs) :]):
+        if any(u.any() for u in given[count:]):
             raise _no_derivative(call)
-        return [np.zeros(x.shape) for x in given[: len(xs)] if x.dtype.kind == "f"]
+        return [np.zeros(x.shape) for x in given[:count] if x.dtype.kind == "f"]
 
     if not call.differentiated:
         raise _no_derivative(call)
     by = picked(xs)
     run = _Run(refuse, call.name, [x.dtype for x in by], [x.shape[1:] for x in by])
-    return run.at([*xs, *us], lambda tensors: _refusing(call, tensors[: len(xs)], tensors[len(xs) :]))
+    return run.at([*xs, *us], lambda tensors: _refusing(call, tensors[:count], tensors[count:]))
 
 
 def _no_derivative(call: Call) -> GradientError:

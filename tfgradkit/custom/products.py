@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 
-from .tie import Tensors, guarded, is_differentiable, stopped, tied
+from ..rules.operations import added
+from .tie import Tensors, guarded, is_differentiable, tied
 
 Product = Callable[[Tensors, Tensors], Tensors]
 
@@ -26,16 +28,60 @@ class Products:
     Attributes:
         reverse: (xs, us) ↦ Σ uᵀ ∂y/∂x for each x.
         forward: (xs, vs) ↦ Σ (∂y/∂x) v for each y.
+        closed: eager tensors that the function or the rules are known to close over. Variables are found, and
+            in a graph all tensors.
     """
 
     reverse: Product | None
     forward: Product | None
+    closed: Tensors
 
 
 def applied(f: Callable[[Tensors], Tensors], products: Products, xs: Tensors, name: str) -> Tensors:
-    """``f(xs)``, whose derivatives by xs are ``products``; by what else f uses, TensorFlow's."""
-    ys = f(stopped(xs))
-    return tied(guarded(ys, picked(xs), name), picked(xs), lambda us: _reverse(products, here(xs), us), natural=ys)
+    """``f(xs)``, whose derivatives by xs are ``products``; by what f closes over, TensorFlow's."""
+    xs = here(xs)
+    ys, rest = _observed(lambda: f(_unseen(xs)), xs, products)
+
+    def rule(us: Tensors) -> Tensors:
+        at = here(xs)
+        return [*_reverse(products, at, us), *_gradients(lambda: f(at), rest.sources, us)]
+
+    return tied(guarded(ys, picked(xs), name), [*picked(xs), *rest.tensors], rule)
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """What a calculation uses beside its arguments: tensors, and the variables behind some of them."""
+
+    sources: list[Any]
+    tensors: Tensors
+
+
+def _observed(build: Callable[[], Tensors], arguments: Tensors, products: Products) -> tuple[Tensors, _Rest]:
+    with tf.GradientTape() as tape:
+        results, operations = (build(), []) if tf.executing_eagerly() else added(lambda _: build(), arguments)
+    variables = tape.watched_variables()
+    others = products.closed if tf.executing_eagerly() else _from_outside(operations, arguments)
+    return results, _Rest([*others, *variables], [*others, *(tf.convert_to_tensor(v) for v in variables)])
+
+
+def _from_outside(operations: Sequence[Any], arguments: Tensors) -> Tensors:
+    """What ``operations`` take beside their arguments and constants; variables are no tensors."""
+    own = {tensor.ref() for operation in operations for tensor in operation.outputs} | {x.ref() for x in arguments}
+    taken = {t.ref(): t for operation in operations for t in operation.inputs if t.ref() not in own}
+    return [t for t in taken.values() if is_differentiable(t) and t.op.type != "Const"]
+
+
+def _gradients(build: Callable[[], Tensors], sources: Sequence[Any], us: Tensors) -> Tensors:
+    """TensorFlow's gradients of a calculation that is done again, so that they depend on all that it depends on."""
+    if not sources:
+        return []
+    with tf.GradientTape() as tape:
+        tape.watch(sources)
+        results = build()
+    zero = tf.UnconnectedGradients.ZERO
+    found = tape.gradient(results, sources, output_gradients=us, unconnected_gradients=zero)
+    return [tf.convert_to_tensor(gradient) for gradient in found]
 
 
 def picked(xs: Sequence[tf.Tensor]) -> Tensors:
@@ -54,21 +100,38 @@ def _reverse(products: Products, xs: Tensors, us: Tensors) -> Tensors:
         return _transposed(products.forward, xs, us, like=picked(xs))
     if products.forward is None:
         return products.reverse(xs, us)
-    return _paired(products.reverse, xs, us, lambda vs: _forward(products, here(xs), vs))
+    return _paired(products.reverse, products, xs, us, lambda vs: _forward(products, here(xs), vs))
 
 
 def _forward(products: Products, xs: Tensors, vs: Tensors) -> Tensors:
     assert products.forward is not None
-    return _paired(products.forward, xs, vs, lambda us: _reverse(products, here(xs), us))
+    return _paired(products.forward, products, xs, vs, lambda us: _reverse(products, here(xs), us))
 
 
-def _paired(product: Product, xs: Tensors, seeds: Tensors, transpose: Callable[[Tensors], Tensors]) -> Tensors:
-    """``product(xs, seeds)`` with its derivative by seeds from ``transpose``, by xs from TensorFlow."""
-    by_xs = product(xs, stopped(seeds))
-    # In a graph the values are calculated apart, and go on as TensorFlow would differentiate them: in a vectorized
-    # loop the tie is lost. The optimizer of the graph finds that both are the same.
-    values = by_xs if tf.executing_eagerly() else product(xs, seeds)
-    return tied(values, seeds, transpose, natural=by_xs)
+def _paired(
+    product: Product, products: Products, xs: Tensors, seeds: Tensors, transpose: Callable[[Tensors], Tensors]
+) -> Tensors:
+    """``product(xs, seeds)`` with its derivative by seeds from ``transpose``, by all else from TensorFlow.
+
+    The second is that of a zero beside the value, so that each is asked for by itself. A vectorized loop loses
+    both, and goes on with TensorFlow's derivatives of the value.
+    """
+    values, rest = _observed(lambda: product(_unseen(xs), _unseen(seeds)), [*xs, *seeds], products)
+
+    def by_the_rest(us: Tensors) -> Tensors:
+        at, weights = here(xs), here(seeds)
+        return _gradients(lambda: product(at, weights), [*picked(at), *rest.sources], us)
+
+    # Both ties, or none.
+    inputs = [*picked(xs), *rest.tensors]
+    all_of_it = [*inputs, *seeds, *values]
+    zeros = tied([tf.zeros_like(value) for value in values], inputs, by_the_rest, beside=all_of_it)
+    return [a + b for a, b in zip(tied(values, seeds, transpose, beside=all_of_it), zeros, strict=True)]
+
+
+def _unseen(xs: Tensors) -> Tensors:
+    """The same values; eagerly, hidden from a ``tf.autodiff.ForwardAccumulator``, which would follow every op."""
+    return [tf.stop_gradient(x) for x in xs] if tf.executing_eagerly() else xs
 
 
 def _transposed(product: Product, xs: Tensors, seeds: Tensors, like: Tensors) -> Tensors:

@@ -16,7 +16,7 @@ from ..diagnose.findings import GradientCheck
 from ..errors import SignatureError
 from .products import Products, applied, picked
 from .rule_results import Expected
-from .rule_signature import Function, check_rules, name_like, positional, signature_of
+from .rule_signature import Function, check_rules, closed_over, name_like, positional, signature_of
 from .tie import Tensors, is_differentiable
 
 
@@ -69,6 +69,7 @@ class _Ruled:
     def __init__(self, name: str, fn: Function, vjp: Function | None, jvp: Function | None) -> None:
         self.name = name
         self.signature = signature_of(fn)
+        self.closed = closed_over(fn, vjp, jvp)
         self.fn, self.vjp, self.jvp = _traced(fn), vjp and _traced(vjp), jvp and _traced(jvp)
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
@@ -113,7 +114,7 @@ class _Call:
         xs = [leaf for leaf in self.leaves if isinstance(leaf, tf.Tensor)]
         if not picked(xs):
             return self.own.fn(*self.args)
-        products = Products(self.own.vjp and self.reverse, self.own.jvp and self.forward)
+        products = Products(self.own.vjp and self.reverse, self.own.jvp and self.forward, self.own.closed)
         ys = iter(applied(self.value, products, xs, self.own.name))
         return tf.nest.map_structure(lambda leaf: next(ys) if is_differentiable(leaf) else leaf, self.y)
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import tensorflow as tf
+
 from ..errors import SignatureError
+from .tie import is_differentiable
 
 Function = Callable[..., Any]
 
@@ -20,6 +24,16 @@ def signature_of(fn: Function) -> inspect.Signature | None:
     # The name that every function of TensorFlow can be given is nothing for a rule.
     own = [p for p in signature.parameters.values() if (p.name, p.default) != ("name", None)]
     return signature.replace(parameters=own)
+
+
+def closed_over(*functions: Function | None) -> list[tf.Tensor]:
+    """Differentiable eager tensors that functions close over by name, each once."""
+    found = {}
+    for fn in functions:
+        for cell in getattr(fn, "__closure__", None) or ():
+            with suppress(ValueError):  # an empty cell
+                found[id(cell.cell_contents)] = cell.cell_contents
+    return [x for x in found.values() if isinstance(x, tf.__internal__.EagerTensor) and is_differentiable(x)]
 
 
 def positional(signature: inspect.Signature | None) -> list[str] | None:

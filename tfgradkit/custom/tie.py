@@ -13,21 +13,22 @@ Tensors = list[tf.Tensor]
 Rule = Callable[[Tensors], Sequence[tf.Tensor | None]]
 
 
-def tied(values: Tensors, inputs: Tensors, rule: Rule, *, natural: Sequence[tf.Tensor] = ()) -> Tensors:
-    """``values``, with gradients ``us`` that go to ``inputs`` as ``rule(us)`` and to ``natural`` as they are.
+def tied(values: Tensors, inputs: Tensors, rule: Rule, *, beside: Sequence[tf.Tensor] = ()) -> Tensors:
+    """``values``, with gradients ``us`` that go to ``inputs`` as ``rule(us)``.
 
     All that the values are made of is handed in, so that ``tf.custom_gradient`` finds no variables inside, and
     nothing goes to the values themselves. TensorFlow's vectorized loops drop a custom gradient from what they
-    stack: there, gradients go to the values, and to nothing else.
+    stack: there, gradients go to the values, and to nothing else. That happens to what has one of ``beside`` among
+    its inputs as soon as that one is stacked.
     """
     if tf.executing_eagerly() and not is_recording():
         return values
-    given = [*inputs, *natural, *values]
+    given = [*inputs, *beside, *values]
 
     @tf.custom_gradient
     def tie(*tensors: tf.Tensor) -> tuple[Tensors, Callable[..., list[tf.Tensor | None]]]:
         def gradient(*us: tf.Tensor) -> list[tf.Tensor | None]:
-            return [*rule(list(us)), *us[: len(natural)], *[None] * len(values)]
+            return [*rule(list(us)), *[None] * (len(beside) + len(values))]
 
         return [tf.identity(value) for value in tensors[len(tensors) - len(values) :]], gradient
 
@@ -50,11 +51,6 @@ def guarded(values: Sequence[tf.Tensor], xs: Sequence[tf.Tensor], name: str) -> 
 def held(xs: Sequence[tf.Tensor]) -> Tensors:
     """The same values, through which no gradient goes but where a vectorized loop has lost the tie."""
     return [tf.raw_ops.PreventGradient(input=x, message=OPEN_IN_LOOPS) for x in xs]
-
-
-def stopped(tensors: Sequence[tf.Tensor]) -> Tensors:
-    """The same values, through which no gradient goes."""
-    return [tf.stop_gradient(tensor) for tensor in tensors]
 
 
 def is_differentiable(x: object) -> bool:

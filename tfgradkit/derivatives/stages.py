@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..differentiable import Differentiable
+from ..rules.python_code import own_errors
 from ..rules.substitutes import exact_functions
 from .choices import Options
 from .point import or_zeros
@@ -115,7 +116,8 @@ class Stages:
         """Written facts, ys, xs, aux, and the two products at the arguments."""
         at = self._at
         tensors = [leaf for leaf in tf.nest.flatten(arguments) if isinstance(leaf, tf.Tensor)]
-        found = list(self._value(*tensors))
+        with own_errors():
+            found = list(self._value(*tensors))
         ys, found = found[: len(at.ys)], found[len(at.ys) :]
         aux, found = iter(found[: len(self._aux)]), found[len(self._aux) :]
         kept = found[: self._widths[0]], found[self._widths[0] :]
@@ -132,7 +134,11 @@ class Stages:
 
 
 def _bound(product: Any, kept: list[tf.Tensor]) -> Product:
-    return lambda seeds: list(product(*seeds, *kept))
+    def run(seeds: Tensors) -> Tensors:
+        with own_errors():
+            return list(product(*seeds, *kept))
+
+    return run
 
 
 def _placeholder(like: Any) -> tf.Tensor:

@@ -6,8 +6,11 @@ import itertools
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import tensorflow as tf
 
 from ..errors import ExternalError, TfGradKitError
 from .operations import called_graphs
@@ -69,6 +72,18 @@ def marked(error: TfGradKitError) -> Exception:
         while len(_kept) > _KEPT:
             _kept.popitem(last=False)
     return RuntimeError(f"{error}\n(exception {number} of tfgradkit)")
+
+
+@contextmanager
+def own_errors() -> Iterator[None]:
+    """Within the block, what Python code of ours raised in a graph comes out as it was."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        found = original(error)
+        if found is None:
+            raise
+        raise found from found.__cause__
 
 
 def original(error: BaseException) -> TfGradKitError | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..errors import GradientError
+from .python_code import PYTHON_OPS
 from .register import rules_in_force
 
 SILENT_OPS = frozenset(
@@ -50,5 +51,7 @@ def refuse_silent(operations: Iterable[Any]) -> None:
             raise GradientError(
                 "the derivative would miss an op that TensorFlow registers as not differentiable, although it is",
                 subject=f"op {operation.type}, {operation.name}",
-                hint="write the same calculation with other ops, or with a gradient of its own (tf.custom_gradient)",
+                hint="tfgradkit.wrap_external(fn, output_spec, derivative=...) instead"
+                if operation.type in PYTHON_OPS
+                else "write the same calculation with other ops, or with a gradient of its own (tf.custom_gradient)",
             )

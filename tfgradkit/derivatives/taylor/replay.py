@@ -113,7 +113,7 @@ def _called(operation: Any, inputs: list[Jet]) -> list[Jet]:
 
 def _differentiated(operation: Any, inputs: list[Jet], active: list[int]) -> list[Jet]:
     """Nothing is known of a gradient of somebody's own, nor of an op that may not be run twice."""
-    own_gradient = "_gradient_op_type" in operation.node_def.attr
+    own_gradient = "_gradient_op_type" in operation.node_def.attr or operation.type == "PreventGradient"
     plain = all(inputs[i].value.dtype.is_floating for i in active) and not any(map(_hides, operation.outputs))
     ranked = all(t.shape.rank is not None for t in (*operation.inputs, *operation.outputs))
     if own_gradient or operation.op_def.is_stateful or not plain or not ranked or _holds_function(operation):
