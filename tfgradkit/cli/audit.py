@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .model import load_model, model_options
 from .quiet import import_tensorflow
 from .render import fields, progress, success
 
@@ -25,8 +26,18 @@ from .render import fields, progress, success
     show_default=True,
     help="By what is differentiated.",
 )
+@model_options
 @click.pass_context
-def audit_command(context: click.Context, model: str, order: int, target: str, wrt: str) -> None:
+def audit_command(
+    context: click.Context,
+    model: str,
+    order: int,
+    target: str,
+    wrt: str,
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    signature: str | None,
+) -> None:
     """What stands in the way of MODEL's derivatives, before anything runs.
 
     Exit code 1 where something fails.
@@ -36,9 +47,8 @@ def audit_command(context: click.Context, model: str, order: int, target: str, w
         import_tensorflow()
         step("loading the model")
         from ..diagnose.audit import audit
-        from ..sources.load import load
 
-        fn = load(model)
+        fn = load_model(model, inputs, outputs, signature)
         step("looking through its graph")
         found = audit(fn, order=order, target=target, wrt=wrt)  # type: ignore[arg-type]
     for obstacle in found:

@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import click
 
+Command = Callable[..., Any]
+Numbers = Mapping[str, list[float]]
 
-def bounds(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, list[float]]:
+
+def range_options(meaning: str) -> Callable[[Command], Command]:
+    """``--low`` and ``--high``, for :func:`ranges`; ``meaning`` says what the range is."""
+    lowest = (
+        f"Lowest input, comma-separated; with --high, {meaning}. NAME=NUMBERS, once for each input, where the "
+        "model has several."
+    )
+
+    def decorate(command: Command) -> Command:
+        command = click.option("--high", multiple=True, callback=_named, help="Highest input, in the same way.")(
+            command
+        )
+        return click.option("--low", multiple=True, callback=_named, help=lowest)(command)
+
+    return decorate
+
+
+def ranges(low: Numbers, high: Numbers) -> dict[str, tuple[list[float], list[float]]]:
+    """The range of each input.
+
+    Raises:
+        UsageError: one bound without the other.
+    """
+    if low.keys() != high.keys():
+        raise click.UsageError("--low and --high go together, for the same inputs")
+    return {name: (low[name], high[name]) for name in low}
+
+
+def _named(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, list[float]]:
     """Numbers by the name of their input; "x" is what a model's only input is called."""
     named = [text.partition("=") if "=" in text else ("x", "=", text) for text in texts]
     if len({name for name, _, _ in named}) != len(named):

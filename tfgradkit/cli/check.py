@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from .bounds import bounds
+from .bounds import Numbers, range_options, ranges
+from .model import load_model, model_options
 from .quiet import import_tensorflow
 from .render import progress, success, table
 
@@ -13,40 +14,35 @@ from .render import progress, success, table
 @click.argument("model")
 @click.option("--order", type=click.IntRange(1, 2), default=1, show_default=True, help="2 for second derivatives, too.")
 @click.option("--samples", type=click.IntRange(min=1), default=4, show_default=True, help="Random points.")
-@click.option(
-    "--low",
-    multiple=True,
-    callback=bounds,
-    help="Lowest input, comma-separated; with --high, the range of the points, which are standard normal without. "
-    "NAME=NUMBERS, once for each input, where the model has several.",
-)
-@click.option("--high", multiple=True, callback=bounds, help="Highest input, in the same way.")
+@range_options("the range of the points, which are standard normal without")
+@model_options
 @click.pass_context
 def check_command(
     context: click.Context,
     model: str,
     order: int,
     samples: int,
-    low: dict[str, list[float]],
-    high: dict[str, list[float]],
+    low: Numbers,
+    high: Numbers,
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    signature: str | None,
 ) -> None:
     """Compare MODEL's derivatives with differences, at random points.
 
     Exit code 1 where a derivative is wrong.
     """
-    if low.keys() != high.keys():
-        raise click.UsageError("--low and --high go together, for the same inputs")
+    within = ranges(low, high)
     with progress() as step:
         step("loading TensorFlow")
         import_tensorflow()
         step("loading the model")
         from ..diagnose.check import check_gradients
         from ..diagnose.random_inputs import random_inputs
-        from ..sources.load import load
 
-        fn = load(model)
+        fn = load_model(model, inputs, outputs, signature)
         step("differentiating")
-        points = random_inputs(fn, samples, {name: (low[name], high[name]) for name in low})
+        points = random_inputs(fn, samples, within)
         check = check_gradients(fn, *points, order=order)
     table(
         ("order", "compared with", "of", "digits", "is"),

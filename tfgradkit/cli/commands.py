@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..export.interface import KINDS
-from .bounds import bounds
+from .bounds import Numbers, range_options, ranges
 from .model import load_model, model_options
 from .quiet import import_tensorflow
 from .render import fields, progress, success, table
@@ -82,14 +82,7 @@ def export_command(
 @click.option("--output", required=True, type=click.Path(), help="The folder to write.")
 @click.option("--name", required=True, help="Prefix of the C functions and files.")
 @_derivatives
-@click.option(
-    "--low",
-    multiple=True,
-    callback=bounds,
-    help="Lowest input, comma-separated; with --high, the range the model is made for. "
-    "NAME=NUMBERS, once for each input, where the model has several.",
-)
-@click.option("--high", multiple=True, callback=bounds, help="Highest input, in the same way.")
+@range_options("the range the model is made for")
 @click.option(
     "--target",
     "targets",
@@ -107,8 +100,8 @@ def compile_command(
     output: str,
     name: str,
     derivatives: tuple[str, ...],
-    low: dict[str, list[float]],
-    high: dict[str, list[float]],
+    low: Numbers,
+    high: Numbers,
     targets: tuple[str, ...],
     tile: int | None,
     overwrite: bool,
@@ -117,8 +110,7 @@ def compile_command(
     signature: str | None,
 ) -> None:
     """Write MODEL and its derivatives as a C library that needs no TensorFlow."""
-    if low.keys() != high.keys():
-        raise click.UsageError("--low and --high go together, for the same inputs")
+    within = ranges(low, high)
     with progress() as step:
         step("loading TensorFlow")
         import_tensorflow()
@@ -126,9 +118,8 @@ def compile_command(
         from ..export.native import export_native
 
         fn = load_model(model, inputs, outputs, signature)
-        ranges = {name: (low[name], high[name]) for name in low}
         library = export_native(
-            fn, output, name, derivatives, targets=targets, ranges=ranges, tile=tile, overwrite=overwrite,
+            fn, output, name, derivatives, targets=targets, ranges=within, tile=tile, overwrite=overwrite,
             progress=step,
         )  # fmt: skip
     worst = max(library.metadata["achieved_error"].values())

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from .model import load_model, model_options
 from .quiet import import_tensorflow
 from .render import progress, success
 
@@ -19,7 +20,10 @@ from .render import progress, success
     show_default=True,
     help="What the gradients are taken by.",
 )
-def explain_command(model: str, wrt: str) -> None:
+@model_options
+def explain_command(
+    model: str, wrt: str, inputs: tuple[str, ...], outputs: tuple[str, ...], signature: str | None
+) -> None:
     """Say which gradients of MODEL are None, zero or an error, and why; exit code 1 if there is one.
 
     Random numbers of the model's shapes go in.
@@ -29,9 +33,8 @@ def explain_command(model: str, wrt: str) -> None:
         import_tensorflow()
         step("loading the model")
         from ..diagnose.connections.explain import explain
-        from ..sources.load import load
 
-        fn = load(model)
+        fn = load_model(model, inputs, outputs, signature)
         step("differentiating")
         explanation = explain(fn, wrt=wrt)
     success(str(explanation))
