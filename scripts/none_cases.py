@@ -209,7 +209,7 @@ SECTIONS: dict[str, list[Case]] = {
             _tape(
                 "tape.watch(x)\ny = model(array)",
                 before="""
-                model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+                model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, name="score")])
                 array = np.ones((2, 3), "float32")
                 x = tf.constant(array)
                 """,
@@ -220,7 +220,7 @@ SECTIONS: dict[str, list[Case]] = {
             _tape(
                 "tape.watch(x)\ny = model(x)",
                 before="""
-                model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+                model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, name="score")])
                 array = np.ones((2, 3), "float32")
                 x = tf.constant(array)
                 """,
@@ -270,7 +270,7 @@ SECTIONS: dict[str, list[Case]] = {
             _function(
                 "def f(x):\n    return model.predict(x, verbose=0)",
                 before="""
-                model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+                model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, name="score")])
                 x = np.ones((2, 3), "float32")
                 """,
             ),
@@ -280,7 +280,7 @@ SECTIONS: dict[str, list[Case]] = {
             _function(
                 "def f(x):\n    return model(x)",
                 before="""
-                model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+                model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, name="score")])
                 x = np.ones((2, 3), "float32")
                 """,
             ),
@@ -543,7 +543,7 @@ SECTIONS: dict[str, list[Case]] = {
                     return tf.stop_gradient(x)
 
 
-            layers = [keras.layers.Dense(2), Detached(name="detached"), keras.layers.Dense(1)]
+            layers = [keras.layers.Dense(2, name="first"), Detached(name="detached"), keras.layers.Dense(1, name="last")]
             model = keras.Sequential([keras.Input((3,)), *layers])
             f, arguments = model, (np.ones((2, 3), "float32"),)
             explanation = tgk.explain(f, *arguments)

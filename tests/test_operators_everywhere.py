@@ -173,9 +173,9 @@ def test_a_call_keeps_its_trace_while_another_signature_is_traced(monkeypatch):
     trace = derivative._latest
     takes = trace.takes
 
-    def interrupted(given):
+    def interrupted(given, *rules):
         monkeypatch.setattr(trace, "takes", takes)
-        answer = takes(given)
+        answer = takes(given, *rules)
         derivative(longer)  # as another thread would, between the question and the call
         return answer
 

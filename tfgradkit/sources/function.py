@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import tensorflow as tf
@@ -37,6 +38,7 @@ def _with_autograph(fn: Callable[..., Any]) -> Callable[..., Any]:
     """
     functions: dict[Any, Any] = {}
 
+    @wraps(fn)
     def call(*arguments: Any, **keywords: Any) -> Any:
         rules = rules_in_force()
         if rules not in functions:

@@ -17,10 +17,11 @@ from .zeros import zero_at
 
 def connection(block: Block, output: Named, source: Named, status: Status, error: str = "") -> Connection:
     """The answer for one pair, whose status TensorFlow has said."""
-    if status == "connected":
-        state = block.state(output, source) if block.uses_shipped() else None
+    if status in ("connected", "zero") and block.uses_shipped():
+        state = block.state(output, source)
         if isinstance(state, Cut) and state.fails:
             return _answer(block, output, source, "error", state)
+    if status == "connected":
         return Connection(output.name, source.name, status)
     if status == "zero":
         cut = _zero(block, output, source)

@@ -108,7 +108,8 @@ def _raised(look: Look, way: Sequence[Any], order: int, error: Exception) -> Ite
     failing = [op for op in way if op.graph is look.seen.graph and _gradient_fails(look.seen, op)]
     for operation in failing[-1:] or list(way)[-1:] or [y.op for y in look.ys[:1]]:
         text = f"its gradient fails: {message}"
-        yield look.obstacle("no gradient", operation, order, text, remedies.for_no_gradient(operation.type))
+        remedy = remedies.for_failing_gradient(operation.type, message)
+        yield look.obstacle("no gradient", operation, order, text, remedy)
 
 
 def _gradient_fails(seen: GraphView, operation: Any) -> bool:

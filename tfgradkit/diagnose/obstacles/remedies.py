@@ -29,8 +29,7 @@ _CUTS |= dict.fromkeys(("UpperBound", "LowerBound"), "interpolation: weights fro
 _LEFT_OUT = {
     "HSVToRGB": "tf.image.hsv_to_rgb called by the function itself, which is replaced by its formula here",
     "ExtractGlimpse": "tf.image.extract_glimpse of TensorFlow 2",
-    "LinSpace": "a + (b - a) * tf.linspace(0.0, 1.0, n)",
-    "Range": "start + step * tf.range(n)",
+    "OneHot": "off + (on - off) * tf.one_hot(indices, depth)",
     "SparseConcat": "tf.concat of tf.sparse.to_dense",
     "DrawBoundingBoxes": "boxes drawn outside of what is differentiated",
     "PyFunc": _EXTERNAL,
@@ -75,6 +74,13 @@ def for_cut(op_type: str) -> str:
 def for_left_out(op_type: str) -> str:
     """Instead of an op that TensorFlow leaves out in silence."""
     return _LEFT_OUT.get(op_type, _OWN.format(op_type))
+
+
+def for_failing_gradient(op_type: str, message: str) -> str:
+    """For an op whose gradient raises an error."""
+    if "recompute_grad" in message:
+        return "tgk.checkpoint(fn), which has derivatives of every order"
+    return for_no_gradient(op_type)
 
 
 def for_no_gradient(op_type: str) -> str:
