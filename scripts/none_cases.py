@@ -543,8 +543,8 @@ SECTIONS: dict[str, list[Case]] = {
                     return tf.stop_gradient(x)
 
 
-            layers = [keras.layers.Dense(2, name="first"), Detached(name="detached"), keras.layers.Dense(1, name="last")]
-            model = keras.Sequential([keras.Input((3,)), *layers])
+            first, last = keras.layers.Dense(2, name="first"), keras.layers.Dense(1, name="last")
+            model = keras.Sequential([keras.Input((3,)), first, Detached(name="detached"), last])
             f, arguments = model, (np.ones((2, 3), "float32"),)
             explanation = tgk.explain(f, *arguments)
             """,
