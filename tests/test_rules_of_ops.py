@@ -10,7 +10,9 @@ import tensorflow as tf
 from rule_cases import CASES, Case
 
 import tfgradkit as tgk
+from tfgradkit.derivatives.refusals import refusal
 from tfgradkit.errors import GradientError
+from tfgradkit.rules import builtin as _builtin  # noqa: F401  registers them, as a first derivative does
 from tfgradkit.rules.registry import SHIPPED
 
 
@@ -79,6 +81,33 @@ def test_first_and_second_order(name):
     along = slope(gradient, case.step)
     product = tgk.hvp(lambda z: tf.reduce_sum(f(z) ** 2) + tf.reduce_sum(z**3))(x, tangents=v)
     np.testing.assert_allclose(product, along, atol=10 * case.tolerance * max(1, np.abs(along).max()))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_on_a_plain_tape_in_a_graph_in_a_saved_model_and_compiled(name, tmp_path):
+    case = CASES[name]
+    f, reference, x = as_vector(case)
+    u = np.random.default_rng(2).normal(size=reference(x).size)
+
+    def product(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = f(x)
+        return tape.gradient(y, x, output_gradients=tf.constant(u))
+
+    module = tf.Module()
+    module.product = tf.function(product, input_signature=[tf.TensorSpec(x.shape, x.dtype)], autograph=False)
+    tf.saved_model.save(module, str(tmp_path))
+    ways = {"eager": product, "graph": module.product, "saved": tf.saved_model.load(str(tmp_path)).product}
+    found = {way: call(tf.constant(x)) for way, call in ways.items()}
+    try:
+        found["compiled"] = tf.function(product, jit_compile=True, autograph=False)(tf.constant(x))
+    except tf.errors.OpError as error:
+        assert refusal(str(error)) is not None, error  # noqa: PT017  XLA has no kernel for some of the ops
+    expected = u @ jacobian_by_differences(name)
+    for way, result in found.items():
+        scale = max(1, np.abs(expected).max()) * np.abs(u).sum()
+        np.testing.assert_allclose(result, expected, atol=case.tolerance * scale, err_msg=way)
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.batched])
