@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import tfgradkit as tgk
-from tfgradkit.errors import UnsupportedModelError
+from tfgradkit.errors import ConvergenceError, UnsupportedModelError
 
 DOUBLE = tf.float64
 P = np.array([[1.0, 2.0], [3.0, -1.0], [0.5, 4.0]])
@@ -154,6 +154,14 @@ def test_a_fixed_number_of_steps_becomes_a_c_library(tmp_path):
     np.testing.assert_allclose(found[1], jacobian, rtol=1e-12)
     with pytest.warns(RuntimeWarning, match="not finite"):
         assert np.isnan(library.value(np.array([[0.0, 1e9]]))).all()
+
+
+def test_too_few_steps_for_the_recorded_points_are_said_so(tmp_path):
+    solve = tgk.implicit(lambda u, p: u**3 - p, initial=[1.0], batched=True, iterations=1, tolerance=1e-9)
+    spec = tf.TensorSpec([None, 1], DOUBLE)
+    with pytest.raises(ConvergenceError):
+        tgk.export_native(solve, tmp_path / "root", "root", input_specs=spec, ranges={"x": ([50.0], [60.0])})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_loop_does_not_and_the_message_says_so(tmp_path):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from ..derivatives.refusals import meant
 from ..differentiable import Differentiable
 from ..errors import ExportError, SignatureError
 from .functions import by_name
@@ -59,6 +60,7 @@ def record(
 
     Raises:
         ExportError: no point has finite answers.
+        ConvergenceError, ExternalError: what the model itself says at a point.
     """
     generator = np.random.default_rng(seed)
     vectors: dict[str, np.ndarray] = {}
@@ -92,10 +94,23 @@ def _drawn(port: Port, ranges: dict[str, Range], generator: np.random.Generator,
 
 def _answers(source: Differentiable, entry: Entry, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What the operators say: for a function of one sample, a call a point."""
-    function = tf.function(by_name(source, entry), autograph=False)
+    function = _translated(tf.function(by_name(source, entry), autograph=False))
     arguments = {port.name: tf.constant(vectors[port.name]) for port in entry.inputs}
     if source.batched:
         return {name: result.numpy() for name, result in function(arguments).items()}
     count = len(next(iter(arguments.values())))
     rows = [function({name: array[row] for name, array in arguments.items()}) for row in range(count)]
     return {port.name: np.stack([row[port.name].numpy() for row in rows]) for port in entry.outputs}
+
+
+def _translated(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Errors of the graph as the exceptions of ours that they stand for."""
+
+    def call(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except tf.errors.OpError as error:
+            found = meant(error, compiled=False)
+            raise found or error from error
+
+    return call
