@@ -200,3 +200,29 @@ def test_figures_have_a_row_an_image_and_a_column_a_method(shapes, images):
     assert [axis.get_title() for axis in figure.axes[:3]] == ["", "saliency", "Grad-CAM"]
     with pytest.raises(SignatureError, match="does not belong to the images"):
         attribution.plot(x, {"other": np.ones((2, 32, 32))})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        attribution.saliency,
+        attribution.smooth_grad,
+        attribution.integrated_gradients,
+        attribution.guided_backpropagation,
+        attribution.grad_cam,
+    ],
+)
+@pytest.mark.parametrize("target", [None, 1, []])
+def test_an_empty_batch_is_an_empty_attribution(shapes, make, target):
+    found = make(shapes)(np.zeros((0, 32, 32, 1), np.float32), np.array(target, int) if target == [] else target)
+    assert found.values.shape == ((0, 32, 32) if make is attribution.grad_cam else (0, 32, 32, 1))
+    assert found.target.shape == (0,)
+
+
+def test_a_rule_of_the_users_is_heeded_while_it_is_in_force():
+    method = attribution.saliency(lambda x: tf.reduce_sum(tf.sin(x), -1), absolute=False)
+    before = method(X).values
+    np.testing.assert_allclose(before, np.cos(X))
+    with tgk.register_gradient("Sin", lambda op, upstream: 7 * upstream, replace=True):
+        np.testing.assert_allclose(method(X).values, np.full_like(X, 7))
+    np.testing.assert_allclose(method(X).values, before)

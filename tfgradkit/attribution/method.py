@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from ..rules.register import rules_in_force
 from .scores import Scores
 from .targets import chosen
 
@@ -47,7 +49,8 @@ class Method:
     def __init__(self, name: str, scores: Scores, rule: Rule) -> None:
         self.name = name
         self.scores = scores
-        self._traced = tf.function(lambda x, target: rule(scores, x, target), autograph=False, reduce_retracing=True)
+        self._rule = rule
+        self._traced: dict[Any, Any] = {}
 
     @tf.autograph.experimental.do_not_convert
     def __call__(self, x: Any, target: Any = None) -> Attribution:
@@ -62,9 +65,27 @@ class Method:
             GradientError: the function has no gradient.
         """
         converted = self.scores.converted(x)
+        if any(leaf.shape[0] == 0 for leaf in tf.nest.flatten(converted)):
+            return self._on_empty(converted, target)
         position = chosen(target, self.scores, converted)
-        values, error = self._traced(converted, position)
+        values, error = self._function()(converted, position)
         return Attribution(values, position, error)
+
+    def _function(self) -> Any:
+        """One for each set of the user's rules: a ``tf.function`` keeps the gradients that it was first asked for."""
+        rules = rules_in_force()
+        if rules not in self._traced:
+            rule = partial(self._rule, self.scores)
+            self._traced[rules] = tf.function(rule, autograph=False, reduce_retracing=True)
+        return self._traced[rules]
+
+    def _on_empty(self, x: Any, target: Any) -> Attribution:
+        """Many layers can't be called without a sample: it runs with one, which is dropped again."""
+        one = tf.nest.map_structure(lambda leaf: tf.ones([1, *leaf.shape[1:]], leaf.dtype), x)
+        found = self(one, None if np.shape(target) == (0,) else target)
+        error = found.completeness_error
+        values = tf.nest.map_structure(lambda leaf: leaf[:0], found.values)
+        return Attribution(values, found.target[:0], None if error is None else error[:0])
 
     def __repr__(self) -> str:
         return f"{self.name}({self.scores.source.name})"

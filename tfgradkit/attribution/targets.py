@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import SignatureError
-from .scores import Scores
+from .scores import Scores, flat
 
 
 def chosen(target: Any, scores: Scores, x: Any) -> tf.Tensor:
@@ -18,7 +18,7 @@ def chosen(target: Any, scores: Scores, x: Any) -> tf.Tensor:
         SignatureError: there is no such element, or not one for each sample.
     """
     y = scores.source.call(x)
-    values = scores.at(x)
+    values = flat(y, scores.source)
     count, size = values.shape
     if target is None:
         return tf.argmax(values, 1, tf.int32) if size else tf.zeros([count], tf.int32)

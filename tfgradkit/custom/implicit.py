@@ -13,6 +13,7 @@ from ..derivatives.shapes import dims
 from ..derivatives.trace import Trace, signature_of
 from ..differentiable import Differentiable
 from ..errors import SignatureError
+from ..rules.register import rules_in_force
 from ..rules.substitutes import exact_functions
 from ..sources.resolve import resolve
 from .closure import captured
@@ -174,7 +175,7 @@ class Implicit:
 
     def _traced(self, converted: list[Any]) -> Trace:
         batch = _batch(converted) if self.source.batched else None
-        key = self.settings.unconverged, signature_of((converted, None), batch)
+        key = self.settings.unconverged, signature_of((converted, None), batch), rules_in_force()
         if key not in self._traces:
             self._traces[key] = Trace(
                 lambda evaluated: evaluated.outcome,
