@@ -223,3 +223,19 @@ def test_damping_reaches_where_whole_steps_diverge():
     # The logarithm is not defined where a whole step leads.
     solve = tgk.implicit(lambda u, p: tf.math.log(u) - p, initial=50.0)
     assert float(solve(tf.constant(0.5, DOUBLE))) == pytest.approx(np.exp(0.5), rel=1e-14)
+
+
+def test_a_rule_of_the_users_is_heeded_while_it_is_in_force():
+    solve = tgk.implicit(lambda u, p: u - tf.sin(p))
+    p = tf.constant([0.3, 1.2], tf.float64)
+
+    def slope():
+        with tf.GradientTape() as tape:
+            tape.watch(p)
+            u = solve(p)
+        return tape.gradient(u, p)
+
+    np.testing.assert_allclose(slope(), np.cos(p))
+    with tgk.register_gradient("Sin", lambda op, upstream: 7 * upstream, replace=True):
+        np.testing.assert_allclose(slope(), [7, 7])
+    np.testing.assert_allclose(slope(), np.cos(p))
