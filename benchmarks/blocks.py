@@ -27,8 +27,9 @@ import models  # type: ignore[import-not-found]  # of the tests
 import numpy as np
 
 import tfgradkit as tgk
-from tfgradkit.cli.quiet import import_tensorflow
-from tfgradkit.export import native, targets
+from tfgradkit.cli.console import import_tensorflow
+from tfgradkit.export.native import export_native
+from tfgradkit.export.native.compile import targets
 
 POINTS = (1, 1024)
 SHAPES = ("-", "11:9:1", "6:9:2", "6:64:2", "4:64:2", "4:64:3", "12:64:1", "12:64:2", "8:64:2", "24:64:1")
@@ -37,7 +38,7 @@ SHAPES = ("-", "11:9:1", "6:9:2", "6:64:2", "4:64:2", "4:64:3", "12:64:1", "12:6
 def library(model: Any, target: targets.Target, shape: str, folder: Path) -> tgk.NativeLibrary:
     """The model's library with another shape of block."""
     chosen = replace(target, block="" if shape == "-" else shape)
-    native.choose_targets = lambda names: (chosen,)
+    export_native.choose_targets = lambda names: (chosen,)
     return tgk.export_native(model, folder, "mlp", ("jacobian",), tile=8)
 
 

@@ -30,7 +30,7 @@ from table import OURS, Results, machine, table
 from workers import Worker
 
 import tfgradkit as tgk
-from tfgradkit.cli.quiet import import_tensorflow
+from tfgradkit.cli.console import import_tensorflow
 
 COUNTS = (1, 32, 1024, 100_000)
 FROZEN = "TensorFlow's C API, the same frozen graph"

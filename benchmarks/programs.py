@@ -12,7 +12,7 @@ import numpy as np
 from cases import ROOT, Case, Layers
 
 import tfgradkit as tgk
-from tfgradkit.export.toolchain import find_toolchain
+from tfgradkit.export.native.compile.toolchain import find_toolchain
 
 HERE = ROOT / "benchmarks"
 C_TYPES = {"float32": "float", "float64": "double"}
@@ -74,10 +74,9 @@ def check(case: Case, library: tgk.NativeLibrary, points: np.ndarray, results: n
 
 def tensorflow_c(case: Case, model: Any, work: Path, counts: tuple[int, ...]) -> Timer:
     """The frozen graph that our library was compiled from, through TF_SessionRun."""
-    from tfgradkit.export.entries import describe
-    from tfgradkit.export.freeze import freeze
-    from tfgradkit.export.functions import argument_specs, exported
-    from tfgradkit.export.specs import with_specs
+    from tfgradkit.export.functions.entries import describe
+    from tfgradkit.export.functions.tf_functions import argument_specs, exported, with_specs
+    from tfgradkit.export.native.compile.frozen_graph import freeze
     from tfgradkit.sources.resolve import resolve
 
     source = with_specs(resolve(model), None)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tfgradkit.export.toolchain import find_toolchain
+from tfgradkit.export.native.compile.toolchain import find_toolchain
 from tfgradkit.native import load_native
 
 CLIENTS = Path(__file__).resolve().parent.parent / "tests" / "clients"

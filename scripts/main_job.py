@@ -15,8 +15,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 import tfgradkit as tgk
-from tfgradkit.cli.quiet import import_tensorflow
-from tfgradkit.export.toolchain import find_toolchain
+from tfgradkit.cli.console import import_tensorflow
+from tfgradkit.export.native.compile.toolchain import find_toolchain
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfgradkit.rules.registry import carries, definition, entry, names
+from tfgradkit.op_gradients.registry import carries, definition, entry, names
 
 ORDERS = 3
 _SHAPES = ((), (3,), (2, 2), (1, 4, 4, 1), (1, 4, 4, 4, 1))

@@ -19,8 +19,8 @@ from op_orders import measured_orders
 from op_reasons import BY_NATURE, NONE
 
 import tfgradkit as tgk
-from tfgradkit.rules.registry import ABSENT, SHIPPED, carries, definition, entry, names
-from tfgradkit.rules.silent import SILENT_OPS
+from tfgradkit.op_gradients.refused_gradients import SILENT_OPS
+from tfgradkit.op_gradients.registry import ABSENT, SHIPPED, carries, definition, entry, names
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "ops.md"
 UNMEASURED = "first order; further ones not measured"

@@ -16,7 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from clients import RESULTS, Arrays, in_c, in_ctypes, in_python, in_saved_model, in_tensorflow_c
 
-from tfgradkit.cli.quiet import import_tensorflow
+from tfgradkit.cli.console import import_tensorflow
 from tfgradkit.comparison import relative_error
 from tfgradkit.native import load_native
 

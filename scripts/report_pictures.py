@@ -16,7 +16,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import browser
 
-from tfgradkit.cli.quiet import import_tensorflow
+from tfgradkit.cli.console import import_tensorflow
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL, LIBRARY = ROOT / "saved_models" / "water_eos.keras", ROOT / "build" / "eos"

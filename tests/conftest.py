@@ -32,17 +32,17 @@ def root() -> Path:
 def rules_as_before():
     """What a test registers for the whole process is taken back."""
     yield
-    from tfgradkit.rules import register
+    from tfgradkit.op_gradients import register_gradient
 
-    for registration in [r for stack in register._users.values() for r in stack]:
+    for registration in [r for stack in register_gradient._users.values() for r in stack]:
         registration.remove()
 
 
 @pytest.fixture
 def without_our_rules():
     """For ops to which tfgradkit gives a gradient: TensorFlow as it is."""
-    from tfgradkit.rules import builtin as _builtin  # noqa: F401  registers them
-    from tfgradkit.rules.registry import SHIPPED, put
+    from tfgradkit.op_gradients import ops as _builtin  # noqa: F401  registers them
+    from tfgradkit.op_gradients.registry import SHIPPED, put
 
     ops = ("IgammaGradA", "Dilation2DBackpropInput", "Dilation2DBackpropFilter")
     for op in ops:

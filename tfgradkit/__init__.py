@@ -14,12 +14,12 @@ from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from . import attribution, layers, report
-    from .custom.checkpoint import checkpoint
-    from .custom.external import wrap_external
-    from .custom.implicit import implicit
-    from .custom.override import clip_gradient, override_gradient, reverse_gradient, stop_gradient
-    from .custom.rule import custom_rule
-    from .custom.straight_through import straight_through
+    from .custom.checkpoint.checkpoint import checkpoint
+    from .custom.external.wrap_external import wrap_external
+    from .custom.implicit.implicit import implicit
+    from .custom.override.backward_transforms import straight_through
+    from .custom.override.override_gradient import clip_gradient, override_gradient, reverse_gradient, stop_gradient
+    from .custom.rule.custom_rule import custom_rule
     from .derivatives.derivative import Derivative
     from .derivatives.fields import (
         divergence,
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
         value_and_partial,
     )
     from .derivatives.independence import BatchIndependence
-    from .derivatives.linear_map import LinearMap
-    from .derivatives.linearize import linearize
+    from .derivatives.linearize import LinearMap, linearize
     from .derivatives.operators import (
         gradient,
         hessian,
@@ -46,25 +45,25 @@ if TYPE_CHECKING:
         value_gradient_and_hessian,
         vjp,
     )
-    from .derivatives.sparse.operators import sparse_jacobian, value_and_sparse_jacobian
-    from .diagnose.audit import audit
-    from .diagnose.check import check_gradients
-    from .diagnose.connections.connection import Connection, Explanation
-    from .diagnose.connections.explain import explain
-    from .diagnose.connections.tape import ExplainingTape
-    from .diagnose.findings import GradientCheck
-    from .diagnose.finite.found import NonFinite
-    from .diagnose.independence import check_batch_independence
-    from .diagnose.nonfinite import locate_nonfinite
-    from .diagnose.obstacles.found import Audit, Obstacle
-    from .diagnose.structure import structure
-    from .export.native import export_native
-    from .export.saved_model import export_saved_model
-    from .graph.simplify import simplify
-    from .graph.summary import graph_summary
-    from .graph.tree import graph_tree
+    from .derivatives.sparse.sparse_jacobian import sparse_jacobian, value_and_sparse_jacobian
+    from .diagnose.audit.audit import audit
+    from .diagnose.audit.audit_result import Audit, Obstacle
+    from .diagnose.check.check_batch_independence import check_batch_independence
+    from .diagnose.check.check_gradients import check_gradients
+    from .diagnose.check.gradient_check import GradientCheck
+    from .diagnose.explain.explain import explain
+    from .diagnose.explain.explaining_tape import ExplainingTape
+    from .diagnose.explain.explanation import Connection, Explanation
+    from .diagnose.graph.graph_summary import graph_summary
+    from .diagnose.graph.graph_tree import graph_tree
+    from .diagnose.graph.simplify import simplify
+    from .diagnose.nonfinite.finding import NonFinite
+    from .diagnose.nonfinite.locate_nonfinite import locate_nonfinite
+    from .diagnose.structure.structure import structure
+    from .export.export_saved_model import export_saved_model
+    from .export.native.export_native import export_native
     from .native import NativeLibrary, load_native
-    from .rules.register import register_gradient, registered_gradients
+    from .op_gradients.register_gradient import register_gradient, registered_gradients
     from .sources.load import load
 
 # Modules that import TensorFlow, and so come when they are asked for, too.

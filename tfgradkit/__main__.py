@@ -7,12 +7,8 @@ import sys
 
 import click
 
-from .cli.audit import audit_command
-from .cli.check import check_command
 from .cli.commands import compile_command, export_command, show_command, verify_command
-from .cli.explain import explain_command
-from .cli.graph import graph_command
-from .cli.report import report_command
+from .cli.diagnosis_commands import audit_command, check_command, explain_command, graph_command, report_command
 from .errors import TfGradKitError
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from .custom.altered import Altered
-from .custom.checkpoint_layer import Checkpoint
-from .custom.layers import ClipGradient, ReverseGradient, StopGradient, StraightThrough
+from .custom.checkpoint.checkpoint import Checkpoint
+from .custom.override.override_model import Altered
+from .custom.override.transform_layers import ClipGradient, ReverseGradient, StopGradient, StraightThrough
 from .derivatives.derivative import Derivative as _Derivative
+from .derivatives.operator_table import LAYOUTS, OPERATORS, SEED_NAMES
 from .derivatives.operators import Keywords, build
-from .derivatives.registry import LAYOUTS, OPERATORS, SEED_NAMES
 from .errors import SignatureError, SourceError
 
 __all__ = [

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import models
 
 import tfgradkit as tgk
-from tfgradkit.export.targets import choose_targets
+from tfgradkit.export.native.compile.targets import choose_targets
 
 
 def main() -> None:

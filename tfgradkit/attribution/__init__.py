@@ -12,11 +12,11 @@ from .cam import grad_cam as grad_cam
 from .figure import plot as plot
 from .gradients import gradient_times_input as gradient_times_input
 from .gradients import guided_backpropagation as guided_backpropagation
+from .gradients import integrated_gradients as integrated_gradients
 from .gradients import saliency as saliency
 from .gradients import smooth_grad as smooth_grad
 from .method import Attribution as Attribution
 from .method import Method as Method
-from .path import integrated_gradients as integrated_gradients
 
 __all__ = [
     "Attribution",

@@ -7,10 +7,9 @@ from typing import Any
 import tensorflow as tf
 
 from ..errors import SignatureError
-from ..sources.keras import flat_layers
-from ..sources.layers import PREFIX, find_layer, intermediate, substituted
-from .method import Method
-from .scores import Scores, flat, picked
+from ..sources.keras_models import flat_layers
+from ..sources.layer_results import PREFIX, find_layer, intermediate, substituted
+from .method import Method, Scores, flat, picked
 
 
 def grad_cam(fn: Any, *, layer: str | None = None, resize: bool = True) -> Method:

@@ -1,21 +1,132 @@
-"""What all methods share: the explained element, and a trace for each shape of the input."""
+"""Which element of each sample's result is explained.
+
+One element of each sample's result, and its gradient by the input.
+
+What all methods share: the explained element, and a trace for each shape of the input.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from ..rules.register import rules_in_force
-from .scores import Scores
-from .targets import chosen
+from ..derivatives.operators import build
+from ..differentiable import Differentiable
+from ..errors import SignatureError
+from ..op_gradients.register_gradient import rules_in_force
+from ..sources.layer_results import layer_output
+from ..sources.resolve import resolve
+
+
+def chosen(target: Any, scores: Scores, x: Any) -> tf.Tensor:
+    """``[B]``, int32: positions in the flattened results at x.
+
+    Raises:
+        SignatureError: there is no such element, or not one for each sample.
+    """
+    y = scores.source.call(x)
+    values = flat(y, scores.source)
+    count, size = values.shape
+    if target is None:
+        return tf.argmax(values, 1, tf.int32) if size else tf.zeros([count], tf.int32)
+    shape = tuple(tf.nest.flatten(y)[0].shape[1:]) or (1,)
+    numbers = _numbers(target, shape, scores)
+    if numbers.shape not in ((), (count,)):
+        raise _error("a target for each sample is needed", f"{count} integers", f"{numbers.shape[0]}", scores)
+    return tf.constant(np.broadcast_to(numbers, [count]), tf.int32)
+
+
+def _numbers(target: Any, shape: tuple[int, ...], scores: Scores) -> np.ndarray:
+    size = int(np.prod(shape))
+    if isinstance(target, tuple):
+        if len(target) != len(shape) or not all(-n <= t < n for t, n in zip(target, shape, strict=True)):
+            raise _error("there is no such element", f"a tuple of places in {shape}", str(target), scores)
+        return np.ravel_multi_index([t % n for t, n in zip(target, shape, strict=True)], shape)
+    numbers = np.asarray(target)
+    if numbers.dtype.kind not in "iu" or numbers.ndim > 1:
+        raise _error("a target is an integer", "an int, a tuple, or an array [B] of int", repr(target), scores)
+    if np.any((numbers < -size) | (numbers >= size)):
+        raise _error("there is no such element", f"0 to {size - 1}", str(target), scores)
+    return numbers % size
+
+
+def _error(what: str, expected: str, got: str, scores: Scores) -> SignatureError:
+    return SignatureError(what, subject=scores.source.name, expected=expected, got=got)
+
+
+class Scores:
+    """A batched function of one argument, whose result is seen as ``[B, N]``.
+
+    Args:
+        fn: a Keras model, or whatever the operators take.
+        of: "layer:NAME" explains the result of a layer in place of the model's.
+
+    Raises:
+        SourceError: ``fn`` is no function or model.
+        SignatureError: there is no such layer.
+    """
+
+    def __init__(self, fn: Any, of: str | None = None) -> None:
+        source = resolve(fn, batched=True)
+        self.source = source if of is None else layer_output(source, of)
+        element = replace(self.source, call=self._element, input_specs=None, output_names=())
+        self._derivative = build("gradient", ("value", "gradient"), element, {"argnums": 0})
+
+    def converted(self, x: Any) -> Any:
+        """x as the function takes it: tensors, of its dtype.
+
+        Raises:
+            SignatureError: it doesn't fit.
+        """
+        return self.source.to_arguments([x], [0])[0]
+
+    def at(self, x: Any) -> tf.Tensor:
+        """All elements, ``[B, N]``."""
+        return flat(self.source.call(x), self.source)
+
+    def element(self, x: Any, target: tf.Tensor) -> tf.Tensor:
+        """The explained ones, ``[B]``."""
+        return self._element(x, target)
+
+    def value_and_gradient(self, x: Any, target: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        """The explained elements ``[B]``, and their gradients in the structure of x."""
+        value, gradient = self._derivative(x, target)
+        return value, gradient
+
+    def _element(self, x: Any, target: tf.Tensor) -> tf.Tensor:
+        return picked(self.at(x), target)
+
+
+def flat(y: Any, source: Differentiable) -> tf.Tensor:
+    """A result as ``[B, N]``.
+
+    Raises:
+        SignatureError: there are several.
+    """
+    leaves = tf.nest.flatten(y)
+    if len(leaves) != 1:
+        raise SignatureError(
+            "an attribution explains one result",
+            subject=source.name,
+            expected="one tensor",
+            got=f"{len(leaves)} results",
+            hint='of="layer:NAME" names the layer whose result is meant',
+        )
+    return tf.reshape(leaves[0], [tf.shape(leaves[0])[0], -1])
+
+
+def picked(y: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """One element of each row."""
+    return tf.gather(y, target, batch_dims=1)
+
 
 # From (scores, x, target) to the values, and the completeness error where there is one.
-Rule = Callable[[Scores, Any, tf.Tensor], tuple[Any, tf.Tensor | None]]
+AttributionRule = Callable[[Scores, Any, tf.Tensor], tuple[Any, tf.Tensor | None]]
 
 
 @dataclass(frozen=True)
@@ -46,7 +157,7 @@ class Method:
         scores: what is explained.
     """
 
-    def __init__(self, name: str, scores: Scores, rule: Rule) -> None:
+    def __init__(self, name: str, scores: Scores, rule: AttributionRule) -> None:
         self.name = name
         self.scores = scores
         self._rule = rule

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import click
 
-from ..export.interface import KINDS
-from .bounds import Numbers, range_options, ranges
-from .model import load_model, model_options
-from .quiet import import_tensorflow
-from .render import fields, progress, success, table
+from ..export.functions.interface import KINDS
+from .console import fields, import_tensorflow, progress, success, table
+from .model_options import Numbers, load_model, model_options, range_options, ranges
 
 _derivatives = click.option(
     "--derivative",
@@ -31,7 +29,7 @@ def show_command(model: str, inputs: tuple[str, ...], outputs: tuple[str, ...], 
         step("loading TensorFlow")
         import_tensorflow()
         step("loading the model")
-        from ..export.summary import summarize
+        from ..export.model_summary import summarize
 
         fn = load_model(model, inputs, outputs, signature)
         step("tracing")
@@ -70,7 +68,7 @@ def export_command(
         step("loading TensorFlow")
         import_tensorflow()
         step("loading the model")
-        from ..export.saved_model import export_saved_model
+        from ..export.export_saved_model import export_saved_model
 
         fn = load_model(model, inputs, outputs, signature)
         export_saved_model(fn, output, derivatives, batch=batch, overwrite=overwrite, progress=step)
@@ -115,7 +113,7 @@ def compile_command(
         step("loading TensorFlow")
         import_tensorflow()
         step("loading the model")
-        from ..export.native import export_native
+        from ..export.native.export_native import export_native
 
         fn = load_model(model, inputs, outputs, signature)
         library = export_native(

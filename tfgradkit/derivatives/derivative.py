@@ -12,11 +12,11 @@ import tensorflow as tf
 from ..arguments import structure_text
 from ..differentiable import Differentiable
 from ..errors import SignatureError
-from ..rules.register import rules_in_force
+from ..op_gradients.register_gradient import rules_in_force
 from .choices import Options
 from .evaluate import Evaluated, evaluate
+from .operator_table import EXACT_PRODUCTS, SEED_NAMES
 from .plan import Plan
-from .registry import EXACT_PRODUCTS, SEED_NAMES
 from .seeds import converted_seed, wanted_seed
 from .selection import batch_axis, first_samples, positions
 from .trace import Trace, signature_of

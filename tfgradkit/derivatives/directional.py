@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from ..rules.operations import added, reached
-from ..rules.silent import refuse_silent
+from ..graph.dependence import added, reached
+from ..op_gradients.refused_gradients import refuse_silent
 from .point import or_zeros
 from .primitives import Partials, Tensors, contracted, pullback
 

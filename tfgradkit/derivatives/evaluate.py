@@ -12,14 +12,14 @@ import tensorflow as tf
 from ..arguments import structure_text
 from ..differentiable import Differentiable
 from ..errors import SignatureError
-from ..rules.substitutes import exact_functions
+from ..op_gradients.exact_functions import exact_functions
 from .choices import Options
 from .first_order import Parts
 from .independence import by_arguments, independent, judged, refuse_coupled
+from .operator_table import EXACT_PRODUCTS, LAYOUTS, OPERATORS, SEED_NAMES
 from .per_sample import per_sample
 from .plan import Step
 from .point import Point, check_seeds
-from .registry import EXACT_PRODUCTS, LAYOUTS, OPERATORS, SEED_NAMES
 from .selection import Selection, narrowed, select
 from .within_limit import within_limit
 

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from ..differentiable import Differentiable
 from ..errors import SignatureError
-from ..sources.component import component
+from ..sources.callables import component
 from ..sources.resolve import resolve
 from .derivative import Derivative
 from .operators import Keywords, build

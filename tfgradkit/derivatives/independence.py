@@ -1,7 +1,7 @@
 """Whether the samples of a batch influence each other, found out once a trace.
 
 The passes of a Jacobian run for all samples at once, and add up over the samples: right only as long as no
-result of a sample depends on another sample. First the graph is screened (:mod:`tfgradkit.rules.screen`), which
+result of a sample depends on another sample. First the graph is screened (:mod:`tfgradkit.analysis.batch_axis.analyse`), which
 proves it for most models and costs nothing afterwards. Where it can't, a probe decides: the
 gradient of one sample's results by the other sample has to be zero.
 """
@@ -14,15 +14,15 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
+from ..analysis.batch_axis.analyse import Screen, screened
+from ..analysis.batch_axis.op_rules import Rows
 from ..differentiable import Differentiable
 from ..errors import GradientError
-from ..rules.operations import added
-from ..rules.rows import Rows
-from ..rules.screen import Screen, screened
-from ..sources.layers import layer_of
+from ..graph.dependence import added
+from ..sources.layer_results import layer_of
 from .choices import Options
 from .primitives import Tensors
-from .probe import Finding, probe
+from .probe import ProbeResult, probe
 from .selection import Selection
 
 _ADVICE = (
@@ -160,6 +160,6 @@ def _named(status: Any, source: Differentiable, screen: Screen, does: str) -> Ba
     return BatchIndependence(status, layer, op.type, f"{place} {does}")
 
 
-def _undecided(source: Differentiable, screen: Screen, finding: Finding) -> BatchIndependence:
+def _undecided(source: Differentiable, screen: Screen, finding: ProbeResult) -> BatchIndependence:
     named = _named("unknown", source, screen, "is not known to keep the samples apart")
     return replace(named, text=f"nobody knows: {named.text}, and the probe was skipped: {finding.text}")

@@ -14,8 +14,8 @@ from .point import Point
 from .primitives import Tensors
 from .second_sweep import swept
 from .shapes import Dims, dims, size, split
+from .taylor.forward_laplacian import JetProgram
 from .taylor.jet import Jet, NoRuleError
-from .taylor.replay import Program
 
 
 def laplacian(point: Point) -> Parts:
@@ -64,7 +64,7 @@ def _signs(point: Point, probes: int) -> Tensors:
 
 def _forward(point: Point, samples: list[Dims], directions: Tensors | None) -> tuple[Tensors, Any]:
     """Forward Laplacian: value, slopes and their sum of second derivatives, carried together."""
-    program = Program(point.call, point.xs)
+    program = JetProgram(point.call, point.xs)
     sizes = [size(sample) for sample in samples]
     count = sum(sizes[1:], start=sizes[0]) if directions is None else dims(directions[0])[0]
     chunk = _chunk(point)
@@ -117,7 +117,7 @@ def _rows(directions: tf.Tensor, ids: Any) -> tf.Tensor:
     return rows * tf.reshape(inside, [-1, *[1] * (directions.shape.rank - 1)])
 
 
-def _in_chunks(program: Program, count: Any, chunk: Any, slopes: Any) -> Any:
+def _in_chunks(program: JetProgram, count: Any, chunk: Any, slopes: Any) -> Any:
     """The sum over the directions, some at a time: what is beyond the last is zero."""
     connected: list[bool] = []
 

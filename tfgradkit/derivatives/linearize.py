@@ -1,4 +1,6 @@
-"""``linearize``: the function once, then as many products with its Jacobian as are wanted.
+"""``LinearMap``: the Jacobian at one point, as products. What ``linearize`` returns.
+
+``linearize``: the function once, then as many products with its Jacobian as are wanted.
 
 The graph of value, Jv and uᵀJ is cut in two: what does not depend on v or u runs once, at the point, and
 its results are what the products start from. JAX's ``linearize`` does so by partial evaluation;
@@ -7,19 +9,180 @@ Griewank & Walther, "Evaluating Derivatives", 2nd ed., ch. 3.2, for the products
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Unpack
 
+import numpy as np
 import tensorflow as tf
 
-from ..errors import SourceError
+from ..arguments import as_floating, map_leaves, structure_text
+from ..errors import SignatureError, SourceError, TfGradKitError
 from .derivative import Derivative
-from .linear_map import LinearMap
 from .operators import Keywords, build
+from .partial_evaluation import Stages, Written, written
 from .seeds import wanted_seed
 from .selection import batch_axis
-from .stages import Stages, Written, written
 from .trace import signature_of
+
+Tensors = list[tf.Tensor]
+
+
+class LinearMap:
+    """v ↦ Jv and u ↦ uᵀJ at one point, where the function was evaluated once.
+
+    Takes and returns tensors in the structures of x and y; or flat NumPy vectors, all elements of
+    all tensors one after another, in the order of ``tf.nest``, as SciPy's solvers want it: they
+    take a LinearMap as it is. Batched, it is block-diagonal: each sample has its own Jacobian.
+
+    Attributes:
+        inputs, outputs: specs of x and y, in their structures.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[[Tensors], Tensors],
+        reverse: Callable[[Tensors], Tensors],
+        inputs: Any,
+        outputs: Any,
+        batched: bool,
+        name: str,
+    ) -> None:
+        self._forward, self._reverse = forward, reverse
+        self.inputs, self.outputs = inputs, outputs
+        self._batched, self._name = batched, name
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Elements of y by elements of x, those of all samples.
+
+        Raises:
+            SignatureError: inside a ``tf.function`` whose batch size only the run knows.
+        """
+        return self._size(self.outputs), self._size(self.inputs)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the elements of the results."""
+        return np.result_type(*[s.dtype.as_numpy_dtype for s in tf.nest.flatten(self.outputs)])
+
+    @property
+    def T(self) -> LinearMap:  # noqa: N802  NumPy's name
+        """The transposed map: its ``matvec`` is this one's ``rmatvec``."""
+        return LinearMap(self._reverse, self._forward, self.outputs, self.inputs, self._batched, f"{self._name}.T")
+
+    def matvec(self, v: Any) -> Any:
+        """Jv: a flat vector for a flat vector, else like y for v like x.
+
+        Raises:
+            SignatureError: another size or structure.
+        """
+        return self._product(self._forward, v, self.inputs, self.outputs, "v")
+
+    def rmatvec(self, u: Any) -> Any:
+        """uᵀJ: a flat vector for a flat vector, else like x for u like y.
+
+        Raises:
+            SignatureError: another size or structure.
+        """
+        return self._product(self._reverse, u, self.outputs, self.inputs, "u")
+
+    __call__ = __matmul__ = matvec
+
+    def to_dense(self) -> np.ndarray:
+        """The whole matrix, of ``shape``; batched with zeros between the samples. Row by row or column by column."""
+        rows, columns = self.shape
+        if rows < columns:
+            return self.T.to_dense().T
+        dense = np.zeros((rows, columns), self.dtype)
+        samples = self._samples()
+        inside = _places(self.inputs, samples)
+        own = _places(self.outputs, samples)
+        for column in range(inside.shape[1]):
+            seed = np.zeros(columns, self.dtype)
+            seed[inside[:, column]] = 1
+            found = self.matvec(seed)
+            for sample in range(samples):
+                dense[own[sample], inside[sample, column]] = found[own[sample]]
+        return dense
+
+    def as_linear_operator(self) -> Any:
+        """A ``scipy.sparse.linalg.LinearOperator``, which can be added, scaled and composed.
+
+        Raises:
+            TfGradKitError: SciPy is not installed.
+        """
+        try:
+            from scipy.sparse.linalg import LinearOperator
+        except ImportError as error:
+            raise TfGradKitError(
+                "SciPy is not installed", subject="as_linear_operator", hint='pip install "tfgradkit[sparse]"'
+            ) from error
+        return LinearOperator(self.shape, self.matvec, self.rmatvec, dtype=self.dtype)
+
+    def __repr__(self) -> str:
+        return f"LinearMap({self._name}: {structure_text(self.inputs)} → {structure_text(self.outputs)})"
+
+    def _samples(self) -> int:
+        return tf.nest.flatten(self.inputs)[0].shape[0] if self._batched else 1
+
+    def _size(self, specs: Any) -> int:
+        sizes = [s.shape.num_elements() for s in tf.nest.flatten(specs)]
+        if None in sizes:
+            raise SignatureError(
+                "the size is not known here", subject=self._name, got=structure_text(specs), hint="call it eagerly"
+            )
+        return sum(sizes)
+
+    def _product(self, rule: Callable[[Tensors], Tensors], given: Any, like: Any, result: Any, role: str) -> Any:
+        if self._is_flat(given, like):
+            parts = rule(self._split(np.asarray(given).ravel(), like, role))
+            # A copy: solvers write into what they get.
+            flat = [np.array(part).ravel() for part in parts]
+            return flat[0] if len(flat) == 1 else np.concatenate(flat)
+        seeds = tf.nest.flatten(map_leaves(_like, given, like, role))
+        return tf.nest.pack_sequence_as(result, rule(seeds))
+
+    def _is_flat(self, given: Any, like: Any) -> bool:
+        if not isinstance(given, np.ndarray):
+            return False
+        specs = tf.nest.flatten(like)
+        # A column, too: SciPy hands both.
+        vector = given.ndim == 1 or (given.ndim == 2 and given.shape[1] == 1)
+        own = len(specs) == 1 and not tf.nest.is_nested(like) and specs[0].shape.is_compatible_with(given.shape)
+        return vector and (given.ndim == 1 or not own)
+
+    def _split(self, vector: np.ndarray, like: Any, role: str) -> Tensors:
+        size = self._size(like)
+        if vector.size != size:
+            raise SignatureError(
+                f"{role} has the wrong size", subject=self._name, expected=f"[{size}]", got=f"[{vector.size}]"
+            )
+        parts, start = [], 0
+        for spec in tf.nest.flatten(like):
+            width = spec.shape.num_elements()
+            part = vector[start : start + width].reshape(spec.shape.as_list())
+            parts.append(tf.constant(part.astype(spec.dtype.as_numpy_dtype, copy=False)))
+            start += width
+        return parts
+
+
+def _like(leaf: Any, role: str, spec: tf.TensorSpec) -> tf.Tensor:
+    tensor = as_floating(leaf, role, spec.dtype, wide=True)
+    if not spec.shape.is_compatible_with(tensor.shape):
+        raise SignatureError(f"{role} has the wrong shape", expected=spec.shape, got=tensor.shape)
+    return tensor
+
+
+def _places(specs: Any, samples: int) -> np.ndarray:
+    """Where in the flat vector the elements of each sample are: ``[samples, elements]``."""
+    found: list[np.ndarray] = []
+    start = 0
+    for spec in tf.nest.flatten(specs):
+        width = spec.shape.num_elements()
+        found.append(start + np.arange(width).reshape(samples, -1))
+        start += width
+    return np.concatenate(found, 1)
 
 
 def linearize(fn: Any, **keywords: Unpack[Keywords]) -> Linearize:

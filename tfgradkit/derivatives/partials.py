@@ -16,8 +16,8 @@ from .plan import Step
 from .point import Point
 from .primitives import Partials, Tensors, pullback
 from .shapes import split
+from .taylor.forward_laplacian import JetProgram
 from .taylor.jet import Jet, NoRuleError
-from .taylor.replay import Program
 
 Direction = int | str | tuple[Any, ...]
 
@@ -59,7 +59,7 @@ def _carried(f: Function, tangent: Partials, order: int) -> Function:
     """The first or second derivative along ``tangent``, as a function of x."""
 
     def call(xs: Tensors) -> Tensors:
-        jets = Program(f, xs).carry([None if t is None else t[None] for t in tangent])
+        jets = JetProgram(f, xs).carry([None if t is None else t[None] for t in tangent])
         return [_derivative(jet, order) for jet in jets]
 
     return call

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from ..errors import GradientError
-from ..rules import builtin as _rules  # noqa: F401  registers what second order and forward mode need
-from ..rules.linearity import refuse_nonlinear
-from ..rules.operations import LOOPS, added, between, sample_bytes
-from ..rules.silent import refuse_silent
+from ..graph.dependence import LOOPS, added, between, sample_bytes
+from ..op_gradients import ops as _rules  # noqa: F401  registers what second order and forward mode need
+from ..op_gradients.refused_gradients import refuse_nonlinear, refuse_silent
 
 Tensors = list[tf.Tensor]
 # None where there is no connection; in a seed, where it is zero.

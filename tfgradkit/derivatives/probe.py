@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..differentiable import Differentiable
-from ..rules.operations import assigns
+from ..graph.dependence import assigns
 from .choices import Options
 from .primitives import pullback
 from .selection import batch_axis, is_batched, select
@@ -26,14 +26,14 @@ _TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
-class Finding:
+class ProbeResult:
     """What a probe found, and in words."""
 
     verdict: Literal["independent", "coupled", "reduced", "unknown"]
     text: str
 
 
-def probe(source: Differentiable, options: Options, specimen: Any) -> Finding:
+def probe(source: Differentiable, options: Options, specimen: Any) -> ProbeResult:
     """Runs the function on two samples: the first of ``specimen``, disturbed, or random ones.
 
     Args:
@@ -44,10 +44,10 @@ def probe(source: Differentiable, options: Options, specimen: Any) -> Finding:
     try:
         return _probe(source, options, specimen)
     except Exception as error:  # whatever the user's function does with two samples; it may need more
-        return Finding("unknown", f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}")
+        return ProbeResult("unknown", f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}")
 
 
-def _probe(source: Differentiable, options: Options, specimen: Any) -> Finding:
+def _probe(source: Differentiable, options: Options, specimen: Any) -> ProbeResult:
     leaves = tf.nest.flatten(specimen)
     numbers = [i for i, leaf in enumerate(leaves) if isinstance(leaf, tf.Tensor)]
     batch = batch_axis(options, specimen)
@@ -64,19 +64,19 @@ def _probe(source: Differentiable, options: Options, specimen: Any) -> Finding:
         return _judged(function, makers)
 
 
-def _judged(function: Any, makers: Sequence[Callable[..., tf.Tensor]]) -> Finding:
+def _judged(function: Any, makers: Sequence[Callable[..., tf.Tensor]]) -> ProbeResult:
     restore = _snapshot(function.graph)
-    found = Finding("unknown", "no gradient was found that is finite and not zero")
+    found = ProbeResult("unknown", "no gradient was found that is finite and not zero")
     for trial in range(_TRIALS):
         generator = np.random.default_rng(trial)
         own, other, rows = (float(n) for n in function(*[make(generator, trial) for make in makers]))
         restore()
         if rows != 2:
-            return Finding("reduced", "a result's first axis does not count the samples")
+            return ProbeResult("reduced", "a result's first axis does not count the samples")
         if np.isfinite(own + other) and own + other > 0:
             if other > _TOLERANCE * max(own, other):
-                return Finding("coupled", f"{other / max(own, other):.0%} of a gradient is by another sample")
-            found = Finding("independent", "no gradient by another sample")
+                return ProbeResult("coupled", f"{other / max(own, other):.0%} of a gradient is by another sample")
+            found = ProbeResult("independent", "no gradient by another sample")
     return found
 
 

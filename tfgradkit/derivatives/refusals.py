@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ..errors import GradientError, TfGradKitError
-from ..rules.python_code import original
+from ..graph.python_code import original
 from .failures import failure
 
 _NO_KERNEL = re.compile(r"(\w+) \(No registered '\1' OpKernel")

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..rules.operations import added, sample_bytes
+from ..graph.dependence import added, sample_bytes
 from .shapes import dims
 
 # What "auto" keeps to where no memory_limit is given.

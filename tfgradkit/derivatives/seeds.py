@@ -10,7 +10,7 @@ import tensorflow as tf
 from ..arguments import as_floating, map_leaves, shape_text
 from ..errors import SignatureError
 from .choices import Options
-from .registry import SEED_NAMES
+from .operator_table import SEED_NAMES
 from .selection import batch_axis, positions
 
 

@@ -11,8 +11,8 @@ import tensorflow as tf
 from ..arguments import leaves
 from ..differentiable import Differentiable
 from ..errors import GradientError, SignatureError
-from ..sources.function import floating_results
-from ..sources.layers import PREFIX, find_layer, intermediate, layer_output, substituted
+from ..sources.callables import floating_results
+from ..sources.layer_results import PREFIX, find_layer, intermediate, layer_output, substituted
 from .choices import Options
 from .point import PointFunction
 from .primitives import Tensors
@@ -20,7 +20,7 @@ from .shapes import repeated
 
 
 @dataclass
-class Results:
+class CallResults:
     """What the function returned beside flat tensors, the first time it was called."""
 
     structure: Any = None
@@ -48,7 +48,7 @@ class Selection:
     f: PointFunction
     xs: Tensors
     structure: Any
-    results: Results = field(default_factory=Results)
+    results: CallResults = field(default_factory=CallResults)
     variables: bool = False
 
 
@@ -110,7 +110,7 @@ def _by_arguments(source: Differentiable, options: Options, arguments: Sequence[
     structure = tuple(arguments[p] for p in picked) if isinstance(options.argnums, tuple) else arguments[picked[0]]
     xs = tf.nest.flatten(structure)
     batch = xs[0].shape[:1] if source.batched and xs else None
-    results = Results()
+    results = CallResults()
 
     def f(flat: Tensors, copies: Any) -> Tensors:
         packed = tf.nest.pack_sequence_as(structure, flat)
@@ -125,7 +125,7 @@ def _by_layer(source: Differentiable, options: Options, arguments: Sequence[Any]
     layer = find_layer(source, options.wrt)
     structure = intermediate(source, layer, tuple(arguments))
     batch = batch_axis(options, arguments) if source.batched else None
-    results = Results()
+    results = CallResults()
 
     def f(flat: Tensors, copies: Any) -> Tensors:
         filled = [_repeated(a, batch, copies) for a in arguments]
@@ -138,7 +138,7 @@ def _by_layer(source: Differentiable, options: Options, arguments: Sequence[Any]
 def _by_variables(source: Differentiable, options: Options, arguments: Sequence[Any]) -> Selection:
     variables = wanted_variables(source, options)
     structure = variables[0] if is_variable(options.wrt) else list(variables)
-    results = Results()
+    results = CallResults()
     # The function reads the variables itself.
     return Selection(lambda _, copies: called(source, options, arguments, results), variables, structure, results, True)
 
@@ -176,7 +176,7 @@ def wanted_variables(source: Differentiable, options: Options) -> list[tf.Variab
     return [v if isinstance(v, tf.Variable) else v.value for v in given]
 
 
-def called(source: Differentiable, options: Options, arguments: Sequence[Any], results: Results) -> Tensors:
+def called(source: Differentiable, options: Options, arguments: Sequence[Any], results: CallResults) -> Tensors:
     """The function's results as flat tensors; their structure and the aux are kept in ``results``."""
     try:
         y = source.call(*arguments)
@@ -193,7 +193,7 @@ def called(source: Differentiable, options: Options, arguments: Sequence[Any], r
     return split_aux(y, options, source.name, results)
 
 
-def split_aux(y: Any, options: Options, name: str, results: Results) -> Tensors:
+def split_aux(y: Any, options: Options, name: str, results: CallResults) -> Tensors:
     """The flat tensors of y, without the aux.
 
     Raises:

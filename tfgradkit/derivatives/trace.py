@@ -7,8 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..rules.python_code import functions_called, refuse_compiled
-from ..rules.register import rules_in_force
+from ..graph.python_code import functions_called, refuse_compiled
+from ..op_gradients.register_gradient import rules_in_force
 from .plan import Step
 from .refusals import meant
 

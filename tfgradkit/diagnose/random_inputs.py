@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..export.entries import describe
-from ..export.points import check_ranges
-from ..export.specs import with_specs
+from ..export.functions.entries import describe
+from ..export.functions.tf_functions import with_specs
+from ..export.native.library.recorded_points import check_ranges
 from ..sources.resolve import resolve
 
 _SEED = 1982

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .figures import plot_graph, plot_jacobian
-from .limits import Limits
 from .page import report, write_report
+from .report_points import Limits
 
 __all__ = ["Limits", "plot_graph", "plot_jacobian", "report", "write_report"]

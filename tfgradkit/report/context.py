@@ -10,13 +10,12 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..diagnose.graph.graph_view import GraphView, leaf_names, view
 from ..differentiable import Differentiable
 from ..errors import TfGradKitError
-from ..graph.view import GraphView, leaf_names, view
 from ..native import NativeLibrary, load_native
 from .jacobians import Jacobians, jacobians
-from .limits import Limits
-from .points import Points, Ranges, points_of
+from .report_points import Limits, Points, Ranges, points_of
 
 Progress = Callable[[str], None]
 

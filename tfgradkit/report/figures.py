@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..diagnose.graph.graph_view import view
 from ..errors import SignatureError, VersionError
-from ..graph.view import view
 from ..sources.resolve import resolve
 from .context import Context
-from .drawing import HEIGHT, box_width, laid_out, shortened
-from .folding import Box, Folded, fold
 from .jacobians import Jacobians
-from .limits import Limits
-from .numbers import count, short
-from .ops import ops_of_view
-from .shades import Scale, condensed, scale_of
+from .page_parts import count, short
+from .picture.drawn_graph import ops_of_view
+from .picture.folding import Box, Folded, fold
+from .picture.svg import HEIGHT, Scale, box_width, condensed, laid_out, scale_of, shortened
+from .report_points import Limits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

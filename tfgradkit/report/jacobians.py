@@ -13,9 +13,8 @@ import tensorflow as tf
 from ..derivatives.operators import build
 from ..differentiable import Differentiable
 from ..errors import GradientError, SignatureError
-from ..sources.function import floating_results
-from .limits import Limits
-from .points import Points
+from ..sources.callables import floating_results
+from .report_points import Limits, Points
 
 Array = np.ndarray
 

@@ -1,4 +1,7 @@
-"""``report`` and ``write_report``: a page on a model's derivatives, in one file."""
+"""Writing a page so that it is there whole, or not at all: beside, then renamed.
+
+``report`` and ``write_report``: a page on a model's derivatives, in one file.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import base64
 import datetime
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -13,29 +17,111 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import SignatureError, TfGradKitError
+from ..errors import OutputFileError, SignatureError, TfGradKitError
 from ..sources.resolve import resolve
 from ..version import __version__
-from .blocks import Map, Section
 from .context import Context, Progress
-from .limits import Limits
-from .output import write_page
-from .problems import problem
+from .page_parts import Map, PageSection, problem
 from .rendering import render, template
-from .sections import audit, check, cost, explain, graph, independence, jacobian, model, parity, singular, structure
+from .report_points import Limits
+from .sections import cost_sections, diagnosis_sections, jacobian_sections, model_sections
 
-SECTIONS: tuple[tuple[str, str, Callable[[Context], Section]], ...] = (
-    ("model", "The model", model.section),
-    ("jacobian", "Jacobian", jacobian.section),
-    ("structure", "Structure", structure.section),
-    ("singular", "Singular values", singular.section),
-    ("check", "Gradient check", check.section),
-    ("explain", "Connections", explain.section),
-    ("audit", "Audit", audit.section),
-    ("independence", "Samples of a batch", independence.section),
-    ("graph", "Gradient graph", graph.section),
-    ("cost", "Cost of each strategy", cost.section),
-    ("parity", "Exported forms", parity.section),
+# By which an earlier report is known; nothing else is ever replaced.
+MARKER = '<meta name="generator" content="tfgradkit report'
+
+
+def write_page(path: str | os.PathLike[str], make: Callable[[], str], *, overwrite: bool) -> Path:
+    """Writes what ``make`` returns, which is not called where the file can't be written.
+
+    Args:
+        path: must not exist, or with ``overwrite`` be an earlier report.
+        make: the page.
+        overwrite: whether an earlier report is replaced.
+
+    Raises:
+        OutputFileError: ``path`` can't be used; nothing was written.
+    """
+    if not os.fspath(path):
+        raise OutputFileError("the output file has no name", expected="a path", got="''")
+    target = Path(os.path.abspath(path))
+    _check_free(target, overwrite)
+    _try_folder(target)
+    text = make()
+    beside = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}-", delete=False
+        ) as file:
+            beside = Path(file.name)
+            file.write(text)
+        beside.chmod(0o644)
+        _check_free(target, overwrite)
+        beside.rename(target)
+    except BaseException as error:
+        if beside is not None:
+            beside.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OutputFileError("the output file can't be written", subject=target, got=error.strerror) from error
+        raise
+    return target
+
+
+def _try_folder(target: Path) -> None:
+    """Before a minute of work: whether there is a folder that takes a file."""
+    try:
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise OutputFileError(
+            "the output file can't be written",
+            subject=target,
+            expected="a folder that exists and can be written",
+            got=error.strerror,
+        ) from error
+
+
+def _check_free(target: Path, overwrite: bool) -> None:
+    if not os.path.lexists(target):
+        return
+    if target.is_symlink() or not target.is_file():
+        raise OutputFileError(
+            "the output file can't be written", subject=target, expected="no such path", got="a folder or a link"
+        )
+    if not overwrite:
+        raise OutputFileError(
+            "the output file exists",
+            subject=target,
+            expected="no such path",
+            hint="choose another file, or overwrite=True (--overwrite) to replace an earlier report",
+        )
+    if not _is_report(target):
+        raise OutputFileError(
+            "the output file is something else than an earlier report, so it is left alone",
+            subject=target,
+            hint="choose another file",
+        )
+
+
+def _is_report(target: Path) -> bool:
+    try:
+        with target.open(encoding="utf-8", errors="replace") as file:
+            return MARKER in file.read(2000)
+    except OSError:
+        return False
+
+
+SECTIONS: tuple[tuple[str, str, Callable[[Context], PageSection]], ...] = (
+    ("model", "The model", model_sections.model_section),
+    ("jacobian", "Jacobian", jacobian_sections.jacobian_section),
+    ("structure", "Structure", model_sections.structure_section),
+    ("singular", "Singular values", jacobian_sections.singular_section),
+    ("check", "Gradient check", diagnosis_sections.check_section),
+    ("explain", "Connections", diagnosis_sections.explain_section),
+    ("audit", "Audit", diagnosis_sections.audit_section),
+    ("independence", "Samples of a batch", diagnosis_sections.independence_section),
+    ("graph", "Gradient graph", model_sections.graph_section),
+    ("cost", "Cost of each strategy", cost_sections.cost_section),
+    ("parity", "Exported forms", cost_sections.parity_section),
 )
 
 
@@ -109,19 +195,19 @@ def _check(context: Context, ranges: Mapping[str, Any]) -> None:
         )
 
 
-def _made(context: Context) -> Iterator[Section]:
+def _made(context: Context) -> Iterator[PageSection]:
     for name, title, make in SECTIONS:
         context.step(title.lower())
         try:
             yield make(context)
         except TfGradKitError as error:
             why = problem("This can't be had for this model", error)
-            yield Section(name, title, (why,), "not available", failed=True)
+            yield PageSection(name, title, (why,), "not available", failed=True)
         except Exception as error:  # whatever a user's model does; the other sections are worth having
-            yield Section(name, title, (problem("This failed", error),), "failed", "attention", failed=True)
+            yield PageSection(name, title, (problem("This failed", error),), "failed", "attention", failed=True)
 
 
-def _page(title: str, sections: list[Section]) -> str:
+def _page(title: str, sections: list[PageSection]) -> str:
     script = template("zoom.js")
     return render(
         "page.html",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelFileError, SignatureError, SourceError, TfGradKitError, UnknownLayerError
-from .saved_model import from_saved_model
+from .saved_model_signature import from_saved_model
 from .tf1 import from_frozen, from_meta
 
 _ATTRIBUTE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")

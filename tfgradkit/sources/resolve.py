@@ -7,8 +7,8 @@ from typing import Any
 
 from ..differentiable import Differentiable
 from ..errors import SourceError
-from .function import from_function
-from .keras import from_keras, is_keras
+from .callables import from_function
+from .keras_models import from_keras, is_keras
 
 
 def resolve(fn: Any, *, batched: bool | None = None, training: bool = False) -> Differentiable:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ...rules.emission import emit as again
+from ...graph.emit import emit as again
 from ..shapes import dims
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from ..shapes import dims
 from .jet import Jet, NoRuleError, emit, static_integers
-from .rules import folded, local, rule
+from .taylor_rules import folded, local, rule
 
 # From (op, what its inputs have for slopes, full, zeros where they do not depend on x) to slopes.
 Shifted = Callable[[Any, list[tf.Tensor]], list[tf.Tensor]]

@@ -1,0 +1,49 @@
+"""The page that lists every op is current, and says why each that has no gradient has none."""
+
+from __future__ import annotations
+
+import re
+
+import ops_table
+import pytest
+from op_orders import CALLS, measured_orders
+
+import tfgradkit as tgk
+from tfgradkit.op_gradients.refused_gradients import SILENT_OPS
+from tfgradkit.op_gradients.registry import carries, entry, names
+
+
+@pytest.fixture(scope="module")
+def text():
+    tgk.registered_gradients()
+    return ops_table.PAGE.read_text()
+
+
+def test_the_page_is_current(text):
+    """But for the measured orders, which scripts/ops_table.py --check measures again."""
+    assert ops_table.page(ops_table.recorded_orders(text)) == text, "run scripts/ops_table.py"
+
+
+def test_some_measured_orders_are_current(text):
+    recorded = ops_table.recorded_orders(text)
+    some = ["Sin", "Softsign", "ResizeBicubic", "CTCLoss", "MaxPoolV2"]
+    measured = measured_orders(some)
+    assert measured == {op: recorded[op] for op in some}
+    assert len({*measured.values()}) == 3
+
+
+def test_every_op_with_numbers_is_on_the_page_once(text):
+    listed = re.findall(r"`(\w+)`", text.split("\n## ", 1)[1])
+    assert sorted(listed) == sorted(op for op in names() if carries(op))
+
+
+def test_what_is_passed_over_in_silence_is_refused(text):
+    """What has no gradient by TensorFlow's word, is differentiable, and can run, is an error here."""
+    for line in text.split("## None")[1].split("\n## ")[0].splitlines():
+        if "in silence" in line and "no longer runs" not in line:
+            assert "here an error" in line
+            assert set(re.findall(r"`(\w+)`", line)) <= SILENT_OPS
+
+
+def test_calls_are_of_ops_with_a_gradient():
+    assert [op for op in CALLS if not callable(entry(op))] == []

@@ -1,0 +1,175 @@
+"""A Keras model around another one: its layers and weights, other gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from ...errors import GradientError, SignatureError
+from ...graph.contexts import foreign_function
+from ...sources.method_patch import replaced
+from ...sources.resolve import resolve
+from .backward_transforms import serialized
+from .rewrite import op_types
+from .rule_targets import AFTER, OP, RuleTarget, layers_of, ruled
+from .with_op_rules import WithOpRules, check_op_types
+
+
+@keras.saving.register_keras_serializable(package="tfgradkit", name="Altered")
+class Altered(keras.Model):
+    """``model``, with the gradients of ``override_gradient`` and its siblings. Weights are those of ``model``.
+
+    Args:
+        model: a Keras model or layer.
+        altered: what is replaced.
+        name, keywords: of every layer.
+    """
+
+    def __init__(self, model: Any, altered: Sequence[RuleTarget], **keywords: Any) -> None:
+        super().__init__(
+            **{"name": f"altered_{model.name}", "dtype": model.dtype_policy, "autocast": False, **keywords}
+        )
+        self.model = model
+        # A tuple in a box: Keras would make a list of its own of it.
+        self._altered = lambda: tuple(altered)
+        self._functions: dict[Any, Any] = {}
+        self.input_spec = getattr(model, "input_spec", None)
+        self.supports_masking = model.supports_masking
+        self.built = model.built
+
+    def build(self, input_shape: Any) -> None:
+        """Builds the model inside."""
+        if not self.model.built:
+            self.model.build(input_shape)
+        self.built = True
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        """The model's value."""
+        # Eagerly, too, it is traced: what the layers trace for themselves is not to be shared with the original.
+        if tf.executing_eagerly():
+            return self._traced()(inputs, mask, training)
+        return self._run(inputs, mask, training)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """As the model."""
+        return self.model.compute_mask(inputs, previous_mask)
+
+    def compute_output_spec(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        """As the model's."""
+        return self.model.compute_output_spec(inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The model and the rules, which have to be registered with Keras."""
+        # Twice: from the second time on Keras marks it as shared, and it is one again when it is loaded.
+        keras.saving.serialize_keras_object(self.model)
+        altered = [[a.kind, a.where, a.attribute, serialized(a.rule, {})] for a in self._altered()]
+        base = {key: value for key, value in super().get_config().items() if key in ("name", "trainable")}
+        return {**base, "model": keras.saving.serialize_keras_object(self.model), "altered": altered}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Altered:
+        """The model of a configuration."""
+        load = partial(keras.saving.deserialize_keras_object, custom_objects=custom_objects)
+        altered = [RuleTarget(kind, where, name, load(rule)) for kind, where, name, rule in config.pop("altered")]
+        return cls(load(config.pop("model")), altered, **config)
+
+    def check(self) -> None:
+        """Raises :class:`SignatureError` where the model has no op of a type, in training neither."""
+        wanted = [str(a.where) for a in self._altered() if a.kind == OP]
+        graphs: list[Any] = []
+        for training in (False, True):
+            if wanted and set(wanted) - set().union(*map(op_types, graphs)):
+                source = resolve(self.model, training=training)
+                traced = tf.function(source.call, autograph=False).get_concrete_function(*(source.input_specs or ()))
+                graphs.append(traced.graph)
+        if wanted:
+            check_op_types(wanted, graphs)
+
+    def _traced(self) -> Any:
+        if "call" not in self._functions:
+            self._functions["call"] = tf.function(self._run, autograph=False)
+        return self._functions["call"]
+
+    def _run(self, inputs: Any, mask: Any, training: Any) -> Any:
+        rules = {str(a.where): a.rule for a in self._altered() if a.kind == OP}
+        call: Callable[..., Any] = partial(self._with_layers_altered, training=training)
+        if rules:
+            call = WithOpRules(rules, call, checked=bool(getattr(self.model, "inputs", None)))
+        return call(inputs, mask)
+
+    def _with_layers_altered(self, inputs: Any, mask: Any, training: Any) -> Any:
+        layers, home = layers_of(self.model), tf.compat.v1.get_default_graph()
+        altered = [(a, layers[a.where]) for a in self._altered() if a.kind != OP]
+        called: list[RuleTarget] = []
+        with ExitStack() as stack:
+            for a, layer in altered:
+                stack.enter_context(replaced(layer, a.attribute, partial(_instead, a, layer, home, called)))
+            told = {"training": training} if self.model._call_has_training_arg else {}
+            result = self.model(inputs, **told, **({} if mask is None else {"mask": mask}))
+        for a, layer in altered:
+            if not any(a is other for other in called):
+                raise _out_of_reach("the layer is not called, or only in a tf.function that was traced before", layer)
+        return result
+
+
+def _out_of_reach(what: str, layer: Any) -> GradientError:
+    return GradientError(
+        what,
+        subject=f"layer {layer.name}",
+        hint='leave out that tf.function; or a rule for a type of op: {"Relu": rule}',
+    )
+
+
+def as_model(altered: Altered) -> Any:
+    """As a functional model, which knows its inputs, where the original does."""
+    model = altered.model
+    if not getattr(model, "inputs", None):
+        return altered
+    altered.check()
+    given = getattr(model, "_inputs_struct", None)
+    given = (model.inputs[0] if len(model.inputs) == 1 else model.inputs) if given is None else given
+    inputs = keras.tree.map_structure(lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name), given)
+    return keras.Model(inputs, altered(inputs), name=model.name)
+
+
+def _instead(
+    a: RuleTarget,
+    layer: Any,
+    home: Any,
+    called: list[RuleTarget],
+    original: Callable[..., Any],
+    *arguments: Any,
+    **keywords: Any,
+) -> Any:
+    """What the layer's call or activation is replaced by."""
+    if foreign_function(home):
+        raise _out_of_reach("the layer is called in a tf.function of its own, whose trace the original shares", layer)
+    called.append(a)
+    if a.kind == AFTER:
+        return keras.tree.map_structure(a.rule.through, original(*arguments, **keywords))
+    given = keras.tree.flatten((arguments, keywords))
+    places = [i for i, x in enumerate(given) if _differentiable(x)]
+    structure: list[Any] = []
+
+    def call(*tensors: tf.Tensor) -> list[Any]:
+        filled = list(given)
+        for place, tensor in zip(places, tensors, strict=True):
+            filled[place] = tensor
+        args, kwargs = keras.tree.pack_sequence_as((arguments, keywords), filled)
+        structure[:] = [original(*args, **kwargs)]
+        return keras.tree.flatten(structure[0])
+
+    if not places:
+        raise SignatureError("the layer has no floating input", subject=f"layer {layer.name}")
+    kind = type(layer).__name__ if a.attribute == "call" else getattr(original, "__name__", a.attribute)
+    results = ruled(call, [given[i] for i in places], a.rule, kind, layer.name)
+    return keras.tree.pack_sequence_as(structure[0], results)
+
+
+def _differentiable(x: Any) -> bool:
+    return isinstance(x, tf.Tensor) and (x.dtype.is_floating or x.dtype.is_complex)

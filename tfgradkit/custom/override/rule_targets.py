@@ -1,0 +1,210 @@
+"""A rule of the user's in place of a calculation's own gradient.
+
+Which layer, activation or op of a Keras model gets which gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from ...arguments import shape_text
+from ...errors import SignatureError
+from ...sources.keras_models import flat_layers
+from ...sources.layer_results import PREFIX, find_layer
+from ...sources.resolve import resolve
+
+# rule(operation, *upstream) -> a gradient for each input, None for zero: as TensorFlow's registered gradients.
+OverrideRule = Callable[..., Any]
+Tensors = Sequence[tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What a rule is told of the op, layer or activation whose gradient it gives.
+
+    Attributes:
+        type: the op's type, or the class of the layer, or the name of the activation.
+        name: of the op or layer.
+        inputs, outputs: its tensors; of a layer those that are floating, in the order of ``tf.nest``.
+        attributes: of an op.
+    """
+
+    type: str
+    name: str
+    inputs: tuple[tf.Tensor, ...]
+    outputs: tuple[tf.Tensor, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    own: Callable[..., Any] = field(default=lambda *upstream: [], repr=False)
+
+    def get_attr(self, name: str) -> Any:
+        """An attribute of an op."""
+        return self.attributes[name]
+
+    def vjp(self, *upstream: tf.Tensor) -> list[tf.Tensor | None]:
+        """Its own gradient for each input, which the rule replaces."""
+        return list(self.own(*upstream))
+
+
+def ruled(
+    call: Callable[..., Sequence[Any]],
+    inputs: Tensors,
+    rule: OverrideRule,
+    kind: str,
+    name: str,
+    attributes: Mapping[str, Any] | None = None,
+) -> list[Any]:
+    """``call(*inputs)``, whose gradient by the inputs is the rule's; by variables it stays its own.
+
+    A second derivative differentiates the rule as it is written, with inputs and outputs that have their own.
+
+    Raises (when the gradient is asked for):
+        SignatureError: the rule gives another number of gradients, or one of another shape or dtype.
+    """
+
+    @tf.custom_gradient
+    def run(*inputs: tf.Tensor) -> tuple[list[tf.Tensor], Callable[..., Any]]:
+        floating = [x for x in inputs if _carries(x)]
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(floating)
+            outputs = list(call(*inputs))
+
+        def own(wanted: Sequence[Any], upstream: Tensors) -> Any:
+            pairs = [(y, u) for y, u in zip(outputs, upstream, strict=True) if _carries(y)]
+            return tape.gradient([y for y, _ in pairs], list(wanted), output_gradients=[u for _, u in pairs])
+
+        def gradient(*upstream: tf.Tensor, variables: Any = None) -> Any:
+            told = Operation(kind, name, tuple(inputs), tuple(outputs), attributes or {}, lambda *us: own(inputs, us))
+            found = _checked(rule(told, *upstream), told)
+            return found if variables is None else (found, own(variables, upstream))
+
+        return outputs, gradient
+
+    found = run(*inputs)
+    return list(found) if isinstance(found, (list, tuple)) else [found]
+
+
+def _carries(tensor: tf.Tensor) -> bool:
+    return tensor.dtype.is_floating or tensor.dtype.is_complex
+
+
+def _checked(given: Any, operation: Operation) -> list[Any]:
+    found = list(given) if isinstance(given, (list, tuple)) else [given]
+    subject = f"{operation.type} {operation.name}"
+    if len(found) != len(operation.inputs):
+        raise SignatureError(
+            "the rule gives the wrong number of gradients",
+            subject=subject,
+            expected=f"{len(operation.inputs)}, one for each input",
+            got=len(found),
+        )
+    return [_fitting(g, x, subject) for g, x in zip(found, operation.inputs, strict=True)]
+
+
+def _fitting(gradient: Any, x: tf.Tensor, subject: str) -> Any:
+    if gradient is None or isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    gradient = tf.convert_to_tensor(gradient)
+    if gradient.dtype != x.dtype or not x.shape.is_compatible_with(gradient.shape):
+        raise SignatureError(
+            "the rule gives a gradient of another shape or dtype than the input's",
+            subject=subject,
+            expected=f"{x.dtype.name} {shape_text(x.shape)}",
+            got=f"{gradient.dtype.name} {shape_text(gradient.shape)}",
+        )
+    # What only the run knows, the run checks.
+    known = gradient.shape.is_fully_defined() and x.shape.is_fully_defined()
+    return gradient if known else tf.reshape(gradient, tf.shape(x))
+
+
+# What the gradient is replaced of: a layer as a whole, its activation, a type of op; or an identity after a layer.
+LAYER, ACTIVATION, OP, AFTER = "call", "activation", "op", "after"
+_ACTIVATIONS = ("activation", "recurrent_activation")
+
+
+@dataclass(frozen=True)
+class RuleTarget:
+    """One gradient that is replaced.
+
+    Attributes:
+        kind: one of the above.
+        where: the number of a layer among :func:`layers_of`, or a type of op.
+        attribute: of the layer, which is replaced.
+        rule: a function of the user's; an identity layer for ``AFTER``.
+    """
+
+    kind: str
+    where: Any
+    attribute: str
+    rule: Any
+
+
+def layers_of(model: Any) -> list[Any]:
+    """The model, and all layers in it, in an order that its configuration fixes."""
+    return [model, *flat_layers(model)]
+
+
+def everywhere(model: Any, identity: Any) -> list[RuleTarget]:
+    """``identity`` after the model's results."""
+    return [RuleTarget(AFTER, 0, "call", identity)]
+
+
+def rule_targets(model: Any, rules: Mapping[Any, Any], kind: str = LAYER) -> list[RuleTarget]:
+    """What ``rules`` mean in ``model``.
+
+    Raises:
+        SignatureError: nothing in the model is meant by a key.
+    """
+    return [alteration for key, rule in rules.items() for alteration in _meant(model, key, rule, kind)]
+
+
+def _meant(model: Any, key: Any, rule: Any, kind: str) -> list[RuleTarget]:
+    layers = layers_of(model)
+    if isinstance(key, str):
+        if key in tf.raw_ops.__dict__ and kind == LAYER:
+            return [RuleTarget(OP, key, "", rule)]
+        if not key.startswith(PREFIX) and kind == LAYER:
+            raise _unknown(key, layers)
+        named = find_layer(resolve(model), key)
+        return [RuleTarget(kind, next(i for i, layer in enumerate(layers) if layer is named), "call", rule)]
+    if isinstance(key, type) and issubclass(key, keras.layers.Layer):
+        found = [
+            RuleTarget(kind, i, "call", rule)
+            for i, layer in enumerate(layers)
+            if isinstance(layer, key) and not isinstance(layer, keras.layers.InputLayer)
+        ]
+        there = sorted({type(layer).__name__ for layer in layers})
+    else:
+        places = [(i, name) for i, layer in enumerate(layers) for name in _ACTIVATIONS if name in vars(layer)]
+        found = [RuleTarget(ACTIVATION, i, name, rule) for i, name in places if vars(layers[i])[name] is key]
+        there = sorted({_name(vars(layers[i])[name]) for i, name in places} - {"linear"})
+    if not found:
+        raise SignatureError(
+            "the model has no such layer or activation",
+            subject=model.name,
+            expected=" | ".join(there) or "a model with activations in its layers",
+            got=_name(key),
+            hint='a type of op, as "Relu", is found wherever the model computes it',
+        )
+    return found
+
+
+def _unknown(key: str, layers: list[Any]) -> SignatureError:
+    known = {layer.name: PREFIX + layer.name for layer in layers[1:]}
+    known |= {name: name for name in dir(tf.raw_ops) if name[0] != "_"}
+    near = [known[name] for name in get_close_matches(key, known)]
+    return SignatureError(
+        "neither a layer nor a type of op",
+        subject=repr(key),
+        expected='"layer:NAME", a type of op as "Relu", a layer class, or an activation function',
+        hint=" or ".join(repr(name) for name in near) or "the layers: " + ", ".join(layer.name for layer in layers[1:]),
+    )
+
+
+def _name(thing: Any) -> str:
+    return getattr(thing, "__name__", type(thing).__name__)

@@ -1,0 +1,171 @@
+"""A function and both products with its Jacobian as one graph, cut where the seeds come in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from ..differentiable import Differentiable
+from ..graph.python_code import own_errors
+from ..op_gradients.exact_functions import exact_functions
+from .choices import Options
+from .point import or_zeros
+from .primitives import Tensors, pullback, transposed
+from .selection import narrowed, select
+from .trace import spec_of
+
+Product = Callable[[Tensors], Tensors]
+
+
+@dataclass
+class Written:
+    """What was written into a graph: tensors, products, and the structures of the caller."""
+
+    xs: Any
+    ys: Tensors
+    aux: Any
+    forward: Product
+    reverse: Product
+    x_structure: Any
+    y_structure: Any
+    by_variables: bool
+
+    def specs(self, xs: Sequence[Any], ys: Sequence[Any]) -> tuple[Any, Any]:
+        """Shapes and dtypes of x and y, in their structures."""
+        pairs = ((self.x_structure, xs), (self.y_structure, ys))
+        x, y = (tf.nest.pack_sequence_as(s, [tf.TensorSpec(t.shape, t.dtype) for t in ts]) for s, ts in pairs)
+        return x, y
+
+
+def written(source: Differentiable, options: Options, arguments: Sequence[Any]) -> Written:
+    """The function at ``arguments``, tensors of the current graph, and products that write into it when called."""
+    with exact_functions():
+        selection = select(narrowed(source, options), options, arguments)
+        pull = pullback(lambda xs: selection.f(xs, 1), selection.xs)
+        along = transposed(pull)
+
+    def forward(vs: Tensors) -> Tensors:
+        return [or_zeros(p, y) for p, y in zip(along(vs), pull.ys, strict=True)]
+
+    def reverse(us: Tensors) -> Tensors:
+        return [or_zeros(p, x) for p, x in zip(pull.product(us), selection.xs, strict=True)]
+
+    return Written(
+        selection.xs,
+        pull.ys,
+        selection.results.aux,
+        forward,
+        reverse,
+        selection.structure,
+        selection.results.structure,
+        selection.variables,
+    )
+
+
+class Stages:
+    """One signature: the function runs at the call, and hands the products what they need of it."""
+
+    def __init__(
+        self, write: Callable[[Any], Written], arguments: list[Any], batch: int | None, jit_compile: bool
+    ) -> None:
+        self._leaves = tf.nest.flatten(arguments)
+        self._compiled = jit_compile
+        tensors = [leaf for leaf in self._leaves if isinstance(leaf, tf.Tensor)]
+
+        def whole(*flat: tf.Tensor) -> list[tf.Tensor]:
+            given = iter(flat)
+            filled = [next(given) if isinstance(leaf, tf.Tensor) else leaf for leaf in self._leaves]
+            at = write(tf.nest.pack_sequence_as(arguments, filled))
+            self._vs, self._us = ([_placeholder(t) for t in group] for group in (at.xs, at.ys))
+            self._forward, self._reverse = at.forward(self._vs), at.reverse(self._us)
+            self._at = at
+            return at.ys
+
+        graph = tf.compat.v1.wrap_function(whole, [spec_of(t, batch) for t in tensors])
+        self._inputs = list(graph.inputs[: len(tensors)])
+        self._cut(graph)
+
+    def _cut(self, graph: Any) -> None:
+        at = self._at
+        pairs = ((self._forward, self._vs), (self._reverse, self._us))
+        known = _after(graph.graph, graph.inputs)
+        boundaries = [_boundary(_after(graph.graph, seeds), known, results) for results, seeds in pairs]
+        self._aux = [leaf for leaf in tf.nest.flatten(at.aux) if isinstance(leaf, tf.Tensor)]
+        self._value = self._ready(
+            graph.prune(self._inputs, [*at.ys, *self._aux, *boundaries[0], *boundaries[1]]), self._inputs
+        )
+        self._products = [
+            self._ready(graph.prune([*seeds, *boundary], results), [*seeds, *boundary])
+            for (results, seeds), boundary in zip(pairs, boundaries, strict=True)
+        ]
+        self._widths = [len(boundary) for boundary in boundaries]
+
+    def _ready(self, function: Any, inputs: Sequence[tf.Tensor]) -> Any:
+        # Called by itself, a pruned function first tries to bind its arguments by name, for milliseconds.
+        return tf.function(
+            lambda *flat: function(*flat),
+            input_signature=[tf.TensorSpec.from_tensor(t) for t in inputs],
+            jit_compile=self._compiled,
+            autograph=False,
+        )
+
+    def __call__(self, arguments: list[Any]) -> tuple[Any, ...]:
+        """Written facts, ys, xs, aux, and the two products at the arguments."""
+        at = self._at
+        tensors = [leaf for leaf in tf.nest.flatten(arguments) if isinstance(leaf, tf.Tensor)]
+        with own_errors():
+            found = list(self._value(*tensors))
+        ys, found = found[: len(at.ys)], found[len(at.ys) :]
+        aux, found = iter(found[: len(self._aux)]), found[len(self._aux) :]
+        kept = found[: self._widths[0]], found[self._widths[0] :]
+        forward, reverse = (_bound(f, tensors) for f, tensors in zip(self._products, kept, strict=True))
+        filled = [next(aux) if isinstance(leaf, tf.Tensor) else leaf for leaf in tf.nest.flatten(at.aux)]
+        return at, ys, self._points(tensors), tf.nest.pack_sequence_as(at.aux, filled), forward, reverse
+
+    def _points(self, tensors: list[tf.Tensor]) -> Any:
+        """xs of this call, for their shapes: an argument or a result's batch may be unknown in the graph."""
+        if self._at.by_variables:
+            return self._at.xs
+        numbers = {t.ref(): n for n, t in enumerate(self._inputs)}
+        return [tensors[numbers[x.ref()]] for x in self._at.xs]
+
+
+def _bound(product: Any, kept: list[tf.Tensor]) -> Product:
+    def run(seeds: Tensors) -> Tensors:
+        with own_errors():
+            return list(product(*seeds, *kept))
+
+    return run
+
+
+def _placeholder(like: Any) -> tf.Tensor:
+    return tf.compat.v1.placeholder(like.dtype, like.shape)
+
+
+def _boundary(late: set[Any], known: set[Any], results: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """What the ``late`` ops on the way to the results take from others; constants are on both sides."""
+    found: dict[Any, tf.Tensor] = {}
+    seen, stack = set(), list(results)
+    while stack:
+        tensor = stack.pop()
+        if tensor.ref() in seen:
+            continue
+        seen.add(tensor.ref())
+        if tensor.op in late:
+            stack += tensor.op.inputs
+        elif tensor.op in known:
+            found[tensor.ref()] = tensor
+    return list(found.values())
+
+
+def _after(graph: Any, seeds: Sequence[tf.Tensor]) -> set[Any]:
+    """The ops that run after ``seeds`` are there: many gradients wait for theirs, though they don't use them."""
+    late = {seed.op for seed in seeds}
+    for operation in graph.get_operations():
+        before = [*(tensor.op for tensor in operation.inputs), *operation.control_inputs]
+        if not late.isdisjoint(before):
+            late.add(operation)
+    return late

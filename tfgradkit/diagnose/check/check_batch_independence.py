@@ -1,0 +1,64 @@
+"""``check_batch_independence``: whether a function keeps the samples of a batch apart."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+import tensorflow as tf
+
+from ...derivatives.choices import Options
+from ...derivatives.independence import BatchIndependence, by_arguments, judged
+from ...derivatives.operators import Keywords, build
+from ...derivatives.selection import batch_axis, first_samples, is_batched, narrowed, select
+from ...op_gradients.exact_functions import exact_functions
+
+
+def check_batch_independence(fn: Any, *arguments: Any, **keywords: Unpack[Keywords]) -> BatchIndependence:
+    """Whether the results of a sample depend on that sample alone: what a batched derivative takes for granted.
+
+    The graph is screened op by op; where that doesn't prove it, two samples are run and a random
+    gradient of one's results by the other has to be zero (up to 1e-6 of the gradient by its own sample).
+
+    Args:
+        fn: as for an operator; the first axis of its arguments and results counts samples, unlike elsewhere
+            for plain functions, too.
+        arguments: what it takes, ``[B] + x`` each.
+        keywords: those of the operators; ``training=True`` asks for the layers in training.
+
+    Returns:
+        ``.ok``; ``.status``, "proven" | "probed" | "coupled" | "reduced" | "unknown"; ``.layer`` and ``.op``, which
+        mix the samples; ``.text``.
+
+    Raises:
+        SignatureError: arguments that the function doesn't take.
+    """
+    derivative = build("jacobian", ("jacobian",), fn, {**keywords, "batched": True})
+    converted = derivative.converted(arguments)
+    source, options = narrowed(derivative.source, derivative.options), derivative.options
+    specimen = first_samples(options, converted)
+    found: list[BatchIndependence] = []
+
+    def trace(*tensors: Any) -> None:
+        given = tf.nest.pack_sequence_as(converted, list(tensors))
+        selection = select(source, options, given)
+        # By variables, too, it is the samples of the arguments that have to be apart.
+        chosen = by_arguments(options, given) if selection.variables else options
+        xs = select(source, chosen, given).xs
+        _, verdict = judged(source, chosen, lambda: selection.f(selection.xs, 1), xs, specimen)
+        found.append(verdict)
+
+    with exact_functions():
+        tf.function(trace, autograph=False).get_concrete_function(*_specs(derivative.options, converted))
+    return found[0]
+
+
+def _specs(options: Options, arguments: list[Any]) -> list[Any]:
+    """For each leaf its spec, for any number of samples; what is no tensor as it is."""
+    batch = batch_axis(options, arguments)
+
+    def spec(leaf: Any) -> Any:
+        if not isinstance(leaf, tf.Tensor):
+            return leaf
+        return tf.TensorSpec([None, *leaf.shape[1:]] if is_batched(leaf, batch) else leaf.shape, leaf.dtype)
+
+    return [spec(leaf) for leaf in tf.nest.flatten(arguments)]

@@ -1,0 +1,84 @@
+"""What a check of derivatives found, for programs and for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+CheckStatus = Literal["right", "wrong", "kink", "noise"]
+_SAYS: dict[CheckStatus, str] = {
+    "right": "agree",
+    "wrong": "the derivative is wrong: is there a tf.custom_gradient, a tf.stop_gradient, or an op without gradient?",
+    "kink": "the function has a kink or a jump here, where it has no derivative: check at another point",
+    "noise": "the function's values scatter, so nobody can tell: random numbers, or an iteration that stops early?",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One comparison.
+
+    Attributes:
+        order: of the derivative.
+        method: "differences", "forward against reverse" or "symmetry".
+        place: of which result and by which argument, by number.
+        error: relative to the largest component of that result's derivative.
+        status: "right", "wrong", "kink" or "noise".
+    """
+
+    order: int
+    method: str
+    place: str
+    error: float
+    status: CheckStatus
+
+    @property
+    def digits(self) -> float:
+        """How many digits agree, 0 to 15.7."""
+        return float(np.clip(-np.log10(max(self.error, 2.0**-52)), 0.0, None)) if np.isfinite(self.error) else 0.0
+
+    def __str__(self) -> str:
+        return f"order {self.order}, {self.method}, {self.place}: {self.digits:.1f} digits, {_SAYS[self.status]}"
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """What :func:`check_gradients` found.
+
+    Attributes:
+        findings: every comparison.
+        dtype: what was calculated in.
+        note: why that isn't float64, or None.
+    """
+
+    findings: tuple[Finding, ...]
+    dtype: str
+    note: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every comparison agrees."""
+        return self.status == "right"
+
+    @property
+    def status(self) -> CheckStatus:
+        """The worst: "wrong", then "noise", "kink", "right"."""
+        found = {finding.status for finding in self.findings}
+        order: tuple[CheckStatus, ...] = ("wrong", "noise", "kink")
+        return next((status for status in order if status in found), "right")
+
+    @property
+    def max_error(self) -> float:
+        """The largest relative error."""
+        return max((finding.error for finding in self.findings), default=0.0)
+
+    @property
+    def digits(self) -> float:
+        """How many digits agree everywhere."""
+        return min((finding.digits for finding in self.findings), default=0.0)
+
+    def __str__(self) -> str:
+        head = f"{'right' if self.ok else self.status}: {self.digits:.1f} digits, in {self.dtype}"
+        return "\n".join([head, *([f"  {self.note}"] if self.note else []), *(f"  {f}" for f in self.findings)])

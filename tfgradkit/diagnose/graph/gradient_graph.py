@@ -1,0 +1,96 @@
+"""The gradient of a traced function, written into its own graph, and whose gradient each of its ops is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from ...graph.dependence import called_graphs
+from ...op_gradients import ops as _rules  # noqa: F401  registers what second order needs
+from .graph_view import GraphView
+
+_OF = "_grad"
+
+
+@dataclass(frozen=True)
+class GradientGraph:
+    """What differentiating added to a graph.
+
+    Attributes:
+        partials: one for each x, None where there is no connection.
+        operations: the ops that were added, in their order.
+    """
+
+    partials: list[Any]
+    operations: list[Any]
+
+
+def add_gradient(
+    seen: GraphView, ys: Sequence[Any], xs: Sequence[Any], seeds: Sequence[Any] | None = None, stops: Sequence[Any] = ()
+) -> GradientGraph:
+    """Adds Σ uᵀ ∂y/∂x for each x to the graph of ``seen``.
+
+    Args:
+        seen: the traced function.
+        ys, xs: tensors of its graph; for a variable, the placeholder of its handle.
+        seeds: the u; ones, if left out.
+        stops: tensors through which nothing goes.
+
+    Raises:
+        LookupError, NotImplementedError, ValueError, TypeError: from TensorFlow's gradients.
+    """
+    graph = seen.graph
+    before = len(graph.get_operations())
+    with graph.as_default():
+        found = tf.gradients(list(ys), list(xs), grad_ys=seeds, stop_gradients=list(stops))
+        partials = [tf.convert_to_tensor(g) if isinstance(g, tf.IndexedSlices) else g for g in found]
+    return GradientGraph(partials, graph.get_operations()[before:])
+
+
+def variables_of(seen: GraphView, wanted: Sequence[Any]) -> dict[str, Any]:
+    """By name of a variable, the placeholder of its handle, for those of ``wanted`` that the graph uses."""
+    kept = {id(variable.handle) for variable in wanted}
+    return {
+        variable.name: seen.graph.get_tensor_by_name(f"{placeholder}:0")
+        for placeholder, variable in seen.variables.items()
+        if id(variable.handle) in kept
+    }
+
+
+def differentiated(graph: Any, path: Sequence[str]) -> Any | None:
+    """The op whose gradient made the last op of ``path``; None where it isn't a gradient's.
+
+    Args:
+        graph: of the function.
+        path: names of the ops that call one another down to it, it being the last.
+
+    TensorFlow names what it makes for the gradient of an op after that op.
+    """
+    graphs, found = [graph], None
+    for name in path:
+        known = next((op for inside in graphs for op in _candidates(inside, name)), None)
+        if known is not None:
+            found, graphs = known, [*called_graphs(known), *graphs]
+    return found
+
+
+def _candidates(graph: Any, name: str) -> Iterator[Any]:
+    """Ops of ``graph`` with a name in front of a "_grad" in ``name``, the longest first."""
+    parts = name.split("/")
+    for end in range(len(parts) - 1, 0, -1):
+        own, mark, count = parts[end].rpartition(_OF)
+        if mark and (not count or count.lstrip("_").isdigit()):
+            for start in range(end + 1):
+                op = _operation(graph, "/".join([*parts[start:end], own]))
+                if op is not None:
+                    yield op
+
+
+def _operation(graph: Any, name: str) -> Any | None:
+    try:
+        return graph.get_operation_by_name(name)
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,171 @@
+"""Whether a function is smooth, so that its second derivatives are symmetric (Schwarz's theorem).
+
+What the graph says of a derivative for all arguments: where it is zero, and what is constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ...analysis.sparsity.detect import Traced, detected
+from ...derivatives.derivative import Derivative
+from ...derivatives.selection import narrowed, select
+from ...errors import GradientError, GraphError, SignatureError, VersionError
+from ...graph.dependence import between
+from ..graph.constant_results import constants_of
+from ..graph.graph_view import view
+
+# Infinitely often differentiable wherever their result is finite.
+_SMOOTH = frozenset(
+    {
+        *("Add", "AddN", "AddV2", "Sub", "Mul", "Neg", "Square", "SquaredDifference", "RealDiv", "Div", "Reciprocal"),
+        *("Inv", "Exp", "Expm1", "Log", "Log1p", "Sqrt", "Rsqrt", "Pow", "Sin", "Cos", "Tan", "Sinh", "Cosh", "Tanh"),
+        *("Asinh", "Acosh", "Atanh", "Asin", "Acos", "Atan", "Atan2", "Sigmoid", "Softplus", "Erf", "Erfc", "Lgamma"),
+        *("Digamma", "Softmax", "LogSoftmax", "L2Loss", "MatMul", "BatchMatMul", "BatchMatMulV2", "Einsum", "BiasAdd"),
+        *("Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "AvgPool", "AvgPool3D"),
+        *(
+            "Sum",
+            "Mean",
+            "Prod",
+            "Cumsum",
+            "MatrixInverse",
+            "MatrixSolve",
+            "Cholesky",
+            "MatrixDiagV3",
+            "MatrixDiagPartV3",
+        ),
+        *("Identity", "Reshape", "ExpandDims", "Squeeze", "Transpose", "ConcatV2", "Pack", "Unpack", "Split", "SplitV"),
+        *("Slice", "StridedSlice", "GatherV2", "GatherNd", "Pad", "PadV2", "Tile", "BroadcastTo", "Cast", "ReverseV2"),
+        *("PartitionedCall", "StatefulPartitionedCall", "ReadVariableOp", "Real", "Imag", "Complex", "EnsureShape"),
+    }
+)
+
+
+def is_smooth(operations: Iterable[Any]) -> bool:
+    """Whether all of ``operations`` are known to be smooth, and have their own gradients."""
+    return all(
+        operation.type in _SMOOTH and "_gradient_op_type" not in operation.node_def.attr for operation in operations
+    )
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """What was proven.
+
+    Attributes:
+        pattern: flattened results by flattened arguments, where entries can be other than zero; of a Hessian, the
+            flattened gradients by the arguments; None where it could not be found.
+        constants: values of the blocks that are constant, by their position; None where only that they are is known.
+        symmetric: whether second derivatives are, by Schwarz's theorem.
+        notes: what could not be found, and why.
+    """
+
+    pattern: Any
+    constants: dict[int, np.ndarray | None]
+    symmetric: bool
+    notes: tuple[str, ...]
+
+
+def proven(derivative: Derivative, arguments: Sequence[Any], steady: Sequence[bool], sizes: Sequence[int]) -> Proofs:
+    """What can be proven of a derivative, for arguments like ``arguments``.
+
+    Args:
+        derivative: by some of its arguments, or something else.
+        arguments: tensors, in the nests that it takes.
+        steady: of each block, whether it may be constant, as samples show nothing else.
+        sizes: of each block of one sample, the number of its elements.
+    """
+    notes: list[str] = []
+    pattern, constants, smooth = None, {}, False
+    if derivative.options.by_inputs:
+        smooth = _smooth(derivative, arguments)
+        try:
+            pattern = _pattern(derivative, arguments)
+            constants = _free(derivative, arguments, steady, sizes) if smooth and any(steady) else {}
+        except (GradientError, SignatureError, VersionError) as error:
+            notes.append(f"zeros are those of samples: {error.what}")
+    if any(steady):
+        try:
+            constants |= _folded(derivative, arguments)
+        except GraphError as error:
+            notes.append(f"what is constant is known from samples: {error.what}")
+    return Proofs(pattern, constants, smooth and _second_order(derivative), tuple(notes))
+
+
+def _folded(derivative: Derivative, arguments: Sequence[Any]) -> dict[int, np.ndarray]:
+    """The blocks that Grappler or XLA find to be constant, for one sample."""
+    batched = derivative.source.batched
+    specs = tf.nest.map_structure(lambda leaf: _one_sample(leaf, batched), list(arguments))
+    seen = view(derivative, *specs)
+    found = constants_of(derivative, seen, batched=None, training=False).values
+    return {position: value[0] if batched else value for position, value in found.items()}
+
+
+def _one_sample(leaf: Any, batched: bool) -> Any:
+    if not isinstance(leaf, tf.Tensor):
+        return leaf
+    shape = [1, *leaf.shape[1:]] if batched and leaf.shape.rank else leaf.shape
+    return tf.TensorSpec(shape, leaf.dtype)
+
+
+def _free(
+    derivative: Derivative, arguments: Sequence[Any], steady: Sequence[bool], sizes: Sequence[int]
+) -> dict[int, np.ndarray | None]:
+    """The blocks whose own derivative by the arguments is zero: of a smooth function, those that are constant.
+
+    Of others it isn't: a step has the derivative zero, too.
+    """
+    pattern = detected(_entries(derivative), list(arguments), derivative.source.batched, derivative.source.name)
+    rows = np.diff(pattern.indptr) == 0
+    ends = np.cumsum(sizes)
+    blocks = zip(ends - np.array(sizes), ends, steady, strict=True)
+    return {i: None for i, (start, end, may) in enumerate(blocks) if may and rows[start:end].all()}
+
+
+def _entries(derivative: Derivative) -> Traced:
+    """A function of a sample to what it is differentiated by, and to all entries of the derivative."""
+
+    def traced(sample: Sequence[Any]) -> Any:
+        xs = select(derivative.source, derivative.options, sample).xs
+        return xs, tf.nest.flatten(derivative.evaluate(sample, inlined=True).parts[derivative.operator])
+
+    return traced
+
+
+def _pattern(derivative: Derivative, arguments: Sequence[Any]) -> Any:
+    source, options = derivative.source, derivative.options
+    if derivative.operator == "hessian":
+        traced = _entries(Derivative(source, "jacobian", ("jacobian",), options))
+    else:
+
+        def traced(sample: Sequence[Any]) -> Any:
+            selection = select(narrowed(source, options), options, sample)
+            return selection.xs, selection.f(selection.xs, 1)
+
+    return detected(traced, list(arguments), source.batched, source.name)
+
+
+def _second_order(derivative: Derivative) -> bool:
+    """Whether it is a matrix of second derivatives: a Hessian, or the Jacobian of a gradient."""
+    inner = _inner(derivative)
+    return derivative.operator == "hessian" or (inner is not None and inner.operator == "gradient")
+
+
+def _inner(derivative: Derivative) -> Derivative | None:
+    """The derivative that this one is a derivative of."""
+    owner = getattr(derivative.source.call, "__self__", None)
+    return owner if isinstance(owner, Derivative) else None
+
+
+def _smooth(derivative: Derivative, arguments: Sequence[Any]) -> bool:
+    """Whether the function behind a derivative is smooth."""
+    inner = _inner(derivative)
+    if inner is not None:
+        return _smooth(inner, arguments)
+    seen = view(narrowed(derivative.source, derivative.options), *arguments)
+    return is_smooth(between(seen.graph.get_operations(), seen.inputs, seen.outputs))

@@ -1,0 +1,133 @@
+"""The functions that an export will have: traces the model once, for the shapes and dtypes of its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from ...arguments import shape_text, structure_text
+from ...differentiable import Differentiable
+from ...errors import ExportError, SignatureError
+from ...sources.callables import floating_results
+from .interface import Entry, Port, check_name, entry, identifier
+
+
+def describe(
+    source: Differentiable,
+    kinds: Sequence[str],
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+) -> tuple[Entry, ...]:
+    """The entries of ``kinds`` for a source that :func:`~.specs.with_specs` returned.
+
+    One input is called x and one output y; of several, a Keras model's have their own names, a function's
+    those of its arguments and of the keys and positions in them (``state_u``), made into identifiers.
+
+    Raises:
+        SignatureError: two arrays of one name, or an input that the model doesn't take.
+        ExportError: a name that can't be used, or an output without a fixed shape.
+    """
+    assert source.input_specs is not None
+    specs = tf.nest.flatten(source.input_specs)
+    # With an unknown batch size: a model that isn't built yet would keep the one it is built with.
+    y = _traced(source)
+    ys = floating_results(y, source.name)
+    inputs = _names(input_names, source.input_names or _paths(_arguments(source)), len(specs), "x", "input_names")
+    outputs = _names(output_names, source.output_names or _paths(y), len(ys), "y", "output_names")
+    x_ports = [_port(name, spec, source) for name, spec in zip(inputs, specs, strict=True)]
+    y_ports = [_port(name, tensor, source) for name, tensor in zip(outputs, ys, strict=True)]
+    entries = tuple(entry(kind, x_ports, y_ports) for kind in kinds)
+    for each in entries:
+        _check_distinct(each)
+    return entries
+
+
+def _traced(source: Differentiable) -> Any:
+    specs = source.input_specs
+    assert specs is not None
+    try:
+        y = tf.function(source.call, autograph=False).get_concrete_function(*specs).structured_outputs
+    except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+        if isinstance(error, SignatureError):
+            raise
+        raise SignatureError(
+            "the function can't be traced with this input",
+            subject=source.name,
+            got=f"{_text(specs)}: {_first_line(error)}",
+            hint="call it with an array of that shape and dtype to see more",
+        ) from error
+    for tensor in floating_results(y, source.name):
+        shape = tensor.shape
+        if shape.rank is None or (source.batched and shape.rank == 0) or None in shape[source.batched :].as_list():
+            raise ExportError(
+                "the output must have a fixed shape behind the batch axis", subject=source.name, got=shape_text(shape)
+            )
+    return y
+
+
+def _text(specs: tuple[Any, ...]) -> str:
+    if len(specs) == 1 and isinstance(specs[0], tf.TensorSpec):
+        return f"{specs[0].dtype.name} {shape_text(specs[0].shape)}"
+    return structure_text(specs)
+
+
+def _arguments(source: Differentiable) -> Any:
+    """The specs under the arguments' names; of a single argument, what is in it has names of its own."""
+    specs = source.input_specs
+    assert specs is not None
+    if len(specs) == 1:
+        return specs[0]
+    names = source.argument_names or tuple(f"x{i}" for i in range(len(specs)))
+    return list(zip(names, specs, strict=False))
+
+
+def _paths(nest: Any) -> tuple[str, ...]:
+    """Names of the leaves by the keys and positions on the way to them, in the order of ``tf.nest``."""
+    if isinstance(nest, list) and nest and isinstance(nest[0], tuple) and isinstance(nest[0][0], str):
+        return tuple(_joined(name, path) for name, spec in nest for path in _paths(spec))
+    if isinstance(nest, dict):
+        return tuple(_joined(str(key), path) for key in sorted(nest) for path in _paths(nest[key]))
+    if isinstance(nest, (list, tuple)):
+        names = getattr(nest, "_fields", [str(i) for i in range(len(nest))])
+        return tuple(_joined(name, path) for name, item in zip(names, nest, strict=True) for path in _paths(item))
+    return ("",)
+
+
+def _joined(name: str, path: str) -> str:
+    return f"{name}_{path}" if path else name
+
+
+def _port(name: str, tensor: Any, source: Differentiable) -> Port:
+    return Port(name, tuple(tensor.shape[1:] if source.batched else tensor.shape), tensor.dtype.name)
+
+
+def _check_distinct(entry: Entry) -> None:
+    names = [port.name for port in (*entry.inputs, *entry.outputs)]
+    for name in names:
+        if names.count(name) > 1:
+            raise SignatureError(
+                "two arrays of one function have the same name",
+                subject=entry.kind,
+                got=name,
+                hint="choose others with input_names= and output_names=",
+            )
+
+
+def _names(given: Sequence[str] | None, own: Sequence[str], count: int, default: str, role: str) -> tuple[str, ...]:
+    if given is not None:
+        if isinstance(given, str) or len(given) != count:
+            raise ExportError(f"{role} must hold one name for each", expected=f"{count} names", got=given)
+        return tuple(check_name(name, f"name in {role}") for name in given)
+    if count == 1:
+        return (default,)
+    # A name that begins with a digit is a position: x0, x1, y0, y1.
+    return tuple(identifier(name if name[:1].isalpha() else f"{default}{name}") for name in own)
+
+
+def _first_line(error: Exception) -> str:
+    """The first line that says something; Keras writes colours into its messages."""
+    lines = [line.strip() for line in str(error).replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines()]
+    told = [line for line in lines if line and not line.startswith(("Exception encountered", "in user code", "File "))]
+    return told[0] if told else type(error).__name__

@@ -1,0 +1,1 @@
+"""From a traced function to kernels: frozen, made canonical, compiled, read back as plain records."""

@@ -1,0 +1,106 @@
+"""From entries to compiled functions: graphs of each size, kernels for each target, and the tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ....derivatives.plan import Step
+from ....differentiable import Differentiable
+from ....errors import CompilerError
+from ....graph.flops import product_flops
+from ...functions.interface import Entry
+from ...functions.tf_functions import argument_specs, exported
+from ..library.c_sources import CompiledFunction, Pair
+from .compiler_output import Program, read_header
+from .elf import check_object, read_constants
+from .frozen_graph import FrozenGraph, canonicalize, freeze, pad_products
+from .targets import Target
+from .tfcompile import compile_jobs, prepare
+from .tile_size import candidates, fastest
+from .toolchain import Toolchain
+from .unsupported import audit_native
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class CompilationPlan:
+    """How the functions of a library are compiled."""
+
+    name: str
+    targets: tuple[Target, ...]
+    tile: int | None
+    work: Path
+    tools: Toolchain
+
+    def label(self, entry: Entry, target: Target, points: int) -> str:
+        """What a program's files and symbols begin with."""
+        return f"{self.name}_{target.label}_{entry.kind}_{points}"
+
+    def tiles(self, entry: Entry, flops: int) -> list[tuple[Target, tuple[int, ...]]]:
+        """Sizes to compile for each target: only for the best one are there several to choose from."""
+        sizes = candidates(entry, flops) if self.tile is None else (self.tile,)
+        return [(target, sizes if target == self.targets[-1] else sizes[:1]) for target in self.targets]
+
+
+def compile_functions(
+    source: Differentiable, entries: tuple[Entry, ...], plan: CompilationPlan, progress: Progress
+) -> tuple[CompiledFunction, ...]:
+    """Every entry, compiled for every target of the plan, with the tiles chosen.
+
+    Raises:
+        UnsupportedModelError: a layer or op that can't be compiled, before anything is.
+        CompilerError: the compiler failed, or left something that isn't understood.
+    """
+    jobs, chosen = [], []
+    for entry in entries:
+        steps: list[Step] = []
+        graphs = {1: _graph(source, entry, 1, steps)}
+        flops = product_flops(graphs[1].graph, graphs[1].inputs.values())
+        tiles = plan.tiles(entry, flops)
+        chosen.append((entry, flops, tiles, tuple(steps)))
+        graphs |= {n: _graph(source, entry, n) for n in {n for _, sizes in tiles for n in sizes}}
+        for target, sizes in tiles:
+            padded = {n: pad_products(graphs[n], target.vector_bytes) for n in (1, *sizes)}
+            jobs += [prepare(plan.work, plan.label(entry, target, n), graph, target) for n, graph in padded.items()]
+    compile_jobs(plan.work, jobs, lambda label: progress(f"compiling {label}"))
+    for job in jobs:
+        check_object(plan.work / f"{job.name}.o")
+    progress("choosing tiles")
+    return tuple(
+        CompiledFunction(entry, tuple(_pair(entry, target, sizes, plan) for target, sizes in tiles), flops, steps)
+        for entry, flops, tiles, steps in chosen
+    )
+
+
+def _pair(entry: Entry, target: Target, sizes: tuple[int, ...], plan: CompilationPlan) -> Pair:
+    one = read_program(plan.work, plan.label(entry, target, 1))
+    tiles = [(n, read_program(plan.work, plan.label(entry, target, n))) for n in sizes]
+    pairs = tuple(Pair(one, program, points) for points, program in tiles)
+    return fastest(CompiledFunction(entry, pairs), target, plan.work, plan.tools)
+
+
+def _graph(source: Differentiable, entry: Entry, points: int, log: list[Step] | None = None) -> FrozenGraph:
+    frozen = freeze(exported(source, entry, log), argument_specs(entry, points))
+    audit_native(frozen.graph, source.layer_names, source.name)
+    return replace(frozen, graph=canonicalize(frozen.graph))
+
+
+def read_program(work: Path, label: str) -> Program:
+    """What the compiler left under ``label``, with its constants.
+
+    Raises:
+        CompilerError: it is not there, or not understood.
+    """
+    header = work / f"{label}.h"
+    if not header.exists():
+        raise CompilerError("the graph compiler wrote nothing", subject=label, expected=header.name)
+    program = read_header(header.read_text(), label)
+    numbers = [i for i, buffer in enumerate(program.buffers) if buffer.kind == "constant"]
+    constants = work / f"{label}_constants.o"
+    contents = read_constants(constants.read_bytes() if constants.exists() else b"", label)
+    if [len(content) for content in contents] != [program.buffers[i].size for i in numbers]:
+        raise CompilerError("the compiler's constants don't fit its list of buffers", subject=label)
+    return replace(program, constants=dict(zip(numbers, contents, strict=True)))

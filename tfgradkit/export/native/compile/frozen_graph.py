@@ -1,0 +1,159 @@
+"""From a traced function to a graph of constants and ops alone: no variables, no functions.
+
+Making matrix products canonical: weights that are used transposed are stored transposed.
+
+The compiler makes a kernel of a product whose left operand's last axis meets the right operand's
+first; other products would call into a run-time library that the C library doesn't have. Reverse
+mode multiplies by transposed weights, so their transposition moves into the constant.
+
+Padding the columns of weights, so that a matrix product fills the processor's vectors.
+
+The compiler's product kernels go over the columns of the right operand a vector at a time, and over
+what is left one number at a time: six columns cost more than eight. Where the right operand is a
+weight, it gets columns of zeros ahead of time, and the result loses them again; no sum changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ....errors import ExportError, GraphError
+from ....graph.flops import PRODUCTS
+from ....graph.grappler import frozen as frozen_function
+
+
+@dataclass(frozen=True)
+class FrozenGraph:
+    """A graph without variables.
+
+    Attributes:
+        graph: the GraphDef.
+        inputs: names of the placeholders, by argument name.
+        outputs: names of the result tensors' ops, by result name.
+        specs: shape and dtype of all of them, by name.
+    """
+
+    graph: Any
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+    specs: dict[str, tf.TensorSpec]
+
+
+def freeze(function: Any, arguments: dict[str, tf.TensorSpec]) -> FrozenGraph:
+    """Traces ``function`` (keyword arguments → dict of tensors) and bakes its variables in.
+
+    Raises:
+        ExportError: TensorFlow can't freeze it.
+    """
+    concrete = tf.function(lambda **kw: _identities(function(**kw)), autograph=False).get_concrete_function(**arguments)
+    try:
+        frozen = frozen_function(concrete)
+    except GraphError as error:
+        raise ExportError(error.what, got=error.got) from error
+    results = sorted(concrete.structured_outputs)
+    inputs = {tensor.op.name: tensor for tensor in frozen.inputs}
+    specs = {name: tf.TensorSpec(t.shape, t.dtype) for name, t in inputs.items()}
+    specs |= {name: tf.TensorSpec(t.shape, t.dtype) for name, t in zip(results, frozen.outputs, strict=True)}
+    return FrozenGraph(
+        graph=frozen.graph.as_graph_def(),
+        inputs={name: name for name in inputs},
+        outputs={name: tensor.op.name for name, tensor in zip(results, frozen.outputs, strict=True)},
+        specs=specs,
+    )
+
+
+def _identities(results: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """A result may be an argument, or twice the same tensor: each gets an op of its own."""
+    return {name: tf.identity(tensor) for name, tensor in results.items()}
+
+
+def canonicalize(graph: Any) -> Any:
+    """A copy of the GraphDef ``graph`` with constants transposed ahead of time; same values."""
+    result = tf.compat.v1.GraphDef()
+    result.CopyFrom(graph)
+    nodes = {node.name: node for node in result.node}
+    added: dict[str, Any] = {}
+    for node in result.node:
+        for side, flag in enumerate(PRODUCTS.get(node.op, ())):
+            source = constant_behind(node.input[side], nodes) if node.attr[flag].b else None
+            if source is not None:
+                node.input[side] = _transposed(source, added)
+                node.attr[flag].b = False
+    result.node.extend(added.values())
+    return result
+
+
+def constant_behind(name: str, nodes: dict[str, Any]) -> Any | None:
+    """The Const that ``name`` hands on, looking through Identity."""
+    node = nodes.get(name.split(":")[0])
+    while node is not None and node.op == "Identity":
+        node = nodes.get(node.input[0].split(":")[0])
+    return node if node is not None and node.op == "Const" else None
+
+
+def _transposed(constant: Any, added: dict[str, Any]) -> str:
+    name = f"{constant.name}/transposed"
+    if name not in added:
+        value = np.swapaxes(tf.make_ndarray(constant.attr["value"].tensor), -1, -2)
+        node = tf.compat.v1.NodeDef(name=name, op="Const")
+        node.attr["dtype"].CopyFrom(constant.attr["dtype"])
+        node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
+        added[name] = node
+    return name
+
+
+# From this many columns on, what is left over no longer counts.
+_WIDE = 64
+# Of a StridedSlice: the first index stands for all axes but the last, which begins where it begins.
+_MASKS = {"ellipsis_mask": 1, "begin_mask": 2, "end_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
+
+
+def pad_products(frozen: FrozenGraph, vector_bytes: int) -> FrozenGraph:
+    """The same function, in whose graph weights have full vectors of columns."""
+    result = tf.compat.v1.GraphDef()
+    result.CopyFrom(frozen.graph)
+    nodes = {node.name: node for node in result.node}
+    added: dict[str, Any] = {}
+    for node in [n for n in result.node if n.op in PRODUCTS]:
+        weight = None if any(node.attr[f].b for f in PRODUCTS[node.op]) else constant_behind(node.input[1], nodes)
+        if weight is not None:
+            _pad(node, tf.make_ndarray(weight.attr["value"].tensor), vector_bytes, added)
+    result.node.extend(added.values())
+    return replace(frozen, graph=result)
+
+
+def _pad(product: Any, weight: np.ndarray, vector_bytes: int, added: dict[str, Any]) -> None:
+    """Turns ``product`` into a slice of a padded one, which it adds with its constants."""
+    lanes = vector_bytes // weight.itemsize
+    columns = weight.shape[-1]
+    extra = -columns % lanes
+    if columns == 1 or columns > _WIDE or not extra:
+        return
+    padded = np.pad(weight, [(0, 0)] * (weight.ndim - 1) + [(0, extra)])
+    name = product.name
+    wide = added[f"{name}/padded"] = tf.compat.v1.NodeDef()
+    wide.CopyFrom(product)
+    wide.name = f"{name}/padded"
+    wide.input[1] = _constant(f"{name}/weight", padded, added)
+    # result[..., :columns], whatever the rank: a weight may have fewer axes than its product.
+    bounds = {"begin": [0, 0], "end": [0, columns], "strides": [1, 1]}
+    indices = [_constant(f"{name}/{part}", np.array(v, np.int32), added) for part, v in bounds.items()]
+    dtype = product.attr["T"].type
+    product.Clear()
+    product.name, product.op = name, "StridedSlice"
+    product.input.extend([wide.name, *indices])
+    product.attr["T"].type = dtype
+    product.attr["Index"].type = tf.int32.as_datatype_enum
+    for mask, bits in _MASKS.items():
+        product.attr[mask].i = bits
+
+
+def _constant(name: str, value: np.ndarray, added: dict[str, Any]) -> str:
+    node = added[name] = tf.compat.v1.NodeDef(name=name, op="Const")
+    node.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
+    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
+    return name

@@ -1,0 +1,138 @@
+"""Compiling and linking with the C compiler of the machine, or with the one in the ``ziglang`` wheel."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from ....errors import ToolchainError
+
+_FLAGS = ("-std=c99", "-O3", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-Wall", "-Wextra", "-Wpedantic")
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """Commands, as lists of words. ``objcopy`` is None where there is none."""
+
+    cc: tuple[str, ...]
+    ar: tuple[str, ...]
+    objcopy: tuple[str, ...] | None
+
+
+def working_toolchain() -> Toolchain:
+    """:func:`find_toolchain`, tried on a function of one line.
+
+    Raises:
+        ToolchainError: there is none, or it does not compile.
+    """
+    tools = find_toolchain()
+    with tempfile.TemporaryDirectory() as work:
+        source, output = Path(work) / "probe.c", Path(work) / "probe.o"
+        source.write_text("int probe(void);\nint probe(void) { return 0; }\n")
+        compile_c(tools, source, Path(work), output)
+        if not output.exists():
+            raise ToolchainError("the C compiler wrote nothing", subject=shlex.join(tools.cc), hint=_CHOOSE)
+    return tools
+
+
+def find_toolchain() -> Toolchain:
+    """``$CC``, else cc, gcc or clang on the PATH, else ``python -m ziglang cc``.
+
+    Raises:
+        ToolchainError: there is none of them.
+    """
+    system = [name for name in ("cc", "gcc", "clang") if shutil.which(name)]
+    if (cc := _chosen()) or system:
+        ar = ("ar",) if shutil.which("ar") else _zig("ar")
+        return Toolchain(cc or (system[0],), ar or ("ar",), ("objcopy",) if shutil.which("objcopy") else None)
+    if (zig := _zig("cc")) is not None:
+        return Toolchain(zig, _zig("ar") or (), None)
+    raise ToolchainError(
+        "there is no C compiler",
+        expected="cc, gcc or clang on the PATH, or the ziglang package",
+        hint='pip install "tfgradkit[native]" brings one as a wheel; or apt-get install gcc',
+    )
+
+
+_CHOOSE = "unset CC, or set it to a C compiler"
+
+
+def _chosen() -> tuple[str, ...]:
+    """``$CC`` as words; none where it is empty."""
+    text = os.environ.get("CC", "")
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise ToolchainError("$CC can't be read", got=text, hint=_CHOOSE) from error
+    if words and not shutil.which(words[0]):
+        raise ToolchainError("$CC can't be run", got=text, hint=_CHOOSE)
+    return words
+
+
+def compile_c(tools: Toolchain, source: Path, include: Path, output: Path) -> None:
+    """One C file to one object."""
+    _run([*tools.cc, *_FLAGS, "-I", str(include), "-c", "-o", str(output), str(source)], source.name)
+
+
+def link_shared(tools: Toolchain, objects: list[Path], output: Path, name: str, *, libm: bool) -> None:
+    """The shared library; only ``<name>_*`` is exported."""
+    # A library of that name may be loaded: it keeps its file, and this one gets another.
+    output.unlink(missing_ok=True)
+    script = objects[0].with_suffix(".map")
+    script.write_text(f"{{ global: {name}_*; local: *; }};\n")
+    flags = [
+        "-shared",
+        f"-Wl,-soname,{output.name}",
+        "-Xlinker",
+        f"--version-script={script}",
+        "-Wl,--gc-sections",
+        "-Wl,-z,noexecstack",
+        "-Wl,-Bsymbolic",  # two versions of a library in a process: each calls its own functions
+        "-s",
+    ]
+    _run([*tools.cc, *flags, "-o", str(output), *map(str, objects), *(["-lm"] if libm else [])], output.name)
+
+
+def archive(tools: Toolchain, objects: list[Path], output: Path, public: list[str]) -> None:
+    """The static library: one object whose only global names are ``public``, where objcopy is there."""
+    members = objects
+    if tools.objcopy is not None:
+        merged = output.with_suffix(".o")
+        _run([*tools.cc, "-r", "-nostdlib", "-o", str(merged), *map(str, objects)], output.name)
+        _run(
+            [*tools.objcopy, *(f"--keep-global-symbol={symbol}" for symbol in public), "--strip-unneeded", str(merged)],
+            output.name,
+        )
+        members = [merged]
+    _run([*tools.ar, "rcsD", str(output), *map(str, members)], output.name)
+    for member in set(members) - set(objects):
+        member.unlink()
+
+
+def compiler_version(tools: Toolchain) -> str:
+    """The compiler's own first line about itself."""
+    done = subprocess.run([*tools.cc, "--version"], capture_output=True, text=True, check=False)
+    return (done.stdout.splitlines() or [shlex.join(tools.cc)])[0]
+
+
+def _zig(tool: str) -> tuple[str, ...] | None:
+    return (sys.executable, "-m", "ziglang", tool) if importlib.util.find_spec("ziglang") else None
+
+
+def _run(command: list[str], subject: str) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise ToolchainError("the C compiler can't be run", subject=command[0], got=str(error)) from error
+    if done.returncode != 0:
+        raise ToolchainError(
+            "the C compiler failed", subject=subject, got=done.stderr.strip()[-2000:] or f"exit code {done.returncode}",
+            hint=f"the command was: {shlex.join(command)}",
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The folder of a C library: its sources, binaries, clients in other languages, test points and checksums."""

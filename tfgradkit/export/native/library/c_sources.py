@@ -1,0 +1,285 @@
+"""From compiled programs to the C sources of a library: tables for the engine, and the functions."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ....derivatives.plan import Step as Sweep
+from ....errors import CompilerError
+from ....native.artifact import ABI_VERSION
+from ...functions.interface import KINDS, Entry, Port
+from ...rendering import render, template
+from ..compile.compiler_output import Copy, Dot, KernelCall, Program, ProgramStep, Slice, Sort
+from ..compile.targets import Target
+
+_ALIGNMENT = 64
+# From this share of a tile on, padding it is cheaper than its points one by one.
+_TAIL_SHARE = 0.75
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A function compiled for one target: for one point, and for a tile of ``tile_points``."""
+
+    one: Program
+    tile: Program
+    tile_points: int
+
+
+@dataclass(frozen=True)
+class CompiledFunction:
+    """One function of the library, compiled for each of its targets, the plainest first.
+
+    Attributes:
+        flops: of its matrix products, a point.
+        sweeps: in which mode, and with how many passes, its derivative is computed.
+        suffix: the end of its C name, in place of its kind.
+    """
+
+    entry: Entry
+    pairs: tuple[Pair, ...]
+    flops: int = 0
+    sweeps: tuple[Sweep, ...] = ()
+    suffix: str = ""
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """All that was compiled for it."""
+        return tuple(program for pair in self.pairs for program in (pair.one, pair.tile))
+
+    @property
+    def largest_tile(self) -> int:
+        """The most points evaluated at once, whatever the target."""
+        return max(pair.tile_points for pair in self.pairs)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Everything that the C sources are made from.
+
+    Attributes:
+        name: prefix of all symbols.
+        functions: what to export.
+        targets: what it was compiled for, the plainest first.
+        objects: file names of the compiled kernels.
+        vectors: recorded points and answers, by port name, the point first.
+        tolerance: what ``selftest`` accepts.
+        small: the share of a result's largest component below which another counts as that small.
+        ranges: low and high, by port name.
+        metadata: JSON.
+    """
+
+    name: str
+    version: str
+    summary: str
+    functions: tuple[CompiledFunction, ...]
+    targets: tuple[Target, ...]
+    objects: tuple[str, ...]
+    vectors: dict[str, np.ndarray]
+    tolerance: float
+    small: float
+    ranges: dict[str, tuple[np.ndarray, np.ndarray]]
+    metadata: str
+    needs_libm: bool
+
+
+def write_sources(sources: Sources) -> dict[str, str]:
+    """The text of each source file, by its path in the library's folder."""
+    context = _context(sources)
+    name = sources.name
+    return {
+        f"include/{name}.h": render("header.h.j2", context),
+        f"src/{name}.c": render("library.c.j2", context),
+        "src/constants.c": render("constants.c.j2", context),
+        "src/record.c": render("record.c.j2", context),
+        "src/constants.h": render("constants.h.j2", context),
+        "src/engine.h": template("engine.h"),
+        "src/processor.h": template("processor.h"),
+    }
+
+
+def _context(sources: Sources) -> dict[str, Any]:
+    pool = _Pool(sources.name)
+    programs = [
+        _program(program, points, f.entry, pool)
+        for f in sources.functions
+        for pair in f.pairs
+        for program, points in ((pair.one, 1), (pair.tile, pair.tile_points))
+    ]
+    compiled = [program for f in sources.functions for program in f.programs]
+    return {
+        "name": sources.name,
+        "guard": f"{sources.name.upper()}_H",
+        "version": sources.version,
+        "summary": sources.summary,
+        "objects": sources.objects,
+        "targets": sources.targets,
+        "needs_libm": sources.needs_libm,
+        "abi_version": ABI_VERSION,
+        "kernels": sorted({symbol for program in compiled for symbol in program.kernels}),
+        "comparators": sorted({symbol for program in compiled for symbol in program.comparators}),
+        "programs": [p["table"] for p in programs],
+        "workspace_size": max(p["workspace"] for p in programs),
+        "max_arguments": max(len(step.slices) for program in compiled for step in program.steps),
+        "max_buffers": max(len(program.buffers) for program in compiled),
+        "entries": [_function(f, sources) for f in sources.functions],
+        "ports": _declarations(sources.functions),
+        "ranges": [
+            {"name": port, "low": _doubles(low), "high": _doubles(high)} for port, (low, high) in sources.ranges.items()
+        ],
+        "constants": pool.constants,
+        "vectors": [_vector(name, array) for name, array in sources.vectors.items()],
+        "metadata": list(sources.metadata.encode()),
+        "selftest": _selftest(sources),
+    }
+
+
+class _Pool:
+    """Constants as 64-bit words, equal ones stored once."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.constants: list[list[str]] = []
+        self._index: dict[bytes, int] = {}
+
+    def reference(self, data: bytes) -> str:
+        if data not in self._index:
+            self._index[data] = len(self.constants)
+            padded = data + b"\0" * (-len(data) % 8 or (8 if not data else 0))
+            self.constants.append([f"{word:#x}u" for (word,) in struct.iter_unpack("<Q", padded)])
+        return f"{self.name}_constant_{self._index[data]}"
+
+
+def _program(program: Program, points: int, entry: Entry, pool: _Pool) -> dict[str, Any]:
+    slices: list[Slice] = []
+    steps = []
+    for step in program.steps:
+        steps.append({**_step(step), "first": len(slices), "count": len(step.slices)})
+        slices.extend(step.slices)
+    place = 0
+    buffers = []
+    ports = {program.arguments[p.name]: ("ENGINE_INPUT", i, p) for i, p in enumerate(entry.inputs)}
+    ports |= {program.results[p.name]: ("ENGINE_OUTPUT", i, p) for i, p in enumerate(entry.outputs)}
+    for number, buffer in enumerate(program.buffers):
+        buffers.append(_buffer(number, program, ports.get(number), points, place, pool))
+        if buffer.kind != "constant":
+            place += _aligned(buffer.size)
+    table = {"name": program.name, "points": points, "slices": slices, "steps": steps, "buffers": buffers}
+    return {"table": table, "workspace": place}
+
+
+def _buffer(
+    number: int, program: Program, port: tuple[str, int, Port] | None, points: int, place: int, pool: _Pool
+) -> dict[str, Any]:
+    buffer = program.buffers[number]
+    if buffer.kind == "constant":
+        constant = pool.reference(program.constants[number])
+        return {"kind": "ENGINE_CONSTANT", "constant": constant, "place": 0, "port": 0, "point_bytes": 0}
+    kind, index, point_bytes = ("ENGINE_TEMPORARY", 0, 0)
+    if port is not None:
+        kind, index, point_bytes = port[0], port[1], port[2].elements * port[2].item_bytes
+        if buffer.size != points * point_bytes:
+            raise CompilerError(
+                "an argument has another size than its array",
+                subject=f"{program.name}, {port[2].name}",
+                expected=f"{points * point_bytes} bytes",
+                got=f"{buffer.size} bytes",
+            )
+    return {"kind": kind, "constant": "NULL", "place": place, "port": index, "point_bytes": point_bytes}
+
+
+def _step(step: ProgramStep) -> dict[str, Any]:
+    none = {"kernel": "NULL", "comparator": "NULL", "groups": (0, 0, 0)}
+    match step:
+        case KernelCall():
+            kernel = {"kernel": step.symbol, "groups": step.workgroups}
+            return {**none, **kernel, "op": "ENGINE_KERNEL", "numbers": _eight(())}
+        case Copy():
+            return {**none, "op": "ENGINE_COPY", "numbers": _eight(())}
+        case Dot():
+            op = "ENGINE_DOT_F32" if step.dtype == "float" else "ENGINE_DOT_F64"
+            sizes = (step.batch, step.m, step.n, step.k, step.transpose_lhs, step.transpose_rhs)
+            return {**none, "op": op, "numbers": _eight(map(int, sizes))}
+        case Sort():
+            numbers = _eight((*step.shape, *step.element_bytes))
+            return {**none, "op": "ENGINE_SORT", "comparator": step.comparator, "numbers": numbers}
+
+
+def _eight(numbers: Iterable[int]) -> list[int]:
+    return [*numbers, 0, 0, 0, 0, 0, 0, 0, 0][:8]
+
+
+def _function(function: CompiledFunction, sources: Sources) -> dict[str, Any]:
+    entry = function.entry
+    arrays = [f"const {p.c_type} *{p.name}" for p in entry.inputs] + [f"{p.c_type} *{p.name}" for p in entry.outputs]
+    return {
+        "kind": function.suffix or entry.kind,
+        "comment": KINDS[entry.kind].comment,
+        "parameters": ", ".join(["void *workspace", "int64_t n", *arrays]),
+        "inputs": [_port(p, sources) for p in entry.inputs],
+        "outputs": [_port(p, sources) for p in entry.outputs],
+        "pairs": [_pair(pair) for pair in function.pairs],
+    }
+
+
+def _pair(pair: Pair) -> dict[str, Any]:
+    return {"one": pair.one.name, "tile": pair.tile.name, "tail": max(2, int(_TAIL_SHARE * pair.tile_points))}
+
+
+def _port(port: Port, sources: Sources) -> dict[str, Any]:
+    ranged = port.name in sources.ranges
+    return {
+        "name": port.name,
+        "is_double": int(port.dtype == "float64"),
+        "elements": port.elements,
+        "low": f"range_{port.name}_low" if ranged else "NULL",
+        "high": f"range_{port.name}_high" if ranged else "NULL",
+    }
+
+
+def _declarations(functions: tuple[CompiledFunction, ...]) -> list[dict[str, str]]:
+    ports = {p.name: p for f in functions for p in (*f.entry.inputs, *f.entry.outputs)}
+    return [{"declaration": f"{p.c_type} {p.name}[n]{''.join(f'[{s}]' for s in p.shape)}"} for p in ports.values()]
+
+
+def _doubles(values: np.ndarray) -> list[str]:
+    return [float(v).hex() for v in np.ravel(values)]
+
+
+def _vector(name: str, array: np.ndarray) -> dict[str, Any]:
+    single = array.dtype == np.float32
+    numbers = [float(v).hex() + ("f" if single else "") for v in np.ravel(array)]
+    return {"name": name, "type": "float" if single else "double", "numbers": numbers}
+
+
+def _selftest(sources: Sources) -> dict[str, Any]:
+    calls, most = [], 0
+    points = len(next(iter(sources.vectors.values())))
+    for function in sources.functions:
+        entry, place, checks, outputs = function.entry, 0, [], []
+        for port in entry.outputs:
+            expected = f"{sources.name}_test_{port.name}"
+            checks.append({**_port(port, sources), "place": place, "expected": expected})
+            outputs.append(f"({port.c_type} *)(void *)(results + {place})")
+            place += _aligned(points * port.elements * port.item_bytes)
+        inputs = [f"{sources.name}_test_{p.name}" for p in entry.inputs]
+        calls.append(
+            {"kind": function.suffix or entry.kind, "arguments": ", ".join(inputs + outputs), "checks": checks}
+        )
+        most = max(most, place)
+    return {
+        "result_bytes": most,
+        "calls": calls,
+        "points": points,
+        "tolerance": repr(sources.tolerance),
+        "small": repr(sources.small),
+    }
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT

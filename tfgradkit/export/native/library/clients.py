@@ -1,0 +1,258 @@
+"""What Fortran makes different from C: names without case, of at most 63 letters, and lines of at most 132.
+
+``python/<name>.py`` of an exported folder: its functions in Python, over ctypes and NumPy.
+
+What lets other languages and build systems use a library: C++, Fortran, CMake, pkg-config, ctest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ....native.artifact import ABI_VERSION
+from ....native.c_function import output_groups
+from ...functions.interface import KINDS, Entry, Port
+from ...rendering import render, template
+
+_NAME_LETTERS, _LINE_LETTERS = 63, 132
+
+
+def fortran_names(names: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
+    """A Fortran name for each C name: the same, but cut to 63 letters, and numbered where Fortran has it already.
+
+    Args:
+        names: identifiers of C, all different.
+        taken: names that can't be used, in lower case.
+    """
+    used, found = set(taken), {}
+    for name in names:
+        found[name] = _unused(name, used)
+        used.add(found[name].lower())
+    return found
+
+
+def fold(text: str) -> str:
+    """Free-form source whose lines fit; comments are left as they are."""
+    return "".join(_fold_line(line) for line in text.splitlines(keepends=True))
+
+
+def _unused(name: str, used: Collection[str]) -> str:
+    candidate, number = name[:_NAME_LETTERS], 1
+    while candidate.lower() in used:
+        number += 1
+        suffix = f"_{number}"
+        candidate = name[: _NAME_LETTERS - len(suffix)] + suffix
+    return candidate
+
+
+def _fold_line(line: str) -> str:
+    if line.lstrip().startswith("!"):
+        return line
+    parts = []
+    while len(line.rstrip("\n")) > _LINE_LETTERS:
+        # Between two & even a name or a string goes on; behind a comma it reads better.
+        comma = line.rfind(", ", 40, _LINE_LETTERS - 2)
+        end = comma + 2 if comma > 0 else _LINE_LETTERS - 1
+        parts.append(line[:end] + "&\n")
+        line = "      &" + line[end:]
+    return "".join([*parts, line])
+
+
+# What a function returns beside the value.
+_COMMENTS = {
+    "value": "The model itself",
+    "jacobian": "the derivative by the input",
+    "vjp": "output_gradients times the Jacobian",
+    "jvp": "the Jacobian times tangents",
+    "gradient": "the gradient of the output, which is one number",
+    "hessian": "the second derivative by the input",
+    "hvp": "the Hessian of the output, which is one number, times tangents",
+}
+
+
+def write_python_module(metadata: dict[str, Any]) -> dict[str, str]:
+    """The text of the module of the library that ``metadata`` describes, by its path in the folder."""
+    return {f"python/{metadata['name']}.py": _text(metadata)}
+
+
+def _text(metadata: dict[str, Any]) -> str:
+    arrays = {array["name"]: array for array in metadata["arrays"]}
+    return render(
+        "module.py.j2",
+        {
+            "name": metadata["name"],
+            "version": metadata["versions"]["tfgradkit"],
+            # A model may be called anything; this is inside a docstring.
+            "summary": f"the model {json.dumps(metadata['model'])[1:-1]}",
+            "abi_version": metadata["abi_version"],
+            "shared": metadata["files"]["shared"],
+            "arrays": [array | {"shape": tuple(array["shape"])} for array in metadata["arrays"]],
+            "entries": metadata["functions"],
+            "functions": [f for entry in metadata["functions"] for f in _functions(entry, metadata, arrays)],
+        },
+    )
+
+
+def _functions(entry: dict[str, Any], metadata: dict[str, Any], arrays: dict[str, Any]) -> list[dict[str, Any]]:
+    """The functions of a kind: the last group of its outputs alone, and all of them."""
+    kind, groups = entry["kind"], output_groups(metadata, entry)
+    comment = _COMMENTS[kind]
+    alone = {"name": kind, "skipped": len(groups) - 1, "comment": f"{comment[0].upper()}{comment[1:]}."}
+    between = ", its first derivative" if kind == "hessian" else ""
+    both = {"name": _twin(kind), "skipped": 0, "comment": f"The model{between}, and {comment}; from one pass."}
+    return [_described(f, entry, groups, arrays) for f in ([alone] if kind == "value" else [alone, both])]
+
+
+def _twin(kind: str) -> str:
+    return "value_gradient_and_hessian" if kind == "hessian" else f"value_and_{kind}"
+
+
+def _described(
+    function: dict[str, Any], entry: dict[str, Any], groups: tuple[int, ...], arrays: dict[str, Any]
+) -> dict[str, Any]:
+    first, kept = sum(groups[: function["skipped"]]), groups[function["skipped"] :]
+    names = iter(entry["outputs"][first:])
+    returned = [[next(names) for _ in range(size)] for size in kept]
+    texts = [", ".join(_array_text(arrays[name]) for name in group) for group in returned]
+    forms = [text if len(group) == 1 else f"{{{text}}}" for text, group in zip(texts, returned, strict=True)]
+    return function | {
+        "kind": entry["kind"],
+        "arguments": entry["inputs"],
+        "takes": [_array_text(arrays[name]) for name in entry["inputs"]],
+        "returns": forms[0] if len(forms) == 1 else f"({', '.join(forms)})",
+        "first": first,
+        "groups": kept,
+    }
+
+
+def _array_text(array: dict[str, Any]) -> str:
+    return f"{array['name']}: {array['dtype']} [{', '.join(['...', *map(str, array['shape'])])}]"
+
+
+# The functions of no argument that return a text, and what they say.
+_TEXTS = {
+    "metadata": "What this library is, as JSON: names, shapes, dtypes, versions, achieved error.",
+    "target": "The instructions that run here: a name of the metadata's targets, or none.",
+}
+# Names in the Fortran module that an argument, or the module itself, must not hide.
+_FORTRAN_TAKEN = {
+    *("n", "workspace", "code", "aligned", "copied", "strlen", "status_text_address"),
+    *(f"{name}_address" for name in _TEXTS),
+    *("iso_c_binding", "c_associated", "c_char", "c_double", "c_f_pointer", "c_float", "c_int", "c_int8_t"),
+    *("c_int64_t", "c_intptr_t", "c_loc", "c_null_ptr", "c_ptr", "c_size_t", "c_strlen"),
+}
+_FORTRAN_KINDS = {"float32": "c_float", "float64": "c_double"}
+# Longest that is put behind a library's name: _negative_count, _workspace_size.
+_PREFIX_LETTERS = 63 - 15
+# Functions and namespaces of C and C++ that a model might be called like: a namespace can't be.
+_CXX_TAKEN = frozenset(template("cxx_names.txt").split())
+
+
+@dataclass(frozen=True)
+class Clients:
+    """What the files for other languages are made from.
+
+    Attributes:
+        name: prefix of all symbols.
+        entries: the functions.
+        shared, static: the libraries, from the folder.
+        libm: whether the static one needs it.
+    """
+
+    name: str
+    version: str
+    entries: tuple[Entry, ...]
+    shared: str
+    static: str
+    libm: bool
+
+
+def write_clients(clients: Clients) -> dict[str, str]:
+    """The text of each file, by its path in the library's folder."""
+    name, context = clients.name, _context(clients)
+    # find_package looks for a name as it is spelled only in the other form of a file's name.
+    config = f"lib/cmake/{name}/{name.lower()}-config"
+    return {
+        f"include/{name}.hpp": render("header.hpp.j2", context),
+        f"fortran/{name}.f90": fold(render("fortran.f90.j2", context | _fortran(clients))),
+        f"{config}.cmake": render("config.cmake.j2", context),
+        f"{config}-version.cmake": render("config-version.cmake.j2", context),
+        f"lib/pkgconfig/{name}.pc": render("pkgconfig.pc.j2", context),
+        "src/CMakeLists.txt": render("CMakeLists.txt.j2", context),
+        "test/check.c": render("check.c.j2", context),
+    }
+
+
+def _context(clients: Clients) -> dict[str, Any]:
+    return {
+        "name": clients.name,
+        "namespace": clients.name + ("_" if clients.name in _CXX_TAKEN else ""),
+        "version": clients.version,
+        "abi_version": ABI_VERSION,
+        "shared": clients.shared,
+        "static": clients.static,
+        "libm": clients.libm,
+        "entries": [_entry(entry) for entry in clients.entries],
+        "ports": [_port(port) for port in _distinct(clients.entries)],
+    }
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "kind": entry.kind,
+        "comment": KINDS[entry.kind].comment,
+        "arguments": [port.name for port in (*entry.inputs, *entry.outputs)],
+        "inputs": [_port(port) | {"place": f"in{i}"} for i, port in enumerate(entry.inputs)],
+        "outputs": [_port(port) | {"place": f"out{i}"} for i, port in enumerate(entry.outputs)],
+    }
+
+
+def _port(port: Port) -> dict[str, Any]:
+    sizes = "".join(f"[{size}]" for size in port.shape)
+    return {
+        "name": port.name,
+        "type": port.c_type,
+        "elements": port.elements,
+        "declaration": f"{port.c_type} {port.name}[n]{sizes}",
+    }
+
+
+def _distinct(entries: tuple[Entry, ...]) -> list[Port]:
+    return list({port.name: port for entry in entries for port in (*entry.inputs, *entry.outputs)}.values())
+
+
+def _fortran(clients: Clients) -> dict[str, Any]:
+    """The context in Fortran's names and types."""
+    ports = _distinct(clients.entries)
+    names = fortran_names((port.name for port in ports), _FORTRAN_TAKEN)
+    entries = [_fortran_entry(entry, names) for entry in clients.entries]
+    return {
+        "module": fortran_names([clients.name], _FORTRAN_TAKEN)[clients.name],
+        "prefix": clients.name[:_PREFIX_LETTERS],
+        "entries": entries,
+        "texts": [{"name": name, "comment": comment} for name, comment in _TEXTS.items()],
+        "ports": [_fortran_port(port, names) for port in ports],
+        "kinds": sorted({_FORTRAN_KINDS[port.dtype] for port in ports}),
+    }
+
+
+def _fortran_entry(entry: Entry, names: dict[str, str]) -> dict[str, Any]:
+    ports = (*entry.inputs, *entry.outputs)
+    return {
+        "kind": entry.kind,
+        "comment": KINDS[entry.kind].comment,
+        "arguments": ["workspace", "n", *(names[port.name] for port in ports)],
+        "inputs": [_fortran_port(port, names) for port in entry.inputs],
+        "outputs": [_fortran_port(port, names) for port in entry.outputs],
+        "kinds": sorted({_FORTRAN_KINDS[port.dtype] for port in ports}),
+    }
+
+
+def _fortran_port(port: Port, names: dict[str, str]) -> dict[str, str]:
+    # The first axis of C is the last one of Fortran.
+    sizes = ", ".join([*map(str, reversed(port.shape)), "n"])
+    name = names[port.name]
+    return {"name": name, "kind": _FORTRAN_KINDS[port.dtype], "declaration": f"{name}({sizes})"}

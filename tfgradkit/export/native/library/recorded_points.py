@@ -1,0 +1,116 @@
+"""The points a library is tested at, and TensorFlow's answers there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ....derivatives.refusals import meant
+from ....differentiable import Differentiable
+from ....errors import ExportError, SignatureError
+from ...functions.interface import Entry, Port
+from ...functions.tf_functions import by_name
+
+Range = tuple[np.ndarray, np.ndarray]
+
+
+def check_ranges(ranges: Mapping[str, Any] | None, xs: Sequence[Port]) -> dict[str, Range]:
+    """``{name: (low, high)}`` with both broadcast to one point of the input.
+
+    Raises:
+        SignatureError: an unknown input, a wrong shape, or bounds that are no finite range of its dtype.
+    """
+    ports = {x.name: x for x in xs}
+    for name in ranges or {}:
+        if name not in ports:
+            raise SignatureError("a range is given for an unknown input", expected=" | ".join(ports), got=name)
+    return {name: _range(name, bounds, ports[name]) for name, bounds in (ranges or {}).items()}
+
+
+def _range(name: str, bounds: Any, x: Port) -> Range:
+    expected = f"(low, high), each of shape {list(x.shape)} or a number"
+    try:
+        low, high = (np.broadcast_to(np.asarray(bound, np.float64), x.shape) for bound in bounds)
+    except (TypeError, ValueError) as error:
+        raise SignatureError("a range has the wrong form", subject=name, expected=expected, got=repr(bounds)) from error
+    largest = float(np.finfo(x.dtype).max)
+    if not np.all(low <= high):
+        raise SignatureError(
+            "a range has low above high, or NaN", subject=name, got=f"{low.tolist()} to {high.tolist()}"
+        )
+    if max(np.abs(low).max(initial=0), np.abs(high).max(initial=0)) > largest / 2:
+        raise SignatureError(
+            "a range is not finite", subject=name, expected=f"numbers of {x.dtype}, up to {largest / 2:.2g}",
+            got=f"{low.tolist()} to {high.tolist()}", hint="leave out ranges= where there is no range",
+        )  # fmt: skip
+    # As the library's inputs are: a bound itself is inside.
+    return low.astype(x.dtype).astype(np.float64), high.astype(x.dtype).astype(np.float64)
+
+
+def record(
+    source: Differentiable, entries: tuple[Entry, ...], ranges: dict[str, Range], count: int, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """``count`` points and the answers of every entry there, by port name, the point first.
+
+    Points are uniform in the range of an input where it has one, else standard normal. Points where an
+    answer is not finite are replaced by others.
+
+    Raises:
+        ExportError: no point has finite answers.
+        ConvergenceError, ExternalError: what the model itself says at a point.
+    """
+    generator = np.random.default_rng(seed)
+    vectors: dict[str, np.ndarray] = {}
+    for entry in entries:
+        for port in entry.inputs:
+            # Two kinds may share a seed; the answers of the first belong to it, too.
+            if port.name not in vectors:
+                vectors[port.name] = _drawn(port, ranges, generator, count)
+        vectors.update(_answers(source, entry, vectors))
+    finite = np.all([np.isfinite(v).reshape(count, -1).all(axis=1) for v in vectors.values()], axis=0)
+    if not finite.any():
+        raise ExportError(
+            "the model has no finite value and derivatives at the points tried",
+            subject=source.name,
+            got=f"{count} points {'in the given range' if ranges else 'from the standard normal distribution'}",
+            hint="check the range, and the model in it"
+            if ranges
+            else 'give the range of its input: ranges={"x": (low, high)}',
+        )
+    # As many as were asked for, so that the program for a tile is tested, too.
+    return {name: np.resize(array[finite], array.shape) for name, array in vectors.items()}
+
+
+def _drawn(port: Port, ranges: dict[str, Range], generator: np.random.Generator, count: int) -> np.ndarray:
+    shape = (count, *port.shape)
+    known = port.name in ranges
+    return (generator.uniform(*ranges[port.name], shape) if known else generator.standard_normal(shape)).astype(
+        port.dtype
+    )
+
+
+def _answers(source: Differentiable, entry: Entry, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What the operators say: for a function of one sample, a call a point."""
+    function = _translated(tf.function(by_name(source, entry), autograph=False))
+    arguments = {port.name: tf.constant(vectors[port.name]) for port in entry.inputs}
+    if source.batched:
+        return {name: result.numpy() for name, result in function(arguments).items()}
+    count = len(next(iter(arguments.values())))
+    rows = [function({name: array[row] for name, array in arguments.items()}) for row in range(count)]
+    return {port.name: np.stack([row[port.name].numpy() for row in rows]) for port in entry.outputs}
+
+
+def _translated(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Errors of the graph as the exceptions of ours that they stand for."""
+
+    def call(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except tf.errors.OpError as error:
+            found = meant(error, compiled=False)
+            raise found or error from error
+
+    return call

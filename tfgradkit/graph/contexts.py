@@ -1,0 +1,58 @@
+"""Whether a tape is watching: what nobody records needs no gradient of its own.
+
+The one file that touches ``tensorflow.python.eager.record``. Where that has another form than in TensorFlow 2.21,
+everything counts as recorded, which costs some microseconds.
+
+Telling the graphs of a ``tf.function`` from those of loops and branches.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+
+def record_module() -> Any:
+    """TensorFlow's bookkeeping of tapes; None where another TensorFlow has none of this name."""
+    try:
+        from tensorflow.python.eager import record
+    except ImportError:
+        return None
+    return record
+
+
+def _finder() -> Callable[[], bool]:
+    found: Callable[[], bool] = getattr(record_module(), "could_possibly_record", lambda: True)
+    return found
+
+
+is_recording = _finder()
+
+
+_local = threading.local()
+
+
+def ours(graph: Any) -> None:
+    """Says that ``graph`` is traced for this call alone, and kept by nobody else."""
+    _graphs().add(graph)
+
+
+def foreign_function(home: Any) -> bool:
+    """Whether a ``tf.function`` is being traced between the graph ``home`` and the current one."""
+    graph = tf.compat.v1.get_default_graph()
+    while graph is not None and graph is not home:
+        # Loops and branches have classes of their own.
+        if type(graph).__name__ == "FuncGraph" and graph not in _graphs():
+            return True
+        graph = getattr(graph, "outer_graph", None)
+    return False
+
+
+def _graphs() -> Any:
+    if not hasattr(_local, "graphs"):
+        _local.graphs = weakref.WeakSet()
+    return _local.graphs

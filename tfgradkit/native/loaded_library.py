@@ -1,0 +1,154 @@
+"""A library that was loaded: its functions by kind, its statuses, its recorded points."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..comparison import relative_error
+from ..errors import LibraryError
+from .artifact import open_library, read_metadata
+from .c_function import Function, bind, read_functions
+from .calls import NativeCall
+from .ports import Workspaces
+
+_PACKAGE = __package__.split(".")[0]
+
+
+# Which results of a function: the last group, or all.
+DERIVATIVE, ALL = False, True
+
+
+class _Calls(dict[tuple[str, bool], NativeCall]):
+    """Calls by kind and choice of results."""
+
+    def __init__(self, functions: dict[str, Function]) -> None:
+        self._functions = functions
+
+    def __missing__(self, key: tuple[str, bool]) -> NativeCall:
+        raise LibraryError(
+            "this library has no such function",
+            subject=key[0],
+            expected=" | ".join(self._functions),
+            hint=f"export it with derivatives=({key[0]!r},)",
+        )
+
+
+class Library:
+    """The functions of the library in the folder ``path``, by their kinds.
+
+    Attributes:
+        path: the folder.
+        name: of the library.
+        metadata: ``share/<name>/metadata.json``.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.metadata = read_metadata(self.path)
+        self.name: str = self.metadata["name"]
+        self._library = open_library(self.path / self.metadata["files"]["shared"])
+        workspaces = Workspaces(self._workspace_size())
+        self._require_target()
+        self._functions = read_functions(self.metadata, self._symbol)
+        self._calls = _Calls(self._functions)
+        for kind, function in self._functions.items():
+            self._calls[kind, DERIVATIVE] = NativeCall(function, 1, workspaces, self._report)
+            self._calls[kind, ALL] = NativeCall(function, len(function.groups), workspaces, self._report)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of derivative in the library, ``value`` first."""
+        return tuple(self._functions)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The model's inputs, in their order."""
+        return tuple(port.name for port in self._functions["value"].inputs)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The model's outputs, in their order."""
+        return tuple(port.name for port in self._functions["value"].outputs)
+
+    def call(self, kind: str, *arrays: Any, threads: Any = None) -> tuple[np.ndarray, ...]:
+        """The C function of a ``kind`` with its arrays in the header's order: every output, in that order."""
+        call = self._calls[kind, ALL]
+        return tuple(call.arrays(bind(call.function, arrays, {}), None, threads))
+
+    def verify(self) -> dict[str, float]:
+        """Runs the recorded points; the largest error of each result, relative to its magnitude.
+
+        Raises:
+            LibraryError: an error is above the tolerance in the metadata.
+        """
+        with np.load(self.path / self.metadata["files"]["vectors"]) as file:
+            vectors = dict(file)
+        errors = {}
+        for entry in self.metadata["functions"]:
+            results = self.call(entry["kind"], *(vectors[name] for name in entry["inputs"]))
+            for name, result in zip(entry["outputs"], results, strict=True):
+                error = relative_error(result, vectors[name], self.metadata["precision"])
+                errors[f"{entry['kind']}.{name}"] = error
+        worst = max(errors, key=lambda key: errors[key])
+        if not errors[worst] <= self.metadata["tolerance"]:
+            raise LibraryError(
+                "the library disagrees with its recorded answers",
+                subject=f"{self.path}, {worst}",
+                expected=f"a relative error of at most {self.metadata['tolerance']:g}",
+                got=f"{errors[worst]:.3g}",
+                hint="the machine may lack instructions it was compiled for: export it again here",
+            )
+        return errors
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path.absolute(),)  # another process opens the folder again
+
+    def __repr__(self) -> str:
+        dtypes = dict.fromkeys(str(port.dtype) for port in self._functions["value"].outputs)
+        return f"NativeLibrary({self.name!r}, {', '.join(self.kinds)}, {', '.join(dtypes)})"
+
+    def _report(self, status: int) -> None:
+        function = self._symbol("status_text")
+        function.restype = ctypes.c_char_p
+        text = function(status).decode()
+        if status < 0:
+            raise LibraryError("the library refused the call", subject=self.name, got=f"status {status}: {text}")
+        warnings.warn(f"{self.name}: {text} (status {status})", RuntimeWarning, stacklevel=_users_level())
+
+    def _symbol(self, function: str) -> Any:
+        try:
+            return self._library[f"{self.name}_{function}"]
+        except AttributeError as error:
+            raise LibraryError("the library lacks a function", subject=self.path, got=str(error)) from error
+
+    def _workspace_size(self) -> int:
+        symbol = self._symbol("workspace_size")
+        symbol.restype = ctypes.c_size_t
+        return symbol()
+
+    def _require_target(self) -> None:
+        function = self._symbol("target")
+        function.restype = ctypes.c_char_p
+        if function() == b"none":
+            raise LibraryError(
+                "this library can't run on this processor",
+                subject=self.path,
+                expected=" or ".join(target["name"] for target in self.metadata["targets"]),
+                got=os.environ.get(f"{self.name.upper()}_TARGET") or "a processor that has less",
+                hint='export it with targets=("host",) here, or ("x86-64",) for every machine',
+            )
+
+
+def _users_level() -> int:
+    """How many calls up the user's code is, for a warning that names their line."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == _PACKAGE:
+        level, frame = level + 1, frame.f_back
+    return level

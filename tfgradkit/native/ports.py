@@ -1,0 +1,115 @@
+"""Memory as C sees it: the address of an array, and the workspaces of a library.
+
+An array argument or result of a C function, and how what the user gave becomes one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import threading
+from typing import Any
+
+import numpy as np
+
+from ..errors import SignatureError
+
+_ALIGNMENT = 64
+
+
+def address_of(array: np.ndarray) -> int:
+    """Where a C-contiguous array's data lies."""
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # read-only, or empty: five times slower
+        return array.__array_interface__["data"][0]
+
+
+class Workspaces(threading.local):
+    """A workspace for each thread, made when it first asks.
+
+    Attributes:
+        address: that of the calling thread's.
+        pointer: the same for C functions without argument types.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._memory = ctypes.create_string_buffer(size + _ALIGNMENT)
+        start = ctypes.addressof(self._memory)
+        self.address = start + -start % _ALIGNMENT
+        self.pointer = ctypes.c_void_p(self.address)
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays have a number in common; true where that takes long to find out."""
+    if not np.may_share_memory(a, b):
+        return False
+    try:
+        return np.shares_memory(a, b, max_work=10_000)  # type: ignore[arg-type]  # any number will do
+    except np.exceptions.TooHardError:
+        return True
+
+
+class ArrayPort:
+    """An array's name, the shape of one point, and its dtype, as the metadata has them."""
+
+    __slots__ = ("dtype", "name", "point_bytes", "shape")
+
+    def __init__(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self.name = name
+        self.shape = shape
+        self.dtype = dtype
+        self.point_bytes = math.prod(shape) * dtype.itemsize
+
+    def array(self, given: Any, subject: str) -> np.ndarray:
+        """``given`` as C can read it: this dtype, contiguous; the same array where it is that already.
+
+        Raises:
+            SignatureError: no array of floating numbers that ends with this shape.
+        """
+        array = given if type(given) is np.ndarray else self._converted(given, subject)
+        if array.dtype != self.dtype:
+            if array.dtype.kind != "f":
+                raise SignatureError(
+                    f"{self.name} is not floating",
+                    subject=subject,
+                    expected=str(self.dtype),
+                    got=str(array.dtype),
+                    hint=f"np.asarray({self.name}, float)",
+                )
+            array = array.astype(self.dtype)
+        rank = len(self.shape)
+        if array.ndim < rank or array.shape[array.ndim - rank :] != self.shape:
+            raise SignatureError(
+                f"{self.name} has the wrong shape",
+                subject=subject,
+                expected=f"[...] + {list(self.shape)}",
+                got=list(array.shape),
+            )
+        return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+
+    def _converted(self, given: Any, subject: str) -> np.ndarray:
+        if given is None:
+            raise SignatureError(f"{self.name} is missing", subject=subject)
+        try:
+            return np.asarray(given)
+        except (TypeError, ValueError) as error:
+            raise SignatureError(f"{self.name} can't be made an array", subject=subject, got=str(error)) from error
+
+    def check_out(self, out: Any, lead: tuple[int, ...], subject: str) -> None:
+        """Raises :class:`SignatureError` where the result can't be written into ``out``."""
+        facts = f"{self.dtype} {list(lead + self.shape)}"
+        if not isinstance(out, np.ndarray):
+            raise SignatureError(
+                f"out for {self.name} is no array", subject=subject, expected=facts, got=type(out).__name__
+            )
+        if out.dtype != self.dtype or out.shape != lead + self.shape:
+            raise SignatureError(
+                f"out for {self.name} has the wrong shape or dtype",
+                subject=subject,
+                expected=facts,
+                got=f"{out.dtype} {list(out.shape)}",
+                hint=f"np.empty({list(lead + self.shape)}, {self.dtype.name!r})",
+            )
+        if not out.flags.writeable:
+            raise SignatureError(f"out for {self.name} is read-only", subject=subject, expected="a writeable array")

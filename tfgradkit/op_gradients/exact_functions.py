@@ -1,0 +1,77 @@
+"""``tf.nn.silu`` without a gradient of its own.
+
+TensorFlow writes that gradient out to save memory. It is what differentiation gives, but a custom gradient
+hides what it is, and a rule for each op can then not be used.
+
+Mean and variance whose second derivatives are right.
+
+``tf.nn.moments`` stops the gradient at the mean inside the variance. That does not change the
+first derivative, since the deviations sum to zero, but every second derivative: Hessians, and
+weight gradients of a Jacobian, through LayerNormalization, GroupNormalization and a
+BatchNormalization in training.
+
+Functions of TensorFlow that stop a derivative, replaced by exact ones while a function is traced.
+
+Keras layers and users call them as ``tf.nn.moments`` and so on, so that replacing the attribute is
+enough. A function that was traced before keeps what it had then.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import tensorflow as tf
+
+from .ops.images import hsv_to_rgb
+
+_lock = threading.RLock()
+
+
+@contextmanager
+def plain_silu() -> Iterator[None]:
+    """Within the block, what is traced finds :func:`silu` in place of ``tf.nn.silu`` and ``tf.nn.swish``."""
+    with _lock:
+        stock = tf.nn.silu, tf.nn.swish
+        tf.nn.silu = tf.nn.swish = silu
+        try:
+            yield
+        finally:
+            tf.nn.silu, tf.nn.swish = stock
+
+
+def silu(features: Any, beta: Any = 1.0) -> tf.Tensor:
+    """x·sigmoid(βx), as ``tf.nn.silu``."""
+    features = tf.convert_to_tensor(features)
+    return features * tf.sigmoid(tf.cast(beta, features.dtype) * features)
+
+
+def moments(x: Any, axes: Any, shift: Any = None, keepdims: bool = False, name: str | None = None) -> tuple[Any, Any]:
+    """As ``tf.nn.moments``; half precision is summed in float32, as there."""
+    del shift  # unused there, too
+    with tf.name_scope(name or "moments"):
+        x = tf.convert_to_tensor(x)
+        wide = tf.cast(x, tf.float32) if x.dtype in (tf.float16, tf.bfloat16) else x
+        mean = tf.reduce_mean(wide, axes, keepdims=True)
+        variance = tf.reduce_mean(tf.math.squared_difference(wide, mean), axes, keepdims=keepdims)
+        mean = mean if keepdims else tf.reshape(mean, tf.shape(variance))
+        return tf.cast(mean, x.dtype), tf.cast(variance, x.dtype)
+
+
+_SUBSTITUTES = ((tf.nn, "moments", moments), (tf.image, "hsv_to_rgb", hsv_to_rgb))
+
+
+@contextmanager
+def exact_functions() -> Iterator[None]:
+    """Within the block, what is traced finds the exact functions."""
+    with _lock:
+        stock = [(module, name, getattr(module, name)) for module, name, _ in _SUBSTITUTES]
+        try:
+            for place in _SUBSTITUTES:
+                setattr(*place)
+            yield
+        finally:
+            for place in stock:
+                setattr(*place)

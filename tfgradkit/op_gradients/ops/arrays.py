@@ -1,0 +1,140 @@
+"""Gradients of ops that copy, select or reorder numbers, and of remainders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from ..registry import enable, register
+
+
+@register("Mod", "TruncateMod")
+def _truncated_remainder(op: Any, upstream: tf.Tensor) -> list[tf.Tensor]:
+    """x − y·trunc(x/y)."""
+    x, y = op.inputs
+    return [_like(upstream, x), _like(-upstream * tf.cast(tf.truncatediv(x, y), x.dtype), y)]
+
+
+def _like(gradient: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """Sums over the axes along which ``x`` was broadcast."""
+    _, axes = _broadcast_axes(tf.shape(gradient), tf.shape(x))
+    return tf.reshape(tf.reduce_sum(gradient, axes), tf.shape(x))
+
+
+def _broadcast_axes(wide: tf.Tensor, narrow: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return tf.raw_ops.BroadcastGradientArgs(s0=wide, s1=narrow)
+
+
+@register("Snapshot", "Copy", "CopyHost", "DeepCopy")
+def _copy(op: Any, upstream: tf.Tensor) -> tf.Tensor:
+    return upstream
+
+
+@register("InplaceAdd", "InplaceSub")
+def _inplace_add(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, tf.Tensor]:
+    """x with v added to its rows i."""
+    rows = tf.gather(upstream, op.inputs[1])
+    return upstream, None, rows if op.type == "InplaceAdd" else -rows
+
+
+@register("InplaceUpdate")
+def _inplace_update(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, tf.Tensor]:
+    """x with v in place of its rows i; of several for a row the last."""
+    _, rows, v = op.inputs
+    count = tf.shape(rows)[0]
+    owners = tf.raw_ops.InplaceUpdate(x=tf.fill([tf.shape(upstream)[0]], count), i=rows, v=tf.range(count))
+    kept = tf.cast(tf.equal(owners, count), upstream.dtype)
+    written = tf.math.unsorted_segment_sum(upstream, owners, count + 1)[:count]
+    return upstream * _along_first(kept, upstream), None, tf.ensure_shape(written, v.shape)
+
+
+def _along_first(vector: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(vector, tf.concat([tf.shape(vector), tf.ones([tf.rank(like) - 1], tf.int32)], 0))
+
+
+@register("ParallelConcat")
+def _parallel_concat(op: Any, upstream: tf.Tensor) -> list[tf.Tensor]:
+    return [upstream[i : i + 1] for i in range(len(op.inputs))]
+
+
+@register("ListDiff")
+def _list_diff(op: Any, upstream: tf.Tensor, _: Any) -> tuple[tf.Tensor, None]:
+    x, where = op.inputs[0], op.outputs[1]
+    return tf.math.unsorted_segment_sum(upstream, where, tf.size(x)), None
+
+
+@register("Unique", "UniqueWithCounts")
+def _unique(op: Any, upstream: tf.Tensor, *_: Any) -> tf.Tensor:
+    """To the first of equal numbers."""
+    return _to_first(upstream, op.outputs[1])
+
+
+@register("UniqueV2", "UniqueWithCountsV2")
+def _unique_along(op: Any, upstream: tf.Tensor, *_: Any) -> tuple[tf.Tensor, None]:
+    """Along one axis, or of a vector; to the first of equal slices."""
+    x, axis = op.inputs
+    axis = tf.get_static_value(axis)
+    if axis is None:
+        raise NotImplementedError("the gradient of UniqueV2 by an axis that only the run knows")
+    first = int(axis[0]) % x.shape.rank if len(axis) else 0
+    order = [first, *(a for a in range(x.shape.rank) if a != first)]
+    gradient = _to_first(tf.transpose(upstream, order), op.outputs[1])
+    return tf.transpose(gradient, [order.index(a) for a in range(x.shape.rank)]), None
+
+
+def _to_first(upstream: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+    """Rows of ``upstream`` at the first place of each of ``ids``, zeros elsewhere."""
+    count = tf.shape(ids)[0]
+    places = tf.range(count)
+    firsts = tf.math.unsorted_segment_min(places, ids, tf.shape(upstream)[0])
+    return tf.math.unsorted_segment_sum(upstream, firsts, count)
+
+
+@register("StatelessShuffle")
+def _stateless_shuffle(op: Any, upstream: tf.Tensor) -> tuple[Any, ...]:
+    """The same seed shuffles the rows' numbers alike."""
+    x, *seed = op.inputs
+    count = tf.shape(x)[0]
+    names = ("key", "counter", "alg")
+    places = tf.raw_ops.StatelessShuffle(value=tf.range(count), **dict(zip(names, seed, strict=True)))
+    return tf.math.unsorted_segment_sum(upstream, places, count), *[None] * len(seed)
+
+
+@register("SegmentSumV2")
+def _segment_sum(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
+    return tf.gather(upstream, op.inputs[1]), None, None
+
+
+@register("SegmentMaxV2", "SegmentMinV2")
+def _segment_extreme(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
+    """Equal parts to all that are the largest, as for ``SegmentMax``."""
+    data, ids, count = op.inputs
+    chosen = tf.cast(tf.equal(data, tf.gather(op.outputs[0], ids)), data.dtype)
+    shares = tf.math.divide_no_nan(upstream, tf.math.unsorted_segment_sum(chosen, ids, count))
+    return chosen * tf.gather(shares, ids), None, None
+
+
+@register("SegmentProdV2")
+def _segment_product(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
+    """By the rule of ``UnsortedSegmentProd``, which heeds zeros."""
+    data, ids, count = op.inputs
+    with tf.GradientTape() as tape:
+        tape.watch(data)
+        products = tf.math.unsorted_segment_prod(data, ids, count)
+    return tape.gradient(products, data, output_gradients=upstream), None, None
+
+
+@enable("LinSpace")
+def _lin_space(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, None]:
+    """start + (stop − start) i/(n−1): no input is needed, and a tape has kept none."""
+    count = tf.size(upstream)
+    share = tf.cast(tf.range(count), upstream.dtype) / tf.cast(tf.maximum(count - 1, 1), upstream.dtype)
+    return tf.reduce_sum(upstream * (1 - share)), tf.reduce_sum(upstream * share), None
+
+
+@enable("Range")
+def _range(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, tf.Tensor]:
+    """start + i·delta; the limit only says how many."""
+    steps = tf.cast(tf.range(tf.size(upstream)), upstream.dtype)
+    return tf.reduce_sum(upstream), None, tf.reduce_sum(upstream * steps)

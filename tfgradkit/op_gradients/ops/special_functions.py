@@ -1,0 +1,169 @@
+"""Special functions by their parameters: the incomplete gamma and beta functions, and the Hurwitz zeta function.
+
+The density of a gamma or beta variable, in the logarithm or logit of the variable, is log-concave, so the
+tail of its integral that begins at x falls without a bump. A Gauss–Legendre rule over the 40 e-folds of that tail
+gives the integral to rounding, and being made of differentiable ops, every derivative by the parameters. A small
+parameter, whose tail is long, is raised before by the recurrences of DLMF 8.8 and 8.17.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..registry import by_formula, register, take_over
+from .arrays import _like
+
+Density = Callable[[tf.Tensor], tf.Tensor]
+# By how much parameters are raised, so that a tail is a few wide.
+_RAISED = 8
+_FOLDS = 40.0
+_LENGTHS = np.geomspace(1e-7, 1e2, 100)
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
+
+
+@register("IgammaGradA")
+def _igamma_grad_a(op: Any, upstream: tf.Tensor) -> list[tf.Tensor]:
+    """∂²P/∂a² by quadrature, and ∂²P/∂a∂x of the density itself."""
+    a, x = op.inputs
+    inside, safe = _inside(x, x > 0)
+    by_x = tf.exp(_gamma_density(a, tf.math.log(safe))) / safe * (tf.math.log(safe) - tf.math.digamma(a))
+    weight = upstream * inside
+    return [_like(weight * second_by_a(a, safe), a), _like(weight * by_x, x)]
+
+
+def _inside(x: tf.Tensor, inside: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """1 and x inside, 0 and a place where nothing is infinite at the ends, where nothing changes."""
+    return tf.cast(inside, x.dtype), tf.where(inside, x, tf.cast(0.5, x.dtype))
+
+
+def _gamma_density(a: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+    """The logarithm of the density of w = log t."""
+    return a * w - tf.exp(w) - tf.math.lgamma(a)
+
+
+def second_by_a(a: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """∂²P(a, x)/∂a², P the regularized lower incomplete gamma function."""
+    a, log_x = (a + tf.zeros_like(x))[..., None], (tf.math.log(x) + tf.zeros_like(a))[..., None]
+
+    def slope(density: tf.Tensor, a: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+        return density * ((w - tf.math.digamma(a)) ** 2 - tf.math.polygamma(tf.ones([], a.dtype), a))
+
+    # P(a) = P(a+k) + Σ x^(a+j) e^-x / Γ(a+j+1)
+    upper = a + tf.range(1, _RAISED + 1, dtype=a.dtype)
+    terms = tf.exp((upper - 1) * log_x - tf.exp(log_x) - tf.math.lgamma(upper))
+    raised = a + _RAISED
+    nodes, weights = _tail(partial(_gamma_density, raised), log_x, log_x < tf.math.log(raised))
+    tail = slope(tf.exp(_gamma_density(raised, nodes)), raised, nodes) * weights
+    return tf.reduce_sum(slope(terms, upper, log_x), -1) + tf.reduce_sum(tail, -1)
+
+
+def _tail(log_density: Density, start: tf.Tensor, below: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Nodes and weights, along the last axis, of the integral of a density from ``start`` on, below or above.
+
+    The weights above are negative: the derivatives of what lies below and above sum to zero.
+    """
+    sign = tf.where(below, tf.cast(-1, start.dtype), tf.cast(1, start.dtype))
+    # The shortest of these lengths over which it has fallen far enough.
+    lengths = tf.constant(_LENGTHS, start.dtype)
+    fallen = log_density(start) - log_density(start + sign * lengths) >= _FOLDS
+    length = tf.stop_gradient(tf.reduce_min(tf.where(fallen, lengths, _LENGTHS[-1]), -1, keepdims=True))
+    nodes = start + sign * length * tf.constant((_NODES + 1) / 2, start.dtype)
+    return nodes, -sign * length * tf.constant(_WEIGHTS / 2, start.dtype)
+
+
+@register("RandomGammaGrad")
+def _random_gamma_grad(op: Any, upstream: tf.Tensor) -> list[tf.Tensor]:
+    """−(∂P/∂a)/(∂P/∂x), the implicit derivative of a sample (Figurnov, Mohamed & Mnih 2018)."""
+
+    def formula(alpha: tf.Tensor, sample: tf.Tensor) -> tf.Tensor:
+        density = tf.exp(_gamma_density(alpha, tf.math.log(sample))) / sample
+        return -tf.raw_ops.IgammaGradA(a=alpha, x=sample) / density
+
+    return by_formula(formula, op.inputs, upstream)
+
+
+@take_over("Betainc")
+def _betainc(op: Any, upstream: tf.Tensor) -> list[Any]:
+    """By x the density; by a and b, for which TensorFlow gives None, by quadrature."""
+    a, b, x = op.inputs
+    log_density = tf.math.xlogy(a - 1, x) + tf.math.xlog1py(b - 1, -x) - _log_beta(a, b)
+    skipped = getattr(op, "skip_input_indices", None) or ()
+    by_a = by_b = None
+    if not {0, 1} <= set(skipped):
+        inside, safe = _inside(x, tf.logical_and(x > 0, x < 1))
+        slopes = betainc_slopes(a, b, safe)
+        by_a, by_b = (_like(upstream * inside * slope, p) for slope, p in zip(slopes, (a, b), strict=True))
+    return [by_a, by_b, _like(upstream * tf.exp(log_density), x)]
+
+
+def _log_beta(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    return tf.math.lgamma(a) + tf.math.lgamma(b) - tf.math.lgamma(a + b)
+
+
+def betainc_slopes(a: tf.Tensor, b: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """∂I/∂a and ∂I/∂b of the regularized incomplete beta function I.
+
+    I(a, b) = I(a+1, b) + x^a y^b / (a B(a, b)), and the same in b with y = 1 − x and the other sign.
+    """
+    zero = tf.zeros_like(a + b + x)
+    a, b, logit = ((z + zero)[..., None] for z in (a, b, tf.math.log(x) - tf.math.log1p(-x)))
+    steps = tf.range(_RAISED, dtype=a.dtype)
+    raised_a, raised_b = a + _RAISED, b + _RAISED
+    nodes, weights = _tail(
+        lambda w: _beta_density(raised_a, raised_b, w), logit, logit < tf.math.log(raised_a) - tf.math.log(raised_b)
+    )
+    parts = (
+        (a + steps, b, logit, 1 / (a + steps), -1 / (a + steps), 0.0),
+        (raised_a, b + steps, logit, -1 / (b + steps), 0.0, -1 / (b + steps)),
+        (raised_a, raised_b, nodes, weights, 0.0, 0.0),
+    )
+    slopes = [_beta_slopes(*part) for part in parts]
+    return tf.add_n([by_a for by_a, _ in slopes]), tf.add_n([by_b for _, by_b in slopes])
+
+
+def _beta_density(a: tf.Tensor, b: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+    """The logarithm of the density of w = log t/(1−t)."""
+    return -a * tf.math.softplus(-w) - b * tf.math.softplus(w) - _log_beta(a, b)
+
+
+def _beta_slopes(
+    a: tf.Tensor, b: tf.Tensor, w: tf.Tensor, factor: tf.Tensor, more_a: Any, more_b: Any
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Of Σ factor · density by a and b; ``more`` is the logarithmic derivative of the factor."""
+    density, both = factor * tf.exp(_beta_density(a, b, w)), tf.math.digamma(a + b)
+    by_a = density * (both - tf.math.digamma(a) - tf.math.softplus(-w) + more_a)
+    by_b = density * (both - tf.math.digamma(b) - tf.math.softplus(w) + more_b)
+    return tf.reduce_sum(by_a, -1), tf.reduce_sum(by_b, -1)
+
+
+# Terms of the series that are summed as they are, and then B_2j / (2j)!
+_SUMMED = 10
+_BERNOULLI = [1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000,
+              1 / 74724249600, -3617 / 10670622842880000]  # fmt: skip
+
+
+@take_over("Zeta")
+def _zeta(op: Any, upstream: tf.Tensor) -> list[tf.Tensor]:
+    """By q −s ζ(s+1, q); by s, for which TensorFlow gives None, of the Euler–Maclaurin sum (DLMF 25.11.5)."""
+    s, q = op.inputs
+    skipped = getattr(op, "skip_input_indices", None) or ()
+    by_q = _like(upstream * -s * tf.math.zeta(s + 1, q), q)
+    by_s = None if 0 in skipped else by_formula(_euler_maclaurin, [s, q], upstream)[0]
+    return [by_s, by_q]
+
+
+def _euler_maclaurin(s: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
+    s, q = (s + tf.zeros_like(q))[..., None], (q + tf.zeros_like(s))[..., None]
+    end = q + _SUMMED
+    head = tf.reduce_sum((q + tf.range(_SUMMED, dtype=q.dtype)) ** -s, -1, keepdims=True)
+    count = len(_BERNOULLI)
+    # s, s(s+1)(s+2), …
+    rising = tf.math.cumprod(s + tf.range(2 * count - 1, dtype=s.dtype), -1)[..., ::2]
+    powers = end ** (-s - 1 - 2 * tf.range(count, dtype=s.dtype))
+    rest = tf.reduce_sum(tf.constant(_BERNOULLI, s.dtype) * rising * powers, -1, keepdims=True)
+    return (head + end ** (1 - s) / (s - 1) + end**-s / 2 + rest)[..., 0]

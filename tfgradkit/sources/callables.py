@@ -1,0 +1,144 @@
+"""Plain callables, ``tf.function``s, concrete functions and callable ``tf.Module``s.
+
+One component of a function's results.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from typing import Any
+
+import tensorflow as tf
+
+from ..arguments import shape_text, structure_text
+from ..differentiable import Differentiable
+from ..errors import SignatureError
+from ..op_gradients.register_gradient import rules_in_force
+
+
+def from_function(fn: Callable[..., Any], *, batched: bool | None) -> Differentiable:
+    """A function of tensors; of a single sample unless ``batched`` says otherwise."""
+    name = getattr(fn, "__name__", type(fn).__name__)
+    traced = _with_autograph(fn) if _has_statements(fn) else fn
+    module = fn if isinstance(fn, tf.Module) else None
+    return Differentiable(
+        call=traced,
+        name=name,
+        batched=bool(batched),
+        input_specs=_declared_specs(fn),
+        variables=tuple(module.variables) if module else (),
+        trainable=lambda: tuple(module.trainable_variables) if module else (),
+        argument_names=_argument_names(fn),
+    )
+
+
+def _with_autograph(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """An ``if`` on a tensor in the user's code works in a trace.
+
+    A ``tf.function`` keeps the gradient that it was first asked for: there is one for each set of the user's rules.
+    """
+    functions: dict[Any, Any] = {}
+
+    @wraps(fn)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        rules = rules_in_force()
+        if rules not in functions:
+            functions[rules] = tf.function(fn)
+        return functions[rules](*arguments, **keywords)
+
+    return call
+
+
+def _has_statements(fn: Any) -> bool:
+    return (inspect.isfunction(fn) or inspect.ismethod(fn)) and fn.__name__ != "<lambda>"
+
+
+def floating_results(y: Any, name: str) -> list[tf.Tensor]:
+    """The leaves of ``y`` as floating tensors, or an error that says what came."""
+    return [_floating(leaf, name) for leaf in tf.nest.flatten(y)]
+
+
+def _floating(y: Any, name: str) -> tf.Tensor:
+    if y is None:
+        raise SignatureError(
+            "the function's result holds no tensor", subject=name, got="None", hint="is a return statement missing?"
+        )
+    try:
+        y = tf.convert_to_tensor(y)
+    except (TypeError, ValueError) as error:
+        raise SignatureError(
+            "the function's result can't be made a tensor",
+            subject=name,
+            expected="tensors, in any structure of dicts, lists and tuples",
+            got=type(y).__name__,
+            hint=str(error).split("\n", 1)[0],
+        ) from error
+    if not (y.dtype.is_floating or y.dtype.is_complex):
+        raise SignatureError(
+            "the function's result is not floating, so it has no derivative",
+            subject=name,
+            expected="a floating result",
+            got=f"{y.dtype.name} {shape_text(y.shape)}",
+            hint="return the value before argmax, round or the cast to integers; or as aux, with has_aux=True",
+        )
+    return y
+
+
+def _declared_specs(fn: Any) -> tuple[Any, ...] | None:
+    """The specs of a ``tf.function`` with an ``input_signature``, or of a concrete one, where they are all tensors."""
+    traced, keywords = getattr(fn, "structured_input_signature", None) or ((), {})
+    signature = getattr(fn, "input_signature", None) or (() if keywords else traced)
+    known = all(isinstance(spec, tf.TensorSpec) for spec in tf.nest.flatten(list(signature)))
+    return tuple(signature) if signature and known else None
+
+
+def _argument_names(fn: Any) -> tuple[str, ...]:
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    try:
+        parameters = inspect.signature(getattr(fn, "python_function", fn)).parameters.values()
+    except (TypeError, ValueError):
+        return ()
+    return tuple(p.name for p in parameters if p.kind in positional and p.name != "self")
+
+
+def component(source: Differentiable, output: Any, has_aux: bool) -> Differentiable:
+    """``source`` with one of its results: a key or an index of a structure, a position along the last axis of a
+    tensor, or a tuple of such, from outside in.
+
+    Raises (when called):
+        SignatureError: there is no such result.
+    """
+    path = output if isinstance(output, tuple) else (output,)
+
+    def call(*arguments: Any) -> Any:
+        y = source.call(*arguments)
+        if has_aux and isinstance(y, (list, tuple)) and len(y) == 2:
+            return _picked(y[0], path, source.name), y[1]
+        return _picked(y, path, source.name)
+
+    return replace(source, call=call, name=f"{source.name}[{', '.join(map(repr, path))}]", output_names=())
+
+
+def _picked(y: Any, path: tuple[Any, ...], name: str) -> Any:
+    for key in path:
+        if isinstance(y, (tf.Tensor, tf.Variable)) and isinstance(key, int) and y.shape.rank:
+            width = y.shape[-1]
+            if width is None or -width <= key < width:
+                y = y[..., key]
+                continue
+        elif hasattr(y, "_fields") and key in y._fields:
+            y = getattr(y, key)
+            continue
+        elif isinstance(y, (dict, list, tuple)) and _has(y, key):
+            y = y[key]
+            continue
+        got = shape_text(y.shape) if isinstance(y, tf.Tensor) else structure_text(y)
+        raise SignatureError("no such output", subject=name, expected=f"one of {got}", got=f"output={key!r}")
+    return y
+
+
+def _has(y: Any, key: Any) -> bool:
+    return key in y if isinstance(y, dict) else isinstance(key, int) and -len(y) <= key < len(y)
