@@ -5,7 +5,7 @@
 
 A SHAPE is m:k:n, rows × depth × columns in vectors; "-" is XLA's own choice. The model is that of
 benchmarks/native.py. Prints microseconds a point of value and Jacobian, the shortest over rounds
-that take turns, at 1 and at 1024 points. For whoever changes ``tfgradkit/export/targets.py``.
+that take turns, at 1 and at 1024 points. For whoever changes ``tfgradkit/export/native/compile/targets.py``.
 """
 
 from __future__ import annotations

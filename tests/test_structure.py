@@ -12,11 +12,11 @@ import tfgradkit as tgk
 
 # Data goes up this list. A module may import from its own floor and from those below.
 FLOORS = (
-    ("errors", "checksums", "comparison", "tensorflow_version", "version"),
-    ("arguments", "artifact", "loader", "native", "rules"),
-    ("differentiable",),
+    ("errors", "comparison", "templates", "tensorflow_version", "version"),
+    ("arguments", "native"),
+    ("differentiable", "graph"),
+    ("analysis", "op_gradients"),
     ("sources",),
-    ("graph",),
     ("derivatives",),
     ("export",),
     ("diagnose",),
@@ -26,18 +26,18 @@ FLOORS = (
     ("cli", "__main__"),
 )
 PRIVATE = {
-    "_pywrap_tfcompile": "export/tfcompile.py",
-    "convert_to_constants": "graph/freeze.py",
+    "_pywrap_tfcompile": "export/native/compile/tfcompile.py",
+    "convert_to_constants": "graph/grappler.py",
     "tf_optimizer": "graph/grappler.py",
-    "pywrap_xla_ops": "export/audit.py",
-    "gradient_registry": "rules/registry.py",
-    "op_def_registry": "rules/registry.py",
-    "parallel_for": "rules/vectorized.py",
-    "get_registered_kernels_for_op": "rules/kernels.py",
-    "tensorflow.python.eager.record": "rules/tapes.py",
-    "tensorflow.python.eager.backprop": "graph/recording.py",
-    "op_callbacks": "graph/recording.py",
-    "atomic_function": "graph/recording.py",
+    "pywrap_xla_ops": "export/native/compile/unsupported.py",
+    "gradient_registry": "op_gradients/registry.py",
+    "op_def_registry": "op_gradients/registry.py",
+    "parallel_for": "graph/pfor.py",
+    "get_registered_kernels_for_op": "diagnose/audit/eager.py",
+    "tensorflow.python.eager.record": "graph/contexts.py",
+    "tensorflow.python.eager.backprop": "diagnose/trace_ops/recording.py",
+    "op_callbacks": "diagnose/trace_ops/recording.py",
+    "atomic_function": "diagnose/trace_ops/recording.py",
 }
 
 

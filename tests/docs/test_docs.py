@@ -10,8 +10,8 @@ import pytest
 import tfgradkit as tgk
 
 ROOT = Path(__file__).resolve().parents[2]
-# native.md shows excerpts, which tests/test_clients.py runs whole; tests/test_explain.py runs what why_none.md is
-# made from, tests/test_docs_printed.py the others.
+# native.md shows excerpts, which export/test_clients.py runs whole; diagnose/test_explain.py runs what why_none.md is
+# made from, test_docs_printed.py the others.
 ELSEWHERE = {"native", "why_none", "before_you_run", "nan"}
 PAGES = [p for p in sorted((ROOT / "docs").rglob("*.md")) if p.stem not in ELSEWHERE and "```python\n" in p.read_text()]
 

@@ -224,7 +224,7 @@ def test_what_comes_with_the_toolkit_is_listed_and_gives_way():
     assert ours["AdjustContrastv2"].by == "tfgradkit"
     assert ours["AdjustContrastv2"].replaces is None
     assert ours["ResizeBilinear"].replaces == "TensorFlow"
-    assert "rules/images.py:" in ours["AdjustContrastv2"].where
+    assert "ops/images.py:" in ours["AdjustContrastv2"].where
     assert list(ours) == sorted(ours)
     with register_gradient("AdjustContrastv2", contrast_rule):
         found = next(r for r in registered_gradients() if r.op == "AdjustContrastv2")

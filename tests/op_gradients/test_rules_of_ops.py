@@ -168,6 +168,6 @@ def test_every_rule_has_a_case():
     there |= {"ScaleAndTranslate", "ScaleAndTranslateGrad", "LRNGrad", "SoftsignGrad"}
     there |= {"ImageProjectiveTransformV2", "ImageProjectiveTransformV3"}
     there |= {"MaxPoolGrad", "MaxPool3DGrad", "MaxPoolGradWithArgmax"}
-    there |= {"Conv2D"}  # in groups: tests/test_layers.py
+    there |= {"Conv2D"}  # in groups: tests/derivatives/test_layers.py
     segments = {f"Segment{op}V2" for op in ("Sum", "Max", "Min", "Prod")}
     assert {case.op for case in CASES.values()} | there | segments == set(SHIPPED)

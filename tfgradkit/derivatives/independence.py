@@ -1,9 +1,9 @@
 """Whether the samples of a batch influence each other, found out once a trace.
 
 The passes of a Jacobian run for all samples at once, and add up over the samples: right only as long as no
-result of a sample depends on another sample. First the graph is screened (:mod:`tfgradkit.analysis.batch_axis.analyse`), which
-proves it for most models and costs nothing afterwards. Where it can't, a probe decides: the
-gradient of one sample's results by the other sample has to be zero.
+result of a sample depends on another sample. First the graph is screened
+(:mod:`tfgradkit.analysis.batch_axis.analyse`), which proves it for most models and costs nothing afterwards. Where
+it can't, a probe decides: the gradient of one sample's results by the other sample has to be zero.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 ``tf.RegisterGradient`` refuses an op that is registered already, and takes nothing back. A rule that is
 wrong, or whose own gradient is missing, can only be replaced inside the registry, which is private: where
-that has another form than in TensorFlow 2.21, the rule stays, and :mod:`tfgradkit.op_gradients.refused_gradients` refuses its op.
+that has another form than in TensorFlow 2.21, the rule stays, and :mod:`refused_gradients` refuses its op.
 Of an op that is registered as "not differentiable" a tape keeps neither inputs nor results: a rule for it has
 only what comes from above.
 

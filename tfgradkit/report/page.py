@@ -19,10 +19,10 @@ import numpy as np
 
 from ..errors import OutputFileError, SignatureError, TfGradKitError
 from ..sources.resolve import resolve
+from ..templates import render_page, template
 from ..version import __version__
 from .context import Context, Progress
 from .page_parts import Map, PageSection, problem
-from .rendering import render, template
 from .report_points import Limits
 from .sections import cost_sections, diagnosis_sections, jacobian_sections, model_sections
 
@@ -208,13 +208,13 @@ def _made(context: Context) -> Iterator[PageSection]:
 
 
 def _page(title: str, sections: list[PageSection]) -> str:
-    script = template("zoom.js")
-    return render(
+    script = template("report", "zoom.js")
+    return render_page(
         "page.html",
         {
             "title": title,
             "sections": sections,
-            "style": render("style.css", {}),
+            "style": render_page("style.css", {}),
             "script": script,
             "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             "version": __version__,

@@ -71,7 +71,7 @@ def wrap_external(
             else, as in ``model.fit``, it is one of ``tf.errors`` with the same text.
         GradientError (when differentiated): there is no such derivative.
 
-    Second derivatives are finite differences of the first. Sources: :mod:`tfgradkit.custom.external.finite_differences`.
+    Second derivatives are finite differences of the first. Sources: :mod:`finite_differences`.
     """
     if not callable(fn):
         raise SignatureError("nothing to wrap", subject="fn", expected="a callable", got=type(fn).__name__)
@@ -147,7 +147,7 @@ class External:
         return chosen[0] if chosen else None
 
     def layer(self, name: str | None = None) -> Any:
-        """A Keras layer that calls it, several arguments as a list: :class:`tfgradkit.custom.external.external_layer.ExternalLayer`."""
+        """A Keras layer that calls it, several arguments as a list: :class:`ExternalLayer`."""
         from .external_layer import ExternalLayer
 
         return ExternalLayer(self, name=name)

@@ -181,7 +181,8 @@ BACKWARD: dict[str, Reason] = {
     "Exp": Reason("the derivative of exp(x), times what comes from above, overflows", SOFTMAX.format(limit="80.0")),
     "Xdivy": Reason("a division by 0", DIVIDE),
     "Xlogy": Reason("log(y) and x / y are infinite at y = 0", "y = tf.math.xlogy(x, tf.maximum(y, 1e-30))"),
-    "SelfAdjointEigV2": Reason("the derivative of eigenvectors divides by a distance of eigenvalues, here 0", _DISTINCT),
+    "SelfAdjointEigV2": Reason(
+        "the derivative of eigenvectors divides by a distance of eigenvalues, here 0", _DISTINCT),
     "Svd": Reason("the derivative of singular vectors divides by a distance of singular values, here 0", _SVD),
     "MatrixDeterminant": Reason("the derivative of the determinant uses the inverse of a singular matrix", SINGULAR),
     "Cholesky": Reason("the matrix is singular, or nearly", CHOLESKY),

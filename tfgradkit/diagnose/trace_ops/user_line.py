@@ -1,7 +1,4 @@
-"""Where in the user's own code an op was made.
-
-The line of the user's own code that made an op.
-"""
+"""Where in the user's own code an op was made."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-_PACKAGE = Path(__file__).resolve().parent.parent
+_PACKAGE = Path(__file__).resolve().parents[2]
 # Not the user's: what is installed, the standard library, and this package.
 _FOREIGN = tuple(
     {str(_PACKAGE), *(str(Path(sysconfig.get_path(name)).resolve()) for name in ("purelib", "platlib", "stdlib"))}
@@ -124,9 +121,6 @@ def is_users(file: str) -> bool:
     return _AUTOGRAPH not in file and not str(Path(file).resolve()).startswith(_FOREIGN)
 
 
-_OWN_FILES = str(Path(__file__).resolve().parent.parent)
-
-
 def made_at(operation: Any) -> Location | None:
     """The user's innermost line on the way to an op.
 
@@ -134,6 +128,6 @@ def made_at(operation: Any) -> Location | None:
     made none of the model's ops.
     """
     frames = list(getattr(operation, "traceback", None) or ())
-    inside = next((i for i, frame in enumerate(frames) if frame.filename.startswith(_OWN_FILES)), 0)
+    inside = next((i for i, frame in enumerate(frames) if frame.filename.startswith(str(_PACKAGE))), 0)
     own = any(is_users(frame.filename) for frame in frames[inside:])
     return location_of(operation) if own else None

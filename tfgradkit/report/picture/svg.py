@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ...templates import render_page
 from ..page_parts import ColourBar, short
-from ..rendering import render
 from .folding import Box, Folded
 from .layout import Layout, place
 
@@ -132,7 +132,7 @@ def graph_svg(folded: Folded, title: str, name: str) -> str:
     ]
     size = {"width": layout.width + 2 * _MARGIN, "height": layout.height + 2 * _MARGIN}
     lines = [_curve(points) for points in layout.paths]
-    return render("graph.svg", {**size, "margin": _MARGIN, "box_height": HEIGHT, "boxes": boxes, "lines": lines,
+    return render_page("graph.svg", {**size, "margin": _MARGIN, "box_height": HEIGHT, "boxes": boxes, "lines": lines,
                                 "title": title, "name": name})  # fmt: skip
 
 
@@ -180,4 +180,4 @@ def spectrum_svg(low: Array, middle: Array, high: Array, title: str, name: str) 
         "powers": [(y(10.0**p), p) for p in range(floor, top + 1, step)],
         "numbers": [(x(i), i + 1) for i in sorted({0, (len(middle) - 1) // 2, len(middle) - 1})],
     }  # fmt: skip
-    return render("spectrum.svg", context)
+    return render_page("spectrum.svg", context)

@@ -18,6 +18,7 @@ from ....comparison import SMALL, relative_error
 from ....errors import LibraryError
 from ....native import NativeLibrary
 from ....native.artifact import ABI_VERSION, write_checksums
+from ....templates import template
 from ....tensorflow_version import tensorflow_version
 from ....version import __version__
 from ...functions.interface import Port
@@ -242,7 +243,7 @@ def _needs_libm(parts: LibraryParts) -> bool:
 
 def _copy_licenses(folder: Path) -> None:
     (folder / "LICENSES").mkdir()
-    shutil.copyfile(Path(__file__).parent / "templates" / "Apache-2.0.txt", folder / "LICENSES" / "Apache-2.0.txt")
+    (folder / "LICENSES" / "Apache-2.0.txt").write_text(template("export", "Apache-2.0.txt"), encoding="utf-8")
 
 
 def _selftest_points(parts: LibraryParts) -> dict[str, np.ndarray]:

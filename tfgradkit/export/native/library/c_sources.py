@@ -12,8 +12,8 @@ import numpy as np
 from ....derivatives.plan import Step as Sweep
 from ....errors import CompilerError
 from ....native.artifact import ABI_VERSION
+from ....templates import render_text, template
 from ...functions.interface import KINDS, Entry, Port
-from ...rendering import render, template
 from ..compile.compiler_output import Copy, Dot, KernelCall, Program, ProgramStep, Slice, Sort
 from ..compile.targets import Target
 
@@ -93,13 +93,13 @@ def write_sources(sources: Sources) -> dict[str, str]:
     context = _context(sources)
     name = sources.name
     return {
-        f"include/{name}.h": render("header.h.j2", context),
-        f"src/{name}.c": render("library.c.j2", context),
-        "src/constants.c": render("constants.c.j2", context),
-        "src/record.c": render("record.c.j2", context),
-        "src/constants.h": render("constants.h.j2", context),
-        "src/engine.h": template("engine.h"),
-        "src/processor.h": template("processor.h"),
+        f"include/{name}.h": render_text("header.h.j2", context),
+        f"src/{name}.c": render_text("library.c.j2", context),
+        "src/constants.c": render_text("constants.c.j2", context),
+        "src/record.c": render_text("record.c.j2", context),
+        "src/constants.h": render_text("constants.h.j2", context),
+        "src/engine.h": template("export", "engine.h"),
+        "src/processor.h": template("export", "processor.h"),
     }
 
 

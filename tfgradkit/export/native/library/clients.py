@@ -14,8 +14,8 @@ from typing import Any
 
 from ....native.artifact import ABI_VERSION
 from ....native.c_function import output_groups
+from ....templates import render_text, template
 from ...functions.interface import KINDS, Entry, Port
-from ...rendering import render, template
 
 _NAME_LETTERS, _LINE_LETTERS = 63, 132
 
@@ -80,7 +80,7 @@ def write_python_module(metadata: dict[str, Any]) -> dict[str, str]:
 
 def _text(metadata: dict[str, Any]) -> str:
     arrays = {array["name"]: array for array in metadata["arrays"]}
-    return render(
+    return render_text(
         "module.py.j2",
         {
             "name": metadata["name"],
@@ -148,7 +148,7 @@ _FORTRAN_KINDS = {"float32": "c_float", "float64": "c_double"}
 # Longest that is put behind a library's name: _negative_count, _workspace_size.
 _PREFIX_LETTERS = 63 - 15
 # Functions and namespaces of C and C++ that a model might be called like: a namespace can't be.
-_CXX_TAKEN = frozenset(template("cxx_names.txt").split())
+_CXX_TAKEN = frozenset(template("export", "cxx_names.txt").split())
 
 
 @dataclass(frozen=True)
@@ -176,13 +176,13 @@ def write_clients(clients: Clients) -> dict[str, str]:
     # find_package looks for a name as it is spelled only in the other form of a file's name.
     config = f"lib/cmake/{name}/{name.lower()}-config"
     return {
-        f"include/{name}.hpp": render("header.hpp.j2", context),
-        f"fortran/{name}.f90": fold(render("fortran.f90.j2", context | _fortran(clients))),
-        f"{config}.cmake": render("config.cmake.j2", context),
-        f"{config}-version.cmake": render("config-version.cmake.j2", context),
-        f"lib/pkgconfig/{name}.pc": render("pkgconfig.pc.j2", context),
-        "src/CMakeLists.txt": render("CMakeLists.txt.j2", context),
-        "test/check.c": render("check.c.j2", context),
+        f"include/{name}.hpp": render_text("header.hpp.j2", context),
+        f"fortran/{name}.f90": fold(render_text("fortran.f90.j2", context | _fortran(clients))),
+        f"{config}.cmake": render_text("config.cmake.j2", context),
+        f"{config}-version.cmake": render_text("config-version.cmake.j2", context),
+        f"lib/pkgconfig/{name}.pc": render_text("pkgconfig.pc.j2", context),
+        "src/CMakeLists.txt": render_text("CMakeLists.txt.j2", context),
+        "test/check.c": render_text("check.c.j2", context),
     }
 
 
