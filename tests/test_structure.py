@@ -146,3 +146,26 @@ def test_public_functions_have_docstrings_and_annotations(root):
                 if isinstance(node, ast.FunctionDef) and node.returns is None:
                     missing.append(f"{path.name}: {node.name} has no annotation")
     assert missing == []
+
+
+def test_a_file_name_says_one_thing(root):
+    """The name of a file is enough to find it: no two modules share one."""
+    names = {}
+    for path in modules(root):
+        if path.name not in ("__init__.py", "__main__.py"):
+            names.setdefault(path.stem, []).append(str(path.relative_to(root)))
+    assert {name: paths for name, paths in names.items() if len(paths) > 1} == {}
+
+
+def test_every_folder_says_what_it_is(root):
+    folders = [path for path in modules(root) if path.name == "__init__.py"]
+    silent = [str(path.relative_to(root)) for path in folders if not ast.get_docstring(ast.parse(path.read_text()))]
+    assert silent == []
+
+
+def test_tests_stand_where_the_package_has_what_they_test(root):
+    """``tests/<folder>`` mirrors ``tfgradkit/<folder>``; docs and examples are folders of the repository."""
+    folders = {path.name for path in (root / "tfgradkit").iterdir() if path.is_dir()}
+    known = folders | {path.name for path in root.iterdir() if path.is_dir()} | {"helpers", "clients"}
+    found = {path.name for path in (root / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert found - known == set()

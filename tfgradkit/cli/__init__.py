@@ -1,1 +1,4 @@
-"""The command line: parse, one library call, render. The library is imported when a command runs."""
+"""The command line: parse, one library call, render. The library is imported when a command runs.
+
+Not here: anything that a Python program could want, too.
+"""

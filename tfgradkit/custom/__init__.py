@@ -1,1 +1,5 @@
-"""Derivatives of the user's own: rules, code outside TensorFlow, implicit functions, transforms of gradients."""
+"""Derivatives of the user's own, a folder for each public function: rules, code outside TensorFlow, implicit functions,
+overridden gradients, checkpoints.
+
+Not here: rules by type of op (``op_gradients``).
+"""

@@ -1,1 +1,7 @@
-"""The graph of a traced function, as people look at it."""
+"""The core for graphs: what an op is, how a graph is walked, and ops written anew. Knows no derivative.
+
+``ops`` has the facts about types of ops, ``interpret`` walks a graph for any domain of values, ``emit`` writes
+ops anew, ``trace`` makes flat graphs of functions, ``dependence`` tells which ops lead from x to y, ``fold``
+knows the values that no run can change. Not here: what one domain knows (``analysis``), what people look at
+(``diagnose/graph``).
+"""

@@ -1,1 +1,4 @@
-"""Sparse Jacobians: a pattern read off the graph, a colouring of it, and one pass a colour."""
+"""Sparse Jacobians: the pattern coloured, one pass a colour, and SciPy matrices of the entries.
+
+Not here: reading the pattern off a graph (``analysis/sparsity``).
+"""

@@ -1,1 +1,4 @@
-"""What stands in the way of derivatives, and what to use instead."""
+"""``audit``: what stands in the way of derivatives before anything runs, in TensorFlow, XLA or the C library.
+
+Not here: why one gradient that was asked for is missing (``diagnose/explain``).
+"""

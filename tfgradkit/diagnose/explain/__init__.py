@@ -1,1 +1,5 @@
-"""Whether a gradient goes from an input to an output, and if not, what cuts it."""
+"""``explain`` and ``ExplainingTape``: whether a gradient goes from an input to an output, and what cuts it.
+
+Not here: what would fail before it runs (``diagnose/audit``), and numbers that are not finite
+(``diagnose/nonfinite``).
+"""

@@ -1,0 +1,1 @@
+"""The files that an exported folder is made of: real C, and Jinja templates."""

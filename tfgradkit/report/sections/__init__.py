@@ -1,1 +1,4 @@
-"""The sections of the page: one a file, each a function ``section(context) -> Section``."""
+"""The sections of the page, each a function ``..._section(context) -> PageSection``.
+
+Not here: calculations, which are the public functions' own.
+"""
