@@ -11,8 +11,11 @@ import tensorflow as tf
 
 from .arguments import as_constant, as_floating, leaves, map_leaves, shape_text, structure_text
 from .errors import SignatureError
+from .public import not_pickled, public
 
 
+@public("types")
+@not_pickled("pickle the path of the model, and load it again")
 @dataclass(frozen=True)
 class Differentiable:
     """A function ``y = call(*arguments)``; arguments and y are any ``tf.nest`` of tensors.

@@ -19,6 +19,7 @@ from ..derivatives.operators import build
 from ..differentiable import Differentiable
 from ..errors import SignatureError
 from ..op_gradients.register_gradient import rules_in_force
+from ..public import not_pickled, public
 from ..sources.layer_results import layer_output
 from ..sources.resolve import resolve
 
@@ -129,6 +130,7 @@ def picked(y: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
 AttributionRule = Callable[[Scores, Any, tf.Tensor], tuple[Any, tf.Tensor | None]]
 
 
+@public("types")
 @dataclass(frozen=True)
 class Attribution:
     """Where a result comes from.
@@ -149,6 +151,8 @@ class Attribution:
         return np.asarray(self.values, dtype)
 
 
+@public("types")
+@not_pickled("pickle the model, and make the method of it again")
 class Method:
     """A way to explain the results of one function, made by :func:`saliency` and its siblings.
 

@@ -13,6 +13,7 @@ from ..arguments import structure_text
 from ..differentiable import Differentiable
 from ..errors import SignatureError
 from ..op_gradients.register_gradient import rules_in_force
+from ..public import not_pickled, public
 from .choices import Options
 from .evaluate import Evaluated, evaluate
 from .operator_table import EXACT_PRODUCTS, SEED_NAMES
@@ -22,6 +23,8 @@ from .selection import batch_axis, first_samples, positions
 from .trace import Trace, signature_of
 
 
+@public("types")
+@not_pickled("pickle the function or model, and make the derivative of it again")
 class Derivative:
     """A derivative as a function. Make it once, call it often.
 

@@ -19,6 +19,7 @@ from ..analysis.batch_axis.op_rules import Rows
 from ..differentiable import Differentiable
 from ..errors import GradientError
 from ..graph.dependence import added
+from ..public import public
 from ..sources.layer_results import layer_of
 from .choices import Options
 from .primitives import Tensors
@@ -31,6 +32,7 @@ _ADVICE = (
 )
 
 
+@public("types")
 @dataclass(frozen=True)
 class BatchIndependence:
     """Whether the samples of a batch are independent, and how that is known.

@@ -18,8 +18,10 @@ import tensorflow as tf
 
 from ..arguments import as_floating, map_leaves, structure_text
 from ..errors import SignatureError, SourceError, TfGradKitError
+from ..public import not_pickled, public
 from .derivative import Derivative
-from .operators import Keywords, build
+from .keywords import Keywords, documented
+from .operators import build
 from .partial_evaluation import Stages, Written, written
 from .seeds import wanted_seed
 from .selection import batch_axis
@@ -28,6 +30,8 @@ from .trace import signature_of
 Tensors = list[tf.Tensor]
 
 
+@public("types")
+@not_pickled("pickle the point, and linearize the function there again")
 class LinearMap:
     """v ↦ Jv and u ↦ uᵀJ at one point, where the function was evaluated once.
 
@@ -185,22 +189,7 @@ def _places(specs: Any, samples: int) -> np.ndarray:
     return np.concatenate(found, 1)
 
 
-def linearize(fn: Any, **keywords: Unpack[Keywords]) -> Linearize:
-    """The function at a point, and its Jacobian there as products: ``(x) -> (y, LinearMap)``.
-
-    The function runs once; ``matvec`` and ``rmatvec`` of the :class:`LinearMap` cost about as much as it does,
-    each, and never trace again. SciPy's solvers take the map as it is: a Newton–Krylov solve is
-    ``scipy.sparse.linalg.gmres(map, -residual)``. Batched, the map is block-diagonal. With ``has_aux`` the aux
-    comes last. By variables, the map is that of the whole batch. ``mode``, ``strategy`` and ``chunk_size`` have
-    nothing to choose.
-
-    Args:
-        fn: as for every operator.
-    """
-    built = build("jvp", ("value", "jvp"), fn, keywords)
-    return Linearize(built.source, "linearize", ("value",), built.options)
-
-
+@public("types")
 class Linearize(Derivative):
     """What :func:`linearize` returns."""
 
@@ -240,3 +229,31 @@ class Linearize(Derivative):
         linear_map = LinearMap(forward, reverse, inputs, outputs, block_diagonal, self.source.name)
         y = tf.nest.pack_sequence_as(at.y_structure, ys)
         return (y, linear_map, aux) if self.options.has_aux else (y, linear_map)
+
+
+@documented()
+def linearize(fn: Any, **keywords: Unpack[Keywords]) -> Linearize:
+    """The value at a point and the Jacobian there as products ``(y, LinearMap)``: the function runs once.
+
+    One sample: ``(x) -> (y, LinearMap)`` with ``matvec: x -> y`` and ``rmatvec: y -> x``; batched: ``[B]`` before each,
+    and the map is block-diagonal. By variables, the map is that of the whole batch. ``matvec`` and ``rmatvec`` cost
+    about as much as the function, each, and never trace again. SciPy's solvers take the map as it is: a Newton–Krylov
+    solve is ``scipy.sparse.linalg.gmres(map, -residual)``. ``mode``, ``strategy`` and ``chunk_size`` have nothing to
+    choose.
+
+    Returns:
+        A :class:`~tfgradkit.types.Linearize`: called with the arguments of ``fn``, it returns the pair of value and
+        :class:`~tfgradkit.LinearMap`; with ``has_aux`` the aux comes last.
+
+    References:
+        The products: A. Griewank and A. Walther, "Evaluating Derivatives", 2nd ed., SIAM 2008, ch. 3.2. The cut of the
+        graph at the point, by partial evaluation: R. Frostig et al., "Decomposing reverse-mode automatic
+        differentiation", 2021, arXiv 2105.09469.
+
+    Example:
+        >>> y, J = tgk.linearize(lambda x: x**2)([1.0, 2.0])
+        >>> J.matvec(np.array([1.0, 10.0])).tolist(), J.rmatvec(np.array([1.0, 10.0])).tolist()
+        ([2.0, 40.0], [2.0, 40.0])
+    """
+    built = build("jvp", ("value", "jvp"), fn, keywords)
+    return Linearize(built.source, "linearize", ("value",), built.options)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..public import public
 
+
+@public("types")
 @dataclass(frozen=True)
 class Step:
     """One sweep over the unit seeds of a tensor.
@@ -35,6 +38,7 @@ class Step:
         )
 
 
+@public("types")
 @dataclass(frozen=True)
 class Plan:
     """The sweeps of a derivative; none where single products are enough.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ..public import public
 from .loaded_library import ALL, DERIVATIVE, Library
 
 
@@ -18,6 +19,7 @@ def load_native(path: str | os.PathLike[str]) -> NativeLibrary:
     return NativeLibrary(path)
 
 
+@public("types")
 class NativeLibrary(Library):
     """A compiled model and its derivatives; a method for each kind in it, and a twin with the value first.
 

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from ..errors import RuleError
+from ..public import not_pickled, public
 from . import ops as _builtin  # noqa: F401  its rules come first, whatever is imported first
 from .checked_rule import checked, checked_arguments, where
 from .registry import ABSENT, SHIPPED, Rule, entry, put
@@ -21,6 +22,7 @@ from .registry import ABSENT, SHIPPED, Rule, entry, put
 _lock = threading.RLock()
 
 
+@public("types")
 @dataclass(frozen=True)
 class RegisteredGradient:
     """A rule that TensorFlow does not have of its own.
@@ -57,6 +59,8 @@ class InForce:
         return hash((self.op_type, id(self.rule)))
 
 
+@public("types")
+@not_pickled("register the rule again in the other process")
 class Registration:
     """A rule in force, until :meth:`remove`, or until the end of its ``with`` block; a later block sets it in again."""
 

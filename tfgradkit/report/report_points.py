@@ -14,9 +14,11 @@ import tensorflow as tf
 
 from ..differentiable import Differentiable
 from ..errors import SignatureError
+from ..public import public
 from ..sources.keras_models import flat_layers
 
 
+@public("report")
 @dataclass(frozen=True)
 class Limits:
     """Bounds of a report.

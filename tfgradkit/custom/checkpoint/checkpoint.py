@@ -14,11 +14,13 @@ from typing import Any
 import keras
 
 from ...errors import SignatureError
+from ...public import public
 from ...sources.keras_models import is_keras
 from ..override.backward_transforms import WrappedFunction
 from .recompute import Checkpointed
 
 
+@public("layers")
 @keras.saving.register_keras_serializable(package="tfgradkit", name="Checkpoint")
 class Checkpoint(keras.layers.Layer):
     """``layer`` with the same values and derivatives, and less memory; see ``tgk.checkpoint``.

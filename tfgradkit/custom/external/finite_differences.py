@@ -16,6 +16,7 @@ import numpy as np
 
 from ...diagnose.check.extrapolated_differences import differentiate, steps
 from ...errors import ExternalError
+from ...public import public
 from .python_call import Arrays, BatchFunction, PythonCall, starts
 
 # A function may not be defined as far from a point as the first sweep goes: then the next, narrower one.
@@ -23,6 +24,7 @@ _REACH = (1.0, 2.0**-4, 2.0**-8, 2.0**-12)
 _SIGNS = 1982
 
 
+@public("types")
 @dataclass(frozen=True)
 class StepReport:
     """A step of finite differences.

@@ -14,6 +14,7 @@ from ...arguments import is_numbers, shape_text
 from ...differentiable import Differentiable
 from ...errors import SignatureError
 from ...graph.python_code import refuse_compiled
+from ...public import not_pickled, public
 from .external_op import ExternalCall, external_op
 from .finite_differences import StepReport, StepSize, central_differences, complex_step
 from .python_call import BatchFunction, Outputs, PythonCall, unlocked
@@ -87,6 +88,8 @@ def wrap_external(
     return External(host, _checked_derivative(derivative), StepSize(step, scale), StepSize(None, scale))
 
 
+@public("types")
+@not_pickled("pickle the function, and wrap it again")
 class External:
     """A function outside TensorFlow as a function of tensors."""
 

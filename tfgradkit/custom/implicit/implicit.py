@@ -15,6 +15,7 @@ from ...differentiable import Differentiable
 from ...errors import SignatureError
 from ...op_gradients.exact_functions import exact_functions
 from ...op_gradients.register_gradient import rules_in_force
+from ...public import not_pickled, public
 from ...sources.resolve import resolve
 from .implicit_function_theorem import ImplicitFunction, captures
 from .implicit_settings import Settings, Unconverged
@@ -23,6 +24,7 @@ from .status import CONVERGED, NOT_FINITE, SINGULAR, STALLED, UNFINISHED, WRONG,
 from .system import System, is_floating, system_of
 
 
+@public("types")
 class Solution(NamedTuple):
     """What :meth:`Implicit.solve` returns; all but u are ``[B]``, or scalars where not batched.
 
@@ -99,6 +101,8 @@ def implicit(
     return Implicit(resolve(residual, batched=batched), settings)
 
 
+@public("types")
+@not_pickled("pickle the residual, and make the implicit function of it again")
 class Implicit:
     """What :func:`implicit` returns: a function of p that every operator takes."""
 

@@ -23,6 +23,7 @@ from ...arguments import shape_text
 from ...differentiable import Differentiable
 from ...errors import SignatureError
 from ...op_gradients.refused_gradients import nonlinear_scope
+from ...public import not_pickled, public
 from ...sources.resolve import resolve
 
 
@@ -63,6 +64,8 @@ def serialized(function: Callable[..., Any], table: Mapping[str, Callable[..., A
 Function = Callable[..., Any]
 
 
+@public("types")
+@not_pickled("pickle the function or model, and transform it again")
 class WrappedFunction:
     """``transform(fn)`` as a function; operators and exporters see the specs and variables of ``fn``.
 
@@ -161,6 +164,7 @@ FUNCTIONS = {"ceil": tf.math.ceil, "floor": tf.floor, "heaviside": heaviside, "r
 SURROGATES = {"hardtanh": hardtanh, "identity": tf.identity}
 
 
+@public("types")
 @keras.saving.register_keras_serializable(package="tfgradkit", name="straight_through")
 class StraightThroughFunction:
     """``fn`` forward, the derivatives of ``surrogate``, of every order and in every mode; see ``straight_through``."""

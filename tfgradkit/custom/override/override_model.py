@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from ...errors import GradientError, SignatureError
 from ...graph.contexts import foreign_function
+from ...public import public
 from ...sources.method_patch import replaced
 from ...sources.resolve import resolve
 from .backward_transforms import serialized
@@ -20,6 +21,7 @@ from .rule_targets import AFTER, OP, RuleTarget, layers_of, ruled
 from .with_op_rules import WithOpRules, check_op_types
 
 
+@public("layers")
 @keras.saving.register_keras_serializable(package="tfgradkit", name="Altered")
 class Altered(keras.Model):
     """``model``, with the gradients of ``override_gradient`` and its siblings. Weights are those of ``model``.

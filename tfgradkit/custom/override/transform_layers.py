@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from ...public import public
 from .backward_transforms import Axes, check_clip, clipped, reversed_
 from .backward_transforms import StraightThroughFunction as _StraightThrough
 
@@ -38,6 +39,7 @@ class Identity(keras.layers.Layer):
         return {key: value for key, value in super().get_config().items() if key != "autocast"}
 
 
+@public("layers")
 @keras.saving.register_keras_serializable(package="tfgradkit", name="ClipGradient")
 class ClipGradient(Identity):
     """The identity, whose gradient is clipped on its way back; see ``tgk.clip_gradient``.
@@ -66,6 +68,7 @@ class ClipGradient(Identity):
         return {**super().get_config(), "norm": self.norm, "value": self.value, "axes": self.axes}
 
 
+@public("layers")
 @keras.saving.register_keras_serializable(package="tfgradkit", name="ReverseGradient")
 class ReverseGradient(Identity):
     """The identity, whose gradient comes back times ``-scale``; see ``tgk.reverse_gradient``."""
@@ -83,6 +86,7 @@ class ReverseGradient(Identity):
         return {**super().get_config(), "scale": self.scale}
 
 
+@public("layers")
 @keras.saving.register_keras_serializable(package="tfgradkit", name="StopGradient")
 class StopGradient(Identity):
     """The identity, through which no gradient comes back; see ``tgk.stop_gradient``."""
@@ -92,6 +96,7 @@ class StopGradient(Identity):
         return tf.stop_gradient(x)
 
 
+@public("layers")
 @keras.saving.register_keras_serializable(package="tfgradkit", name="StraightThrough")
 class StraightThrough(Identity):
     """``fn`` forward, the gradient of ``surrogate`` backward; see ``tgk.straight_through``."""

@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from ...analysis.sparsity.scipy_access import group_columns
 from ...errors import GradientError
+from ...public import public
 from ..chunks import Facts, chunked
 from ..first_order import Parts
 from ..linear import Linear, linearized
@@ -59,6 +60,7 @@ def coloured(pattern: Any, forward: bool) -> Colouring:
     return Colouring(forward, colours, int(best.max()) + 1)
 
 
+@public("types")
 @dataclass(frozen=True)
 class ColouredStep(Step):
     """A sweep over colours.

@@ -16,6 +16,7 @@ import tensorflow as tf
 from ...analysis.sparsity.detect import detected
 from ...analysis.sparsity.scipy_access import scipy_sparse
 from ...errors import SignatureError
+from ...public import public
 from ..point import Point
 from ..trace import signature_of
 
@@ -111,6 +112,7 @@ class Patterns:
         return detected(traced, arguments, point.batched, point.name)
 
 
+@public("types")
 class CSRTensors(NamedTuple):
     """A sparse Jacobian as tensors, in compressed sparse rows; all samples share one pattern.
 

@@ -16,9 +16,11 @@ import tensorflow as tf
 
 from ...analysis.sparsity.scipy_access import scipy_sparse
 from ...errors import GradientError, SignatureError
+from ...public import public
 from ..choices import Options
 from ..derivative import Derivative
-from ..operators import Keywords, build
+from ..keywords import Keywords, documented
+from ..operators import build
 from ..selection import positions
 from ..trace import Trace
 from .compression import ColouredStep
@@ -84,40 +86,7 @@ def _flat(nest: Any, batched: bool) -> np.ndarray:
 Format = Literal["csr", "block", "tensors"]
 
 
-def sparse_jacobian(
-    fn: Any, *, pattern: Any = None, format: Format = "csr", check: bool = False, **keywords: Unpack[Keywords]
-) -> SparseJacobian:
-    """∂y/∂x as a SciPy CSR matrix, flattened y by flattened x; batched, a list of one for each sample.
-
-    Several results and arguments (``argnums``) are rows and columns one after another, in the order of
-    ``tf.nest``. Rows and columns of a matrix are those of the Jacobian in row-major order.
-
-    Args:
-        fn: as for every operator; sizes but the batch's have to be known.
-        pattern: where entries may be other than zero, for one sample: a SciPy sparse matrix (each
-            stored entry counts), a dense mask, or a ``tf.SparseTensor``. None: detected from the graph.
-        format: "csr", one matrix a sample; "block", one block-diagonal CSR matrix for the batch;
-            "tensors", a :class:`CSRTensors` with data ``[B, nnz]`` and one pattern. Inside a ``tf.function``,
-            always the last.
-        check: whether each eager call is compared with a product with a random vector, to find a
-            given pattern that misses entries.
-        keywords: those of every operator; ``wrt`` is "inputs", and unconnected outputs are empty rows.
-
-    Raises (from the operator, or from the call):
-        SignatureError: a pattern of the wrong shape, or an argument of the wrong shape or dtype.
-        GradientError: with ``check``, the pattern misses an entry.
-        VersionError: SciPy is not installed.
-    """
-    return _build(("sparse_jacobian",), fn, pattern, format, check, keywords)
-
-
-def value_and_sparse_jacobian(
-    fn: Any, *, pattern: Any = None, format: Format = "csr", check: bool = False, **keywords: Unpack[Keywords]
-) -> SparseJacobian:
-    """``(y, ∂y/∂x)`` from one pass; see :func:`sparse_jacobian`."""
-    return _build(("value", "sparse_jacobian"), fn, pattern, format, check, keywords)
-
-
+@public("types")
 class SparseJacobian(Derivative):
     """A derivative whose matrix is sparse. Made by :func:`sparse_jacobian`."""
 
@@ -162,6 +131,69 @@ class SparseJacobian(Derivative):
             subject=str(self),
             hint='jacobian has a dense one that can be; or an outer tf.GradientTape over the data of format="tensors"',
         )
+
+
+@documented()
+def sparse_jacobian(
+    fn: Any, *, pattern: Any = None, format: Format = "csr", check: bool = False, **keywords: Unpack[Keywords]
+) -> SparseJacobian:
+    """The Jacobian ∂y/∂x as a SciPy CSR matrix, from as few passes as its pattern allows.
+
+    One sample: ``(x) ->`` a matrix, flattened y by flattened x, in row-major order; batched: a list of one for each
+    sample. Several results and arguments (``argnums``) are rows and columns one after another, in the order of
+    ``tf.nest``. ``wrt`` is "inputs", and unconnected outputs are empty rows.
+
+    Args:
+        fn: as for every operator; sizes but the batch's have to be known.
+        pattern: where entries may be other than zero, for one sample: a SciPy sparse matrix (each stored entry counts),
+            a dense mask, or a ``tf.SparseTensor``. None: detected from the graph.
+        format: "csr", one matrix a sample; "block", one block-diagonal CSR matrix for the batch; "tensors", a
+            :class:`~tfgradkit.types.CSRTensors` with data ``[B, nnz]`` and one pattern. Inside a ``tf.function``,
+            always the last.
+        check: whether each eager call is compared with a product with a random vector, to find a given pattern that
+            misses entries.
+
+    Returns:
+        A :class:`~tfgradkit.types.SparseJacobian`: called with the arguments of ``fn``, it returns the matrices;
+        ``.pattern`` is the pattern, ``.plan`` says how many colours it took.
+
+    Raises:
+        SignatureError: a pattern of the wrong shape, ``wrt`` other than "inputs", or no such value of a keyword; from
+            the call: an argument of the wrong number, structure, shape or dtype.
+        GradientError: from the call: with ``check``, the pattern misses an entry; or the derivative does not exist: an
+            op without a gradient, samples of a batch that influence each other.
+        VersionError: SciPy is not installed.
+
+    References:
+        Compression by colours: A. R. Curtis, M. J. D. Powell, J. K. Reid, J. Inst. Maths Applics 13, 1974;
+        A. H. Gebremedhin, F. Manne, A. Pothen, "What color is your Jacobian?", SIAM Review 47, 2005. Patterns as index
+        sets: A. Griewank and A. Walther, "Evaluating Derivatives", 2nd ed., SIAM 2008, ch. 7 and 8.
+
+    Example:
+        >>> tgk.sparse_jacobian(lambda x: x**2)(np.array([1.0, 2.0])).toarray().tolist()
+        [[2.0, 0.0], [0.0, 4.0]]
+    """
+    return _build(("sparse_jacobian",), fn, pattern, format, check, keywords)
+
+
+@documented(like=sparse_jacobian)
+def value_and_sparse_jacobian(
+    fn: Any, *, pattern: Any = None, format: Format = "csr", check: bool = False, **keywords: Unpack[Keywords]
+) -> SparseJacobian:
+    """The value and the sparse Jacobian ``(y, ∂y/∂x)``, from one pass; see :func:`sparse_jacobian`.
+
+    One sample: ``(x) -> (y, matrix)``; batched: ``([B] + y, list of matrices)``.
+
+    Returns:
+        A :class:`~tfgradkit.types.SparseJacobian`: called with the arguments of ``fn``, it returns the pair; with
+        ``has_aux`` the aux comes last.
+
+    Example:
+        >>> y, J = tgk.value_and_sparse_jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
+        >>> y.numpy().tolist(), J.toarray().tolist()
+        ([1.0, 4.0], [[2.0, 0.0], [0.0, 4.0]])
+    """
+    return _build(("value", "sparse_jacobian"), fn, pattern, format, check, keywords)
 
 
 def _step(trace: Trace) -> ColouredStep:

@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from ...public import public
+
 ObstacleKind = Literal["no gradient", "left out", "cut", "no kernel", "not vectorized", "not compiled", "not exported"]
 
 
+@public("types")
 @dataclass(frozen=True)
 class Obstacle:
     """An op that stands in the way.
@@ -62,6 +65,7 @@ class Obstacle:
         return "\n".join([f"{mark:<5}  {text}", *(f"       {name:<7} {fact}" for name, fact in others)])
 
 
+@public("types")
 @dataclass(frozen=True)
 class Audit:
     """What would stand in the way of derivatives of a function; iterate it for every :class:`Obstacle`.

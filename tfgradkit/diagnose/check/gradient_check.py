@@ -7,6 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from ...public import public
+
 CheckStatus = Literal["right", "wrong", "kink", "noise"]
 _SAYS: dict[CheckStatus, str] = {
     "right": "agree",
@@ -16,6 +18,7 @@ _SAYS: dict[CheckStatus, str] = {
 }
 
 
+@public("types")
 @dataclass(frozen=True)
 class Finding:
     """One comparison.
@@ -43,6 +46,7 @@ class Finding:
         return f"order {self.order}, {self.method}, {self.place}: {self.digits:.1f} digits, {_SAYS[self.status]}"
 
 
+@public("types")
 @dataclass(frozen=True)
 class GradientCheck:
     """What :func:`check_gradients` found.

@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from ...public import not_pickled, public
 from ..trace_ops.recording import Recording, Step, steps_of
 from ..trace_ops.user_line import Location, here, location_of, users_frame
 from .answer import answers
@@ -21,6 +22,8 @@ from .user_code.source_lines import SourceCode, block_of
 _NONE = tf.UnconnectedGradients.NONE
 
 
+@public("")
+@not_pickled("pickle what its explain returned")
 class ExplainingTape(tf.GradientTape):
     """A drop-in ``tf.GradientTape`` with :meth:`explain`.
 

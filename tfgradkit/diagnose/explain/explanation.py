@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from ...public import public
+
 Cause = Literal[
     "unwatched",
     "replaced_by_tensor",
@@ -65,6 +67,7 @@ _SAYS: dict[Status, str] = {
 _WIDTH, _SHOWN = 78, 4
 
 
+@public("types")
 @dataclass(frozen=True)
 class Connection:
     """Whether a gradient goes from one input to one output.
@@ -97,6 +100,7 @@ class Connection:
         return _text(self, self.input)
 
 
+@public("types")
 @dataclass(frozen=True)
 class Explanation:
     """What :func:`explain` found; iterates its connections.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...public import public
 from .call_paths import everything_below, place_of, result_of
 from .graph_view import GraphView
 from .simplify import Simplified, simplified
@@ -19,6 +20,7 @@ _PLUMBING = frozenset(
 )
 
 
+@public("types")
 @dataclass(frozen=True)
 class GraphSummary:
     """Ops of a function, counted; ``str()`` is a table for people.

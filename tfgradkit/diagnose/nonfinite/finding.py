@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...public import public
 from ...sources.layer_results import layer_of
 from ..graph.gradient_graph import differentiated
 from ..graph.graph_view import GraphView
@@ -20,6 +21,7 @@ from .recorded_run import RecordedValue
 from .trace_back import Culprit, Index, culprit, value_at
 
 
+@public("types")
 @dataclass(frozen=True)
 class Operand:
     """What an op took.
@@ -47,6 +49,7 @@ class Operand:
         )
 
 
+@public("types")
 @dataclass(frozen=True)
 class NonFinite:
     """What isn't finite, and why.

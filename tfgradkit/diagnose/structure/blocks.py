@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...derivatives.derivative import Derivative
+from ...public import public
 from ..graph.graph_view import leaf_names
 
 # A result or an argument: its name, and how many elements it has in one sample.
@@ -114,6 +115,7 @@ def _size(leaf: Any, batched: bool) -> int:
 How = Literal["proven", "shown", "sampled"]
 
 
+@public("types")
 @dataclass(frozen=True)
 class Fact:
     """Something about a block, and how it is known.
@@ -136,6 +138,7 @@ class Fact:
         return bool(self.value)
 
 
+@public("types")
 @dataclass(frozen=True)
 class Block:
     """The derivative of one result by one argument (a Hessian's: by two), as a matrix.
@@ -200,6 +203,7 @@ class Block:
             yield "value", np.array2string(self.value, precision=6, threshold=12, max_line_width=1000).replace("\n", "")
 
 
+@public("types")
 @dataclass(frozen=True)
 class Structure:
     """What is known of a derivative; iterates its blocks, ``str()`` is for people.

@@ -1,0 +1,1 @@
+"""What ``load_native`` is made of: memory, ports, arguments, results, functions, threads."""

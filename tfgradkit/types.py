@@ -1,0 +1,38 @@
+"""The classes of everything that tfgradkit's functions return: for annotations, ``isinstance`` and ``pickle``.
+
+================================================  =====================================================================
+returned by                                       class
+================================================  =====================================================================
+the operators                                     :class:`Derivative`; its ``.plan`` is a :class:`Plan` of :class:`Step`
+``sparse_jacobian``                               :class:`SparseJacobian`, with a :class:`ColouredStep` in its plan; and
+                                                  :class:`CSRTensors` for ``format="tensors"``
+``linearize``                                     :class:`Linearize`, which returns a :class:`LinearMap`
+``load``                                          :class:`Differentiable`, for what is no Keras model
+``explain``, ``ExplainingTape.explain``           :class:`Explanation` of :class:`Connection`
+``audit``                                         :class:`Audit` of :class:`Obstacle`
+``check_gradients``                               :class:`GradientCheck` of :class:`Finding`
+``check_batch_independence``                      :class:`BatchIndependence`
+``locate_nonfinite``                              :class:`NonFinite`, with an :class:`Operand` for each input of the op
+``structure``                                     :class:`Structure` of :class:`Block`; what is known is a :class:`Fact`
+``graph_summary``                                 :class:`GraphSummary`
+``register_gradient``, ``registered_gradients``   :class:`Registration`, :class:`RegisteredGradient`
+``wrap_external``                                 :class:`External`, whose ``.report`` is a :class:`StepReport`
+``implicit``                                      :class:`Implicit`, whose ``solve`` returns a :class:`Solution`
+``override_gradient`` and its siblings            :class:`Transformed`, of functions; Keras models become Keras models
+``straight_through``                              :class:`StraightThrough`
+``export_native``, ``load_native``                :class:`NativeLibrary`
+the methods of ``attribution``                    :class:`Method`, which returns an :class:`Attribution`
+================================================  =====================================================================
+
+Results that are data can be pickled, tensors among them as NumPy arrays are. So can a :class:`NativeLibrary`, which
+opens its folder again, and a :class:`StraightThrough` of named functions. What holds traces, closures or a tape can't:
+:class:`Derivative` and its kinds, :class:`LinearMap`, :class:`Differentiable`, :class:`Transformed`, :class:`External`,
+:class:`Implicit`, :class:`Registration`, :class:`Method`, and ``ExplainingTape``; ``pickle.dumps`` raises a
+``TypeError`` that says what to pickle in their place.
+"""
+
+from __future__ import annotations
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__package__, __file__)
