@@ -11,8 +11,9 @@ from .custom.checkpoint.checkpoint import Checkpoint
 from .custom.override.override_model import Altered
 from .custom.override.transform_layers import ClipGradient, ReverseGradient, StopGradient, StraightThrough
 from .derivatives.derivative import Derivative as _Derivative
+from .derivatives.keywords import Keywords, documented
 from .derivatives.operator_table import LAYOUTS, OPERATORS, SEED_NAMES
-from .derivatives.operators import Keywords, build
+from .derivatives.operators import build
 from .errors import SignatureError, SourceError
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
 _FIXED = ("has_aux", "batched")
 
 
+@documented(without=_FIXED)
 @keras.saving.register_keras_serializable(package="tfgradkit", name="Derivative")
 class Derivative(keras.layers.Layer):
     """A derivative of a Keras model as a layer: in a functional or subclassed model, trained, saved, exported.
@@ -42,12 +44,18 @@ class Derivative(keras.layers.Layer):
         kind: an operator ("jacobian", "gradient", "hessian", "vjp", "jvp", "hvp", ...) or one of its twins
             ("value_and_jacobian", "value_gradient_and_hessian"), which returns a tuple, the value first.
         name: of the layer.
-        keywords: those of the operators, but for ``batched`` and ``has_aux``; ``training`` is what the layers of
-            ``model`` are told, whatever the model around is told.
+        keywords: ``dtype`` and ``trainable``, as of every Keras layer; and those of the operators, but for ``batched``
+            and ``has_aux``. ``training`` is what the layers of ``model`` are told, whatever the model around is told.
 
     Raises:
         SourceError: no Keras 3 model or layer, or one that isn't built.
-        SignatureError: no such kind or keyword.
+        SignatureError: no such kind, keyword, or value of one.
+        GradientError: from the call: the derivative does not exist.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        >>> tgk.layers.Derivative(model)(tf.ones([4, 3])).shape
+        TensorShape([4, 2, 3])
     """
 
     def __init__(self, model: Any, kind: str = "jacobian", *, name: str | None = None, **keywords: Any) -> None:

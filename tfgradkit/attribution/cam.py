@@ -15,17 +15,29 @@ from .method import Method, Scores, flat, picked
 def grad_cam(fn: Any, *, layer: str | None = None, resize: bool = True) -> Method:
     """ReLU of the features of a layer, weighted by their mean gradients: ``[B] + image``, without channels.
 
-    R. R. Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based
-    localization", ICCV 2017, arXiv 1610.02391.
-
     Args:
         fn: a Keras model of one image (sequence, volume).
         layer: the name of the layer with the features; None: the last convolution.
         resize: whether the map is interpolated linearly to the size of the image.
 
+    Returns:
+        A :class:`~tfgradkit.types.Method`: ``method(x, target=None)`` returns an
+        :class:`~tfgradkit.types.Attribution`, whose ``.values`` have no axis for channels.
+
     Raises:
         SourceError: ``fn`` is no function or model.
         SignatureError: no such layer, or no convolution in the model.
+
+    References:
+        R. R. Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based localization",
+        ICCV 2017, arXiv 1610.02391.
+
+    Example:
+        >>> model = keras.Sequential(
+        ...     [keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3), keras.layers.GlobalMaxPooling2D()]
+        ... )
+        >>> tgk.attribution.grad_cam(model)(np.ones([4, 8, 8, 1])).values.shape
+        TensorShape([4, 8, 8])
     """
     scores = Scores(fn)
     found = find_layer(scores.source, PREFIX + (layer or _last_convolution(scores)))

@@ -20,9 +20,17 @@ def plot(images: Any, attributions: Mapping[str, Any], titles: Sequence[str] = (
         attributions: by the name of the method, an :class:`Attribution` or an array for the images each.
         titles: one for each image.
 
+    Returns:
+        The ``matplotlib.figure.Figure``; ``figure.savefig("maps.png")`` writes it.
+
     Raises:
         SignatureError: an attribution that doesn't belong to the images.
         VersionError: matplotlib is not installed.
+
+    Example:
+        >>> figure = tgk.attribution.plot(np.ones([2, 8, 8]), {"saliency": np.ones([2, 8, 8])})
+        >>> len(figure.axes)
+        4
     """
     try:
         from matplotlib.figure import Figure

@@ -18,11 +18,26 @@ from .method import Method, Scores
 def saliency(fn: Any, *, absolute: bool = True, of: str | None = None) -> Method:
     """|∂y/∂x|, how strongly each input moves the explained element; with its sign where not ``absolute``.
 
-    K. Simonyan, A. Vedaldi, A. Zisserman, "Deep inside convolutional networks", 2013, arXiv 1312.6034.
+    Args:
+        fn: a Keras model, or any batched function of one argument.
+        absolute: whether magnitudes are returned; else slopes with their signs.
+        of: "layer:NAME" explains the result of a layer in place of the model's.
+
+    Returns:
+        A :class:`~tfgradkit.types.Method`: ``method(x, target=None)`` returns an
+        :class:`~tfgradkit.types.Attribution`, ``.values`` shaped like x, ``[B] + sample``.
 
     Raises:
         SourceError: ``fn`` is no function or model.
         SignatureError: there is no layer ``of``.
+
+    References:
+        K. Simonyan, A. Vedaldi, A. Zisserman, "Deep inside convolutional networks", 2013, arXiv 1312.6034.
+
+    Example:
+        >>> found = tgk.attribution.saliency(lambda x: x * x)(np.array([[1.0, 3.0]]))
+        >>> found.values.numpy().tolist()
+        [[0.0, 6.0]]
     """
 
     def rule(scores: Scores, x: Any, target: tf.Tensor) -> tuple[Any, None]:
@@ -35,11 +50,25 @@ def saliency(fn: Any, *, absolute: bool = True, of: str | None = None) -> Method
 def gradient_times_input(fn: Any, *, of: str | None = None) -> Method:
     """x · ∂y/∂x: exact shares of a linear function without a constant.
 
-    A. Shrikumar et al., "Not just a black box", 2016, arXiv 1605.01713.
+    Args:
+        fn: a Keras model, or any batched function of one argument.
+        of: "layer:NAME" explains the result of a layer in place of the model's.
+
+    Returns:
+        A :class:`~tfgradkit.types.Method`: ``method(x, target=None)`` returns an
+        :class:`~tfgradkit.types.Attribution`, ``.values`` shaped like x, ``[B] + sample``.
 
     Raises:
         SourceError: ``fn`` is no function or model.
         SignatureError: there is no layer ``of``.
+
+    References:
+        A. Shrikumar et al., "Not just a black box", 2016, arXiv 1605.01713.
+
+    Example:
+        >>> found = tgk.attribution.gradient_times_input(lambda x: x * x)(np.array([[1.0, 3.0]]))
+        >>> found.values.numpy().tolist()
+        [[0.0, 18.0]]
     """
 
     def rule(scores: Scores, x: Any, target: tf.Tensor) -> tuple[Any, None]:
@@ -54,17 +83,29 @@ def smooth_grad(
 ) -> Method:
     """The mean gradient over noisy copies of the input; the same at each call.
 
-    D. Smilkov et al., "SmoothGrad: removing noise by adding noise", 2017, arXiv 1706.03825.
-
     Args:
+        fn: a Keras model, or any batched function of one argument.
         samples: how many copies; one batch is in memory at a time.
         noise: standard deviation, as a share of the range of each sample.
         seed: of the noise.
         absolute: whether magnitudes are averaged.
+        of: "layer:NAME" explains the result of a layer in place of the model's.
+
+    Returns:
+        A :class:`~tfgradkit.types.Method`: ``method(x, target=None)`` returns an
+        :class:`~tfgradkit.types.Attribution`, ``.values`` shaped like x, ``[B] + sample``.
 
     Raises:
         SourceError: ``fn`` is no function or model.
         SignatureError: there is no layer ``of``, or ``samples`` or ``noise`` is out of range.
+
+    References:
+        D. Smilkov et al., "SmoothGrad: removing noise by adding noise", 2017, arXiv 1706.03825.
+
+    Example:
+        >>> found = tgk.attribution.smooth_grad(lambda x: x * x, noise=0.0)(np.array([[1.0, 3.0]]))
+        >>> found.values.numpy().tolist()
+        [[0.0, 6.0]]
     """
     if samples < 1 or noise < 0:
         raise SignatureError(
@@ -87,11 +128,25 @@ def smooth_grad(
 def guided_backpropagation(fn: Any, *, of: str | None = None) -> Method:
     """∂y/∂x, where every ReLU passes back what is positive alone: sharp pictures, which say little of the class.
 
-    J. T. Springenberg et al., "Striving for simplicity: the all convolutional net", 2015, arXiv 1412.6806.
+    Args:
+        fn: a Keras model, or any batched function of one argument.
+        of: "layer:NAME" explains the result of a layer in place of the model's.
+
+    Returns:
+        A :class:`~tfgradkit.types.Method`: ``method(x, target=None)`` returns an
+        :class:`~tfgradkit.types.Attribution`, ``.values`` shaped like x, ``[B] + sample``.
 
     Raises:
         SourceError: ``fn`` is no function or model.
         SignatureError: there is no layer ``of``, or no op ``Relu`` in the graph.
+
+    References:
+        J. T. Springenberg et al., "Striving for simplicity: the all convolutional net", 2015, arXiv 1412.6806.
+
+    Example:
+        >>> guided = tgk.attribution.guided_backpropagation(lambda x: -tf.nn.relu(x))
+        >>> guided(np.array([[1.0, 3.0]]), target=1).values.numpy().tolist()
+        [[0.0, 0.0]]
     """
 
     def rule(scores: Scores, x: Any, target: tf.Tensor) -> tuple[Any, None]:
@@ -125,16 +180,29 @@ def integrated_gradients(
 
     The values of a sample sum to y(x) − y(b), up to the error of the quadrature, which is reported as
     ``completeness_error``: more ``steps`` make it smaller.
-    M. Sundararajan, A. Taly, Q. Yan, "Axiomatic attribution for deep networks", 2017, arXiv 1703.01365.
 
     Args:
+        fn: a Keras model, or any batched function of one argument.
         baseline: a number, or a nest like x of arrays that broadcast to it.
         steps: points along the line; one batch is in memory at a time.
         method: "gausslegendre", exact for polynomials of degree 2·steps − 1; or "trapezoid".
+        of: "layer:NAME" explains the result of a layer in place of the model's.
+
+    Returns:
+        A :class:`~tfgradkit.types.Method`: ``method(x, target=None)`` returns an
+        :class:`~tfgradkit.types.Attribution`, ``.values`` shaped like x, ``.completeness_error`` ``[B]``.
 
     Raises:
         SourceError: ``fn`` is no function or model.
         SignatureError: there is no layer ``of``, or no such method or number of steps.
+
+    References:
+        M. Sundararajan, A. Taly, Q. Yan, "Axiomatic attribution for deep networks", 2017, arXiv 1703.01365.
+
+    Example:
+        >>> found = tgk.attribution.integrated_gradients(lambda x: x * x)(np.array([[1.0, 3.0]]))
+        >>> np.round(found.values.numpy(), 6).tolist()
+        [[0.0, 9.0]]
     """
     points, weights = _quadrature(method, steps)
 

@@ -125,45 +125,45 @@ def documented(
 
     def decorate(function: Function) -> Function:
         kept = {name: defaults()[name] for name in Keywords.__annotations__ if name not in set(without)}
-        function.__signature__ = _signature(function, kept)  # type: ignore[attr-defined]
+        call: Any = vars(function)["__init__"] if isinstance(function, type) else function
+        call.__signature__ = _signature(call, kept, "keywords" in entries(function.__doc__, "Args"))
         function.__doc__ = _docstring(function, like, kept)
         return function
 
     return decorate
 
 
-def entries(docstring: str, section: str) -> dict[str, str]:
+def entries(docstring: str | None, section: str) -> dict[str, str]:
     """The entries of a section of a docstring, such as ``Args``: by name, or by names as they stand there."""
     text = _parsed(docstring)[1].get(section, "")
     found = re.split(r"^(\*{0,2}[A-Za-z][\w.]*(?:, \*{0,2}[A-Za-z][\w.]*)*):(?:\s|$)", text, flags=re.MULTILINE)[1:]
     return {name: " ".join(told.split()) for name, told in zip(found[::2], found[1::2], strict=True)}
 
 
-def _signature(function: Any, kept: dict[str, Any]) -> inspect.Signature:
-    """The function's own parameters, and each keyword by its name."""
-    call = vars(function)["__init__"] if isinstance(function, type) else function
-    hints, types = typing.get_type_hints(call), _types()
-    own = [p for p in inspect.signature(call).parameters.values() if p.kind is not p.VAR_KEYWORD and p.name != "self"]
+def _signature(call: Any, kept: dict[str, Any], others: bool) -> inspect.Signature:
+    """The parameters of its own, and each keyword by its name; ``**keywords`` where it takes others, too."""
+    hints = typing.get_type_hints(call)
+    given = list(inspect.signature(call).parameters.values())
+    own = [p.replace(annotation=hints.get(p.name, p.empty)) for p in given if p.kind is not p.VAR_KEYWORD]
     shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=types[name])
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=_types()[name])
         for name, default in kept.items()
     ]
-    returns = inspect.Signature.empty if isinstance(function, type) else hints["return"]
-    return inspect.Signature([*(p.replace(annotation=hints[p.name]) for p in own), *shared], return_annotation=returns)
+    rest = [p for p in given if p.kind is p.VAR_KEYWORD and others]
+    return inspect.Signature([*own, *shared, *rest], return_annotation=hints["return"])
 
 
 def _docstring(function: Any, like: Any, kept: dict[str, Any]) -> str:
     """Its own text and sections, those of ``like`` where it has none, and what all share."""
     text, own = _parsed(function.__doc__)
-    inherited = _parsed(like.__doc__)[1] if like is not None else {}
-    shared = {name: _meanings()[name] for name in kept}
-    sections = {name: own.get(name, inherited.get(name, "")) for name in _SECTIONS}
+    sections = {**(_parsed(like.__doc__)[1] if like is not None else {}), **own}
     if like is None:
-        mine = entries(function.__doc__, "Args")
-        first = {} if "fn" in mine or "model" in mine else {"fn": FUNCTION}
-        sections["Args"] = _listed({**first, **mine, **shared})
-        sections["Raises"] = _listed({**RAISES, **entries(function.__doc__, "Raises")})
-    written = [f"{name}:\n{indent(body, '    ')}" for name, body in sections.items() if body]
+        mine, raised = entries(function.__doc__, "Args"), entries(function.__doc__, "Raises")
+        first = {} if isinstance(function, type) else {"fn": FUNCTION}
+        others = {name: mine.pop(name) for name in list(mine) if name == "keywords"}
+        sections["Args"] = _listed({**first, **mine, **{name: _meanings()[name] for name in kept}, **others})
+        sections["Raises"] = _listed(raised if isinstance(function, type) else {**RAISES, **raised})
+    written = [f"{name}:\n{indent(sections[name], '    ')}" for name in _SECTIONS if name in sections]
     return "\n\n".join([text, *written]) + "\n"
 
 

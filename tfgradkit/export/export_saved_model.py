@@ -44,13 +44,24 @@ def export_saved_model(
         derivatives: of "jacobian", "vjp", "jvp", "gradient", "hessian", "hvp"; "value" is always there.
         batch: a fixed batch size; None for any.
         input_specs: ``tf.TensorSpec``s of the inputs where the function has none of its own.
-        input_names, output_names: a name for each, in place of "x" and "y" or the model's own.
+        input_names: a name for each input, in place of "x" or the model's own.
+        output_names: a name for each output, in place of "y" or the model's own.
         overwrite: replace an earlier export in ``path``.
         progress: is told each step's name.
 
     Raises:
         UnsupportedModelError: it calls Python code.
-        OutputFolderError, SignatureError: see there; nothing is left behind.
+        OutputFolderError: the folder exists, isn't empty, or can't be written.
+        SignatureError: no such derivative, batch size or name, or no specs.
+        SourceError: ``fn`` is no function or model.
+        GradientError: a derivative does not exist.
+        ExportError: TensorFlow can't save the function. Nothing is left behind.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, "tanh")])
+        >>> tgk.export_saved_model(model, folder / "model")
+        >>> sorted(tf.saved_model.load(str(folder / "model")).signatures)
+        ['jacobian', 'serving_default', 'value']
     """
     kinds = check_kinds(tuple(derivatives) if not isinstance(derivatives, str) else (derivatives,))
     if batch is not None and (isinstance(batch, bool) or not isinstance(batch, int) or batch < 1):

@@ -10,11 +10,21 @@ from .loaded_library import ALL, DERIVATIVE, Library
 
 
 def load_native(path: str | os.PathLike[str]) -> NativeLibrary:
-    """The library in the folder ``path``, as ``export_native`` wrote it.
+    """The C library in a folder, as ``export_native`` wrote it; imports no TensorFlow.
+
+    Args:
+        path: the folder.
+
+    Returns:
+        A :class:`~tfgradkit.NativeLibrary`: a method for each kind of derivative in it, of NumPy arrays.
 
     Raises:
         LibraryError: no library there, or not one for this machine.
         ChecksumError: a file was changed, or is missing.
+
+    Example:
+        >>> library = tgk.load_native("build/eos")  # doctest: +SKIP
+        >>> y, J = library.value_and_jacobian(x, threads="all")  # doctest: +SKIP
     """
     return NativeLibrary(path)
 

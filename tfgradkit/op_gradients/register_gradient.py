@@ -136,11 +136,17 @@ def register_gradient(
         order: how many orders of derivatives the rule is good for, for :func:`registered_gradients`.
 
     Returns:
-        Without a rule, the decorator, which hands its function on; with one, the :class:`Registration`.
+        Without a rule, the decorator, which hands its function on; with one, the
+        :class:`~tfgradkit.types.Registration`.
 
     Raises:
         RuleError: TensorFlow has no such op, the op has a gradient, or the rule does not take what the op gives.
             Later, when it is used: it gives the wrong number of results, or one of a wrong shape or dtype.
+
+    Example:
+        >>> with tgk.register_gradient("Floor", lambda op, upstream: upstream, replace=True):
+        ...     tgk.gradient(lambda x: tf.reduce_sum(tf.floor(x)))([1.5, 2.5]).numpy().tolist()
+        [1.0, 1.0]
     """
     checked_arguments(op_type, rule)
     if rule is not None:
@@ -155,7 +161,15 @@ def register_gradient(
 
 
 def registered_gradients() -> tuple[RegisteredGradient, ...]:
-    """The rules in force that TensorFlow does not have of its own, by op: the toolkit's and the user's."""
+    """The gradient rules in force that TensorFlow does not have of its own: the toolkit's and the user's.
+
+    Returns:
+        A :class:`~tfgradkit.types.RegisteredGradient` for each op, by its name.
+
+    Example:
+        >>> [found.op for found in tgk.registered_gradients() if found.op.startswith("Adjust")]
+        ['AdjustContrastv2', 'AdjustHue', 'AdjustSaturation']
+    """
     with _lock:
         found = {op: RegisteredGradient(op, "tfgradkit", s.order, where(s.rule), _before(s.replaces))
                  for op, s in SHIPPED.items()}  # fmt: skip

@@ -46,9 +46,19 @@ def plot_jacobian(
         points: how many of the batch's points are drawn, side by side.
         limits: ``cells`` of a map, and ``entries`` of all Jacobians.
 
+    Returns:
+        The ``matplotlib.figure.Figure``; ``figure.savefig("jacobian.png")`` writes it.
+
     Raises:
         VersionError: Matplotlib is not installed.
-        SourceError, SignatureError, GradientError: as the operators.
+        SourceError: ``fn`` is no function or model.
+        SignatureError: arguments that it doesn't take, or no such number of points.
+        GradientError: the derivative does not exist.
+
+    Example:
+        >>> figure = tgk.report.plot_jacobian(lambda x: x**2, np.ones(3))
+        >>> figure.axes[0].get_title()
+        '∂y/∂x of <lambda>'
     """
     if isinstance(points, bool) or not isinstance(points, int) or points < 1:
         raise SignatureError("no such number", subject="points", expected="points to draw, from 1 on", got=repr(points))
@@ -85,9 +95,18 @@ def plot_graph(fn: Any, *specs: Any, batched: bool | None = None, limits: Limits
         batched: as for an operator.
         limits: ``nodes`` of the picture.
 
+    Returns:
+        The ``matplotlib.figure.Figure``; ``figure.savefig("graph.svg")`` writes it.
+
     Raises:
         VersionError: Matplotlib is not installed.
-        SourceError, SignatureError: it can't be traced.
+        SourceError: ``fn`` is no function or model.
+        SignatureError: no specs, for a function without its own, or wrong ones.
+
+    Example:
+        >>> figure = tgk.report.plot_graph(lambda x: tf.sin(x), tf.TensorSpec([3]))
+        >>> len(figure.axes)
+        1
     """
     figure_class, patches = matplotlib("figure").Figure, matplotlib("patches")
     ops = ops_of_view(view(fn, *specs, batched=batched))

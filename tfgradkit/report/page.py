@@ -151,9 +151,15 @@ def report(
         limits: how much of a large model is looked at.
         progress: told what is being done.
 
+    Returns:
+        The HTML text.
+
     Raises:
         SourceError: ``fn`` is no function or model.
         SignatureError: arguments that it doesn't take, none for a function without specs, or a wrong range.
+
+    Example:
+        >>> html = tgk.report.report(model, title="Equation of state")  # doctest: +SKIP
     """
     source = resolve(fn, batched=batched)
     folder = None if library is None else Path(library)
@@ -170,18 +176,22 @@ def write_report(
     """Writes :func:`report` to the file ``path``; it is there whole, or not at all.
 
     Args:
-        fn: as for :func:`report`, and ``arguments`` and ``keywords``.
+        fn: a Keras model or layer, a function, or what :func:`~tfgradkit.load` returned.
         path: must not exist.
-        arguments: where to look at it.
+        arguments: where to look at it, as for :func:`report`.
         overwrite: whether an earlier report is replaced; nothing else ever is.
-        keywords: of :func:`report`.
+        keywords: of :func:`report`: ``batched``, ``ranges``, ``library``, ``title``, ``limits``, ``progress``.
 
     Returns:
         The file's path.
 
     Raises:
         OutputFileError: the file exists, or can't be written; said before anything is computed.
-        SourceError, SignatureError: as :func:`report`.
+        SourceError: ``fn`` is no function or model.
+        SignatureError: arguments that it doesn't take, none for a function without specs, or a wrong range.
+
+    Example:
+        >>> tgk.report.write_report(model, "report.html")  # doctest: +SKIP
     """
     return write_page(path, lambda: report(fn, *arguments, **keywords), overwrite=overwrite)
 

@@ -29,7 +29,7 @@ def load(
     signature: str | Mapping[str, str | Sequence[str]] | None = None,
     custom_objects: Mapping[str, Any] | None = None,
 ) -> Any:
-    """What ``source`` names, ready for every operator and exporter.
+    """A model from a file, a folder or a module, ready for every operator and exporter.
 
     Args:
         source: a ``.keras`` or ``.h5`` file, a SavedModel folder, a TensorFlow 1 ``.meta`` file with its
@@ -46,7 +46,12 @@ def load(
     Raises:
         ModelFileError: missing, truncated, foreign, or not readable; variables without values.
         SignatureError: no such signature, or tensors that a graph doesn't have.
-        UnknownLayerError: the file names a class, function or op that isn't known.
+        UnknownLayerError: the file names a class, function or op that isn't known, or holds Python code.
+        SourceError: the attribute can't be imported.
+
+    Example:
+        >>> tgk.load("math:pi")
+        3.141592653589793
     """
     text = os.fspath(source)
     path = Path(text)

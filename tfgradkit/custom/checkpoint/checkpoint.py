@@ -29,7 +29,15 @@ class Checkpoint(keras.layers.Layer):
 
     Args:
         layer: a Keras 3 layer or model.
-        name, keywords: of every layer.
+        name: of the layer.
+        keywords: of every Keras layer.
+
+    Raises:
+        SignatureError: a layer of ``tf_keras``.
+
+    Example:
+        >>> tgk.layers.Checkpoint(keras.layers.ReLU())(tf.constant([[-1.0, 1.0]])).numpy().tolist()
+        [[0.0, 1.0]]
     """
 
     def __init__(self, layer: Any, *, name: str | None = None, **keywords: Any) -> None:
@@ -102,11 +110,22 @@ def checkpoint(fn: Any) -> Any:
             of Keras layers are the same both times, and moving averages change once.
 
     Returns:
-        Of a layer or model a Keras layer, ``tgk.layers.Checkpoint``; else a function.
+        Of a layer or model a Keras layer, :class:`tfgradkit.layers.Checkpoint`; else a function, a
+        :class:`~tfgradkit.types.Transformed`.
 
-    Raises (when called):
-        GradientError: ``fn`` draws random numbers from a state that is not Keras', assigns to a ``tf.Variable``, or
-            adds a loss.
+    Raises:
+        SourceError: ``fn`` is no function or layer.
+        SignatureError: a layer of ``tf_keras``.
+        GradientError: from the call: ``fn`` draws random numbers from a state that is not Keras', assigns to a
+            ``tf.Variable``, or adds a loss.
+
+    References:
+        T. Chen, B. Xu, C. Zhang, C. Guestrin, "Training deep nets with sublinear memory cost", 2016; A. Griewank,
+        A. Walther, "Algorithm 799: revolve", ACM TOMS 26, 2000.
+
+    Example:
+        >>> tgk.gradient(tgk.checkpoint(lambda x: tf.reduce_sum(tf.sin(x) ** 2)))([0.0]).numpy().tolist()
+        [0.0]
     """
     if is_keras(fn):
         return Checkpoint(fn)

@@ -63,16 +63,27 @@ def wrap_external(
         name: in messages and graphs; None: that of ``fn``.
 
     Returns:
-        An :class:`External`, a function of tensors.
+        An :class:`~tfgradkit.types.External`, a function of tensors. Its second derivatives are finite differences of
+        the first.
 
     Raises:
         SignatureError: an argument of the wrong kind.
-        ExternalError (when called): ``fn`` raised an exception, which is this one's cause, or it returned another
-            structure, shape or dtype than declared, or NaN. Where TensorFlow runs the graph for somebody
-            else, as in ``model.fit``, it is one of ``tf.errors`` with the same text.
-        GradientError (when differentiated): there is no such derivative.
+        ExternalError: from the call: ``fn`` raised an exception, which is this one's cause, or it returned another
+            structure, shape or dtype than declared, or NaN; or it is to be compiled. Where TensorFlow runs the graph
+            for somebody else, as in ``model.fit``, it is one of ``tf.errors`` with the same text.
+        GradientError: when differentiated: there is no such derivative.
 
-    Second derivatives are finite differences of the first. Sources: :mod:`finite_differences`.
+    References:
+        Differences, extrapolated to find the step: C. J. F. Ridders, Advances in Engineering Software 4, 1982; complex
+        step: J. N. Lyness and C. B. Moler, "Numerical differentiation of analytic functions", SIAM J. Numer. Anal. 4,
+        1967; W. Squire and G. Trapp, "Using complex variables to estimate derivatives", SIAM Review 40, 1998.
+
+    Example:
+        >>> wrapped = tgk.wrap_external(
+        ...     np.sin, tf.TensorSpec([None, 1], tf.float64), lambda x: np.cos(x)[:, :, None]
+        ... )
+        >>> tgk.jacobian(wrapped)(np.zeros([1, 1])).numpy().tolist()
+        [[[1.0]]]
     """
     if not callable(fn):
         raise SignatureError("nothing to wrap", subject="fn", expected="a callable", got=type(fn).__name__)

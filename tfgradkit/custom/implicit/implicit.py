@@ -69,7 +69,6 @@ def implicit(
     Its derivatives come from the equations at the root, by the implicit function theorem, whatever found the
     root: by the parameters, by variables that the residual uses, and by tensors that it closes over. Works
     eagerly, in ``tf.function``, in Keras layers, in operators, under XLA, in SavedModels.
-    Griewank & Walther, "Evaluating Derivatives", 2nd ed., ch. 15; Blondel et al. (2022).
 
     Args:
         residual: ``residual(u, *p)``, as many elements as u has; a function, or a Keras model or layer. u
@@ -89,11 +88,25 @@ def implicit(
         linear_tolerance: of the residual of linear systems without a matrix, relative; None: ε^(3/4).
         unconverged: "raise", "nan" (in those samples), or "keep" the last iterate.
 
-    Raises (from the call):
-        ConvergenceError: no root was found, or the Jacobian is singular; in a graph of yours
+    Returns:
+        An :class:`~tfgradkit.types.Implicit`, a function of p; its ``solve(*p)`` returns a
+        :class:`~tfgradkit.types.Solution`, u and how it was found.
+
+    Raises:
+        SourceError: ``residual`` is no function or model.
+        SignatureError: no such value of a keyword; from the call: shapes or dtypes that don't fit.
+        ConvergenceError: from the call: no root was found, or the Jacobian is singular; in a graph of yours
             ``tf.errors.InvalidArgumentError`` with the same words; under XLA, which drops assertions, NaN.
-        SignatureError: shapes or dtypes that don't fit.
-        GradientError: batched, and the samples influence each other.
+        GradientError: from the call: batched, and the samples influence each other.
+
+    References:
+        A. Griewank and A. Walther, "Evaluating Derivatives", 2nd ed., SIAM 2008, ch. 15; M. Blondel et al., "Efficient
+        and modular implicit differentiation", NeurIPS 2022, arXiv 2105.15183.
+
+    Example:
+        >>> root = tgk.implicit(lambda u, p: u**2 - p, initial=lambda p: p)
+        >>> round(root(4.0).numpy().item(), 5), round(tgk.gradient(root)(4.0).numpy().item(), 5)
+        (2.0, 0.25)
     """
     settings = Settings(
         solver, initial, tolerance, max_iterations, iterations, linear_solver, linear_tolerance, unconverged
@@ -113,10 +126,18 @@ class Implicit:
 
     @tf.autograph.experimental.do_not_convert
     def __call__(self, *parameters: Any) -> Any:
-        """u at the parameters: nests of tensors, NumPy arrays or numbers, each ``[B] + p`` where batched.
+        """u at the parameters.
+
+        Args:
+            parameters: nests of tensors, NumPy arrays or numbers, each ``[B] + p`` where batched.
+
+        Returns:
+            u, in the structure that ``initial`` or ``solver`` gives it.
 
         Raises:
-            ConvergenceError, SignatureError, GradientError: see :func:`implicit`.
+            ConvergenceError: no root was found, or the Jacobian is singular.
+            SignatureError: shapes or dtypes that don't fit.
+            GradientError: batched, and the samples influence each other.
         """
         converted = self._converted(parameters)
         if not tf.executing_eagerly():
@@ -128,7 +149,14 @@ class Implicit:
 
     @tf.autograph.experimental.do_not_convert
     def solve(self, *parameters: Any) -> Solution:
-        """u and how it was found; never raises for samples that have no root, whatever ``unconverged`` says."""
+        """u and how it was found; never raises for samples that have no root, whatever ``unconverged`` says.
+
+        Args:
+            parameters: as for the call.
+
+        Returns:
+            A :class:`~tfgradkit.types.Solution`.
+        """
         keeping = Implicit(self.source, replace(self.settings, unconverged="keep"))
         converted = keeping._converted(parameters)
         if tf.executing_eagerly():

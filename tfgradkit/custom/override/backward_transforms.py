@@ -220,7 +220,19 @@ def straight_through(fn: str | Elementwise, *, surrogate: str | Elementwise = "i
         surrogate: "identity" (the gradient passes unchanged), "hardtanh" (it passes where -1 ≤ x ≤ 1, and is zero
             elsewhere), or a function with derivatives (``tf.tanh``).
 
+    Returns:
+        A :class:`~tfgradkit.types.StraightThrough`, a function of one tensor.
+
     Raises:
-        SignatureError: no function of this name; or, when called, another shape or dtype than the surrogate's.
+        SignatureError: no function of this name; from the call: another shape or dtype than the surrogate's.
+
+    References:
+        Y. Bengio, N. Léonard, A. Courville, "Estimating or propagating gradients through stochastic neurons for
+        conditional computation", 2013; "hardtanh": I. Hubara et al., "Binarized neural networks", 2016.
+
+    Example:
+        >>> sign = tgk.straight_through("sign", surrogate="hardtanh")
+        >>> tgk.gradient(lambda x: tf.reduce_sum(sign(x)))([0.5, 2.0]).numpy().tolist()
+        [1.0, 0.0]
     """
     return StraightThroughFunction(fn, surrogate)

@@ -43,6 +43,14 @@ def override_gradient(fn: Any, rules: Mapping[Any, OverrideRule]) -> Any:
         SignatureError: no such layer or op, or a rule that is no function; when a gradient is taken, a rule's result
             of the wrong number, shape or dtype.
         GradientError: the op or layer is out of reach (in a ``tf.custom_gradient`` or a ``tf.function`` of its own).
+
+    References:
+        Such rules for explanations: J. T. Springenberg et al., "Striving for simplicity", 2015, arXiv 1412.6806.
+
+    Example:
+        >>> straight = tgk.override_gradient(tf.round, {"Round": lambda operation, upstream: upstream})
+        >>> tgk.jacobian(straight)([0.4]).numpy().tolist()
+        [[1.0]]
     """
     if not rules:
         raise SignatureError("no rule was given", subject="override_gradient", expected='{"Relu": rule, ...}')
@@ -62,6 +70,9 @@ def clip_gradient(
 ) -> Any:
     """The identity, whose gradient is clipped on its way back.
 
+    Clipping is not linear, so there is no Jacobian of it: ``jacobian``, ``jvp``, ``hessian`` and ``hvp`` through it
+    are an error. ``gradient``, ``vjp`` and tapes pass one gradient back, and clip that.
+
     Args:
         target: a tensor (also a symbolic one of Keras); or a function or Keras model, whose results are meant.
         norm: the largest Euclidean norm over ``axes``; where it is larger, the gradient is scaled down to it.
@@ -69,11 +80,19 @@ def clip_gradient(
         axes: "sample" (all but the first; what None means for Keras), "all" (what None means else), or positions.
         at: "layer:NAME": in place of the model's results those of a layer inside.
 
-    Clipping is not linear, so there is no Jacobian of it: ``jacobian``, ``jvp``, ``hessian`` and ``hvp`` through it
-    are an error. ``gradient``, ``vjp`` and tapes pass one gradient back, and clip that.
+    Returns:
+        Of a tensor a tensor, of a function a :class:`~tfgradkit.types.Transformed`, of a Keras model a Keras model.
 
     Raises:
         SignatureError: not one positive bound, or no such layer.
+        GradientError: when differentiated: a Jacobian of it.
+
+    References:
+        R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural networks", ICML 2013.
+
+    Example:
+        >>> tgk.gradient(lambda x: tf.reduce_sum(10 * tgk.clip_gradient(x, value=1.0)))([3.0]).numpy().tolist()
+        [1.0]
     """
     symbolic = is_keras(target) or _symbolic(target)
     chosen: Axes = axes if axes is not None else "sample" if symbolic else "all"
@@ -83,14 +102,23 @@ def clip_gradient(
 def reverse_gradient(target: Any, *, scale: float = 1.0, at: str | None = None) -> Any:
     """The identity, whose gradient comes back times ``-scale``. In forward mode, tangents go on times ``-scale``.
 
-    Y. Ganin, V. Lempitsky, "Unsupervised domain adaptation by backpropagation", ICML 2015.
-
     Args:
-        target, at: as of ``clip_gradient``.
+        target: a tensor (also a symbolic one of Keras); or a function or Keras model, whose results are meant.
         scale: the factor; 0 stops the gradient.
+        at: "layer:NAME": in place of the model's results those of a layer inside.
+
+    Returns:
+        Of a tensor a tensor, of a function a :class:`~tfgradkit.types.Transformed`, of a Keras model a Keras model.
 
     Raises:
         SignatureError: no such layer.
+
+    References:
+        Y. Ganin, V. Lempitsky, "Unsupervised domain adaptation by backpropagation", ICML 2015.
+
+    Example:
+        >>> tgk.jacobian(lambda x: tgk.reverse_gradient(x, scale=2.0))([3.0]).numpy().tolist()
+        [[-2.0]]
     """
     return _through(target, ReverseGradient(scale), at)
 
@@ -102,10 +130,18 @@ def stop_gradient(target: Any, *, at: str | None = None) -> Any:
     they come back as zeros, or as ``unconnected=`` says.
 
     Args:
-        target, at: as of ``clip_gradient``.
+        target: a tensor (also a symbolic one of Keras); or a function or Keras model, whose results are meant.
+        at: "layer:NAME": in place of the model's results those of a layer inside.
+
+    Returns:
+        Of a tensor a tensor, of a function a :class:`~tfgradkit.types.Transformed`, of a Keras model a Keras model.
 
     Raises:
         SignatureError: no such layer.
+
+    Example:
+        >>> tgk.jacobian(lambda x: x * tgk.stop_gradient(x))([3.0]).numpy().tolist()
+        [[3.0]]
     """
     return _through(target, StopGradient(), at)
 

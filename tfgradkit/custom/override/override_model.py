@@ -26,10 +26,12 @@ from .with_op_rules import WithOpRules, check_op_types
 class Altered(keras.Model):
     """``model``, with the gradients of ``override_gradient`` and its siblings. Weights are those of ``model``.
 
+    Made by :func:`tfgradkit.override_gradient`, :func:`tfgradkit.clip_gradient` and the others.
+
     Args:
         model: a Keras model or layer.
         altered: what is replaced.
-        name, keywords: of every layer.
+        keywords: of every Keras layer, ``name`` among them.
     """
 
     def __init__(self, model: Any, altered: Sequence[RuleTarget], **keywords: Any) -> None:

@@ -48,10 +48,14 @@ class ClipGradient(Identity):
         norm: the largest Euclidean norm of the gradient over ``axes``.
         value: in place of ``norm``, the largest magnitude of a component.
         axes: "sample" (all but the first: each sample's gradient for itself), "all", or positions.
-        name, keywords: of every layer.
+        keywords: of every Keras layer, ``name`` among them.
 
     Raises:
         SignatureError: not one positive bound.
+
+    Example:
+        >>> tgk.layers.ClipGradient(norm=1.0)(tf.ones([1, 2])).numpy().tolist()
+        [[1.0, 1.0]]
     """
 
     def __init__(self, norm: Any = None, value: Any = None, axes: Axes = "sample", **keywords: Any) -> None:
@@ -71,7 +75,16 @@ class ClipGradient(Identity):
 @public("layers")
 @keras.saving.register_keras_serializable(package="tfgradkit", name="ReverseGradient")
 class ReverseGradient(Identity):
-    """The identity, whose gradient comes back times ``-scale``; see ``tgk.reverse_gradient``."""
+    """The identity, whose gradient comes back times ``-scale``; see ``tgk.reverse_gradient``.
+
+    Args:
+        scale: the factor; 0 stops the gradient.
+        keywords: of every Keras layer, ``name`` among them.
+
+    Example:
+        >>> tgk.layers.ReverseGradient(0.5)(tf.ones([1, 2])).numpy().tolist()
+        [[1.0, 1.0]]
+    """
 
     def __init__(self, scale: float = 1.0, **keywords: Any) -> None:
         super().__init__(**keywords)
@@ -89,7 +102,16 @@ class ReverseGradient(Identity):
 @public("layers")
 @keras.saving.register_keras_serializable(package="tfgradkit", name="StopGradient")
 class StopGradient(Identity):
-    """The identity, through which no gradient comes back; see ``tgk.stop_gradient``."""
+    """The identity, through which no gradient comes back; see ``tgk.stop_gradient``.
+
+    Args:
+        name: of the layer.
+        keywords: of every Keras layer.
+
+    Example:
+        >>> tgk.layers.StopGradient()(tf.ones([1, 2])).numpy().tolist()
+        [[1.0, 1.0]]
+    """
 
     def through(self, x: Any) -> Any:
         """One tensor."""
@@ -99,7 +121,20 @@ class StopGradient(Identity):
 @public("layers")
 @keras.saving.register_keras_serializable(package="tfgradkit", name="StraightThrough")
 class StraightThrough(Identity):
-    """``fn`` forward, the gradient of ``surrogate`` backward; see ``tgk.straight_through``."""
+    """``fn`` forward, the gradient of ``surrogate`` backward; see ``tgk.straight_through``.
+
+    Args:
+        fn: an elementwise function, or "round", "sign", "floor", "ceil", "heaviside".
+        surrogate: "identity", "hardtanh", or a function with derivatives.
+        keywords: of every Keras layer, ``name`` among them.
+
+    Raises:
+        SignatureError: no function of this name; from the call: another shape or dtype than the surrogate's.
+
+    Example:
+        >>> tgk.layers.StraightThrough("round")(tf.constant([[0.4, 1.6]])).numpy().tolist()
+        [[0.0, 2.0]]
+    """
 
     def __init__(
         self,

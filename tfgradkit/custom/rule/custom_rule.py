@@ -39,12 +39,17 @@ def custom_rule(fn: Function | None = None, vjp: Function | None = None, jvp: Fu
         differences, and returns what :func:`tfgradkit.check_gradients` does.
 
     Raises:
-        SignatureError: no rule, or (when called) keyword-only arguments.
-        GradientError (when differentiated): a rule returns the wrong number, structure, shape or dtype, or None.
+        SignatureError: no rule; from the call: keyword-only arguments.
+        GradientError: when differentiated: a rule returns the wrong number, structure, shape or dtype, or None.
 
-    The pair of rules, and forward from reverse by transposition, are those of R. Frostig et al., "Decomposing
-    reverse-mode automatic differentiation", 2021; J. Townsend, "A new trick for calculating Jacobian vector
-    products", 2017.
+    References:
+        The pair of rules, and forward from reverse by transposition: R. Frostig et al., "Decomposing reverse-mode
+        automatic differentiation", 2021; J. Townsend, "A new trick for calculating Jacobian vector products", 2017.
+
+    Example:
+        >>> square = tgk.custom_rule(lambda x: x**2, vjp=lambda x, output_gradients: 2 * x * output_gradients)
+        >>> tgk.jvp(square)([1.0, 2.0], tangents=[1.0, 10.0]).numpy().tolist()
+        [2.0, 40.0]
     """
     if fn is None:
         return functools.partial(custom_rule, vjp=vjp, jvp=jvp)

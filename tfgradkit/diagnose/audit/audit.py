@@ -38,7 +38,7 @@ def audit(
     through are no findings, nor is what ``tf.stop_gradient`` or a ``tf.custom_gradient`` does.
 
     Args:
-        fn: as for an operator.
+        fn: a model, a layer or a function, as for an operator.
         specs: a ``tf.TensorSpec`` (or a value) for each argument; none for what knows its own.
         order: of the derivative: 1, or 2 for Hessians and for training with derivatives.
         target: where it is to run: "eager" (TensorFlow), "xla" (``jit_compile=True``), "native" (the C library).
@@ -47,11 +47,17 @@ def audit(
         training: what Keras layers are told.
 
     Returns:
-        ``.ok`` where nothing fails; iterate it for every :class:`Obstacle`, ``print`` it, or take ``.as_dict()``.
+        An :class:`~tfgradkit.Audit`: ``.ok`` where nothing fails; iterate it for every :class:`~tfgradkit.Obstacle`,
+        ``print`` it, or take ``.as_dict()``.
 
     Raises:
         SourceError: ``fn`` is no function or model.
         SignatureError: no specs for a function without its own, or another order or target.
+
+    Example:
+        >>> found = tgk.audit(lambda x: x * tf.round(x), tf.TensorSpec([2]))
+        >>> [(obstacle.op, obstacle.kind) for obstacle in found]
+        [('Round', 'cut')]
     """
     _check("order", order, (1, 2))
     _check("target", target, _TARGETS)

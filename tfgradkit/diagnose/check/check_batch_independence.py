@@ -8,11 +8,13 @@ import tensorflow as tf
 
 from ...derivatives.choices import Options
 from ...derivatives.independence import BatchIndependence, by_arguments, judged
-from ...derivatives.operators import Keywords, build
+from ...derivatives.keywords import Keywords, documented
+from ...derivatives.operators import build
 from ...derivatives.selection import batch_axis, first_samples, is_batched, narrowed, select
 from ...op_gradients.exact_functions import exact_functions
 
 
+@documented(without=("batched",))
 def check_batch_independence(fn: Any, *arguments: Any, **keywords: Unpack[Keywords]) -> BatchIndependence:
     """Whether the results of a sample depend on that sample alone: what a batched derivative takes for granted.
 
@@ -20,17 +22,21 @@ def check_batch_independence(fn: Any, *arguments: Any, **keywords: Unpack[Keywor
     gradient of one's results by the other has to be zero (up to 1e-6 of the gradient by its own sample).
 
     Args:
-        fn: as for an operator; the first axis of its arguments and results counts samples, unlike elsewhere
-            for plain functions, too.
+        fn: a model, a layer or a function, as for an operator; the first axis of its arguments and results counts
+            samples, unlike elsewhere for plain functions, too.
         arguments: what it takes, ``[B] + x`` each.
-        keywords: those of the operators; ``training=True`` asks for the layers in training.
 
     Returns:
-        ``.ok``; ``.status``, "proven" | "probed" | "coupled" | "reduced" | "unknown"; ``.layer`` and ``.op``, which
-        mix the samples; ``.text``.
+        A :class:`~tfgradkit.BatchIndependence`: ``.ok``; ``.status``, "proven" | "probed" | "coupled" | "reduced" |
+        "unknown"; ``.layer`` and ``.op``, which mix the samples; ``.text``.
 
     Raises:
-        SignatureError: arguments that the function doesn't take.
+        SignatureError: arguments that the function doesn't take, or no such value of a keyword.
+        GradientError: the probe can't be differentiated: an op without a gradient.
+
+    Example:
+        >>> tgk.check_batch_independence(lambda x: x - tf.reduce_mean(x, 0), np.ones([2, 3])).status
+        'coupled'
     """
     derivative = build("jacobian", ("jacobian",), fn, {**keywords, "batched": True})
     converted = derivative.converted(arguments)

@@ -10,7 +10,8 @@ import numpy as np
 
 from ...arguments import leaves
 from ...derivatives.derivative import Derivative
-from ...derivatives.operators import Keywords, build
+from ...derivatives.keywords import Keywords, documented
+from ...derivatives.operators import build
 from ...errors import SignatureError, TfGradKitError
 from .checked_function import Arrays, Checked, checked, wide_arguments, wide_source
 from .extrapolated_differences import Difference, along
@@ -22,27 +23,35 @@ _DIRECTIONS = 2
 _TOLERANCE = {"float64": 1e-6, "float32": 2e-3, "float16": 1e-1, "bfloat16": 3e-1}
 
 
+@documented()
 def check_gradients(fn: Any, *arguments: Any, order: int = 1, **keywords: Unpack[Keywords]) -> GradientCheck:
     """Whether the derivatives of a function are those of its values.
 
     In random directions, in float64 (a Keras model is built again in it, with its weights): Jv against extrapolated
-    differences (Ridders 1982), ⟨u, Jv⟩ against ⟨v, Jᵀu⟩, and with ``order=2`` the same of the gradient of ⟨u, f⟩, and
-    ⟨w, Hv⟩ against ⟨v, Hw⟩. The numbers are seeded: the same check gives the same answer.
+    differences, ⟨u, Jv⟩ against ⟨v, Jᵀu⟩, and with ``order=2`` the same of the gradient of ⟨u, f⟩, and
+    ⟨w, Hv⟩ against ⟨v, Hw⟩. The numbers are seeded: the same check gives the same answer. ``mode``, ``strategy`` and
+    ``chunk_size`` have nothing to choose.
 
     Args:
-        fn: as for an operator.
-        arguments: what it takes.
+        arguments: what it takes, ``[B] + x`` each where batched.
         order: 1, or 2 for second derivatives, too.
-        keywords: ``argnums``, ``wrt``, ``of``, ``has_aux``, ``batched``, ``training`` of the operators.
 
     Returns:
-        ``.ok``; ``.digits`` that agree; ``.max_error``, relative; ``.status``: "right", "wrong" where the differences
-        converge to something else, "kink" where those to both sides differ, "noise" where they don't converge.
-        ``print`` it for every comparison.
+        A :class:`~tfgradkit.GradientCheck`: ``.ok``; ``.digits`` that agree; ``.max_error``, relative; ``.status``:
+        "right", "wrong" where the differences converge to something else, "kink" where those to both sides differ,
+        "noise" where they don't converge. ``print`` it for every comparison.
 
     Raises:
-        SignatureError: arguments that the function doesn't take, or another order.
-        GradientError: no such derivative.
+        SignatureError: arguments that the function doesn't take, another order, or no such value of a keyword.
+        GradientError: the derivative does not exist.
+
+    References:
+        Extrapolated differences: C. J. F. Ridders, Advances in Engineering Software 4, 1982.
+
+    Example:
+        >>> found = tgk.check_gradients(tf.sin, np.array([0.3, -1.2]))
+        >>> found.ok, found.digits > 6
+        (True, True)
     """
     if order not in (1, 2) or isinstance(order, bool):
         raise SignatureError("no such order", subject="order", expected="1 | 2", got=repr(order))

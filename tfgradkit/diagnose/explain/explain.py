@@ -27,14 +27,23 @@ def explain(fn: Any, *args: Any, wrt: Any = "inputs", training: bool = False) ->
     gradient is zero, the function runs at a second point nearby, and a zero that is gone there is no finding.
 
     Args:
-        fn: what the operators take.
+        fn: what the operators take: a model, a layer, a function, a derivative.
         args: its arguments; of a model they may be left out, and random numbers are tried.
         wrt: "inputs"; "parameters", the variables made to be trained, those of frozen layers, too; or variables.
         training: what Keras layers are told.
 
+    Returns:
+        An :class:`~tfgradkit.Explanation`: iterate it for a :class:`~tfgradkit.Connection` of each (output, input),
+        take ``.findings`` for those that are not connected, or ``print`` it.
+
     Raises:
         SourceError: ``fn`` is no function or model.
         SignatureError: an argument or ``wrt`` can't be used, or the result holds no tensor.
+
+    Example:
+        >>> found = tgk.explain(lambda x: tf.round(x), tf.constant([0.5]))
+        >>> found.ok, found[0].status, found[0].op
+        (False, 'none', 'Round')
     """
     source = resolve(fn, training=training)
     plain = inspect.isfunction(fn) or inspect.ismethod(fn)

@@ -33,6 +33,17 @@ class ExplainingTape(tf.GradientTape):
     Args:
         persistent: whether ``gradient`` may be called more than once. :meth:`explain` always may.
         watch_accessed_variables: whether trainable variables are watched by themselves.
+
+    Raises:
+        RuntimeError: from ``gradient`` and its siblings, as of ``tf.GradientTape``: a second gradient of a tape that
+            is not persistent.
+
+    Example:
+        >>> x = tf.Variable(1.0)
+        >>> with tgk.ExplainingTape() as tape:
+        ...     y = tf.constant(2.0)
+        >>> tape.explain(y, x)[0].status
+        'none'
     """
 
     def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
@@ -99,9 +110,16 @@ class ExplainingTape(tf.GradientTape):
 
     @tf.autograph.experimental.do_not_convert
     def explain(self, target: Any, sources: Any) -> Explanation:
-        """Why the gradients of ``target`` by ``sources``, any nests, are what they are.
+        """Why the gradients of ``target`` by ``sources`` are what they are.
 
         Inside the block or after it, as often as wanted, also after ``gradient``.
+
+        Args:
+            target: a tensor, or any nest of them.
+            sources: a tensor or variable, or any nest of them.
+
+        Returns:
+            An :class:`~tfgradkit.Explanation`, as of :func:`tfgradkit.explain`.
         """
         frame = users_frame()
         outputs, inputs = _named(target, "target", frame), _named(sources, "source", frame)

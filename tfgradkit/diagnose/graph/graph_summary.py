@@ -58,10 +58,25 @@ def graph_summary(fn: Any, *specs: Any, batched: bool | None = None, training: b
     """Op counts of a function, or of a derivative, before and after :func:`simplify`.
 
     Args:
-        fn, specs, batched, training: as for :func:`graph_tree`.
+        fn: what every operator takes, a ``Derivative``, or a TensorFlow 1 graph from :func:`tfgradkit.load`.
+        specs: a ``tf.TensorSpec``, or a value, for each argument; none for those of the function itself. A seed
+            (``output_gradients``, ``tangents``) comes last.
+        batched: whether the first axis counts samples; None for the rule of each kind of function.
+        training: what Keras layers are told.
+
+    Returns:
+        A :class:`~tfgradkit.types.GraphSummary`: ``.before`` and ``.after`` by op type, ``.constants``, ``.flops``;
+        ``print`` it for a table.
 
     Raises:
-        SourceError, SignatureError, GraphError: as :func:`simplify` does.
+        SourceError: ``fn`` is no function or model.
+        SignatureError: no specs, for a function without its own, or wrong ones.
+        GraphError: TensorFlow can't freeze or optimize it; or the results differ, as those of random numbers do.
+
+    Example:
+        >>> found = tgk.graph_summary(lambda x: x * (tf.constant(1.0) + 2.0), tf.TensorSpec([2]))
+        >>> found.before["AddV2"], found.after.get("AddV2", 0)
+        (1, 0)
     """
     return summarized(simplified(fn, *specs, batched=batched, training=training))
 

@@ -31,11 +31,20 @@ def graph_tree(
             (``output_gradients``, ``tangents``) comes last.
         depth: levels shown.
         size: lines shown.
-        batched, training: as for every operator.
+        batched: whether the first axis counts samples; None for the rule of each kind of function.
+        training: what Keras layers are told.
+
+    Returns:
+        The text, a line for each op.
 
     Raises:
         SourceError: ``fn`` is no function or model.
         SignatureError: no specs, for a function without its own, or wrong ones.
+
+    Example:
+        >>> print(tgk.graph_tree(lambda x: tf.sin(x), tf.TensorSpec([2])))
+        Sin : Sin
+            x : Placeholder
     """
     return "\n".join(tree_lines(view(fn, *specs, batched=batched, training=training), depth, size))
 

@@ -38,14 +38,24 @@ def simplify(fn: Any, *specs: Any, batched: bool | None = None, training: bool =
     for one sample, becomes a constant. The result is compared with ``fn`` at random arguments.
 
     Args:
-        fn, specs, batched, training: as for :func:`graph_tree`.
+        fn: what every operator takes, a ``Derivative``, or a TensorFlow 1 graph from :func:`tfgradkit.load`.
+        specs: a ``tf.TensorSpec``, or a value, for each argument; none for those of the function itself. A seed
+            (``output_gradients``, ``tangents``) comes last.
+        batched: whether the first axis counts samples; None for the rule of each kind of function.
+        training: what Keras layers are told.
 
     Returns:
-        A concrete function of the same arguments, with the same results.
+        A ``ConcreteFunction`` of the same arguments, with the same results.
 
     Raises:
-        SourceError, SignatureError: see :func:`graph_tree`.
+        SourceError: ``fn`` is no function or model.
+        SignatureError: no specs, for a function without its own, or wrong ones.
         GraphError: TensorFlow can't freeze or optimize it; or the results differ, as those of random numbers do.
+
+    Example:
+        >>> simple = tgk.simplify(lambda x: x * (tf.constant(1.0) + 2.0), tf.TensorSpec([2]))
+        >>> simple(tf.constant([1.0, 2.0])).numpy().tolist()
+        [3.0, 6.0]
     """
     return simplified(fn, *specs, batched=batched, training=training).concrete
 

@@ -39,20 +39,25 @@ def locate_nonfinite(
     finding.
 
     Args:
-        fn: as for an operator.
+        fn: a model, a layer or a function, as for an operator.
         arguments: what it takes, with the values in question.
         wrt: "inputs" for the gradient by all floating arguments, "parameters" for that by the trainable variables.
         batched: whether the first axis counts samples; None for the rule of each kind of function.
         training: what Keras layers are told.
 
     Returns:
-        ``.ok`` where everything is finite; else ``.op``, ``.direction``, ``.inputs``, ``.index``, ``.where``,
-        ``.layer``, ``.cause`` and ``.remedy``, the safe form. ``print`` it.
+        A :class:`~tfgradkit.NonFinite`: ``.ok`` where everything is finite; else ``.op``, ``.direction``, ``.inputs``,
+        ``.index``, ``.where``, ``.layer``, ``.cause`` and ``.remedy``, the safe form. ``print`` it.
 
     Raises:
         SourceError: ``fn`` is no function or model, or a graph with loops of TensorFlow 1.
         SignatureError: arguments that the function doesn't take.
         GradientError: it can't be traced, since it leaves TensorFlow.
+
+    Example:
+        >>> found = tgk.locate_nonfinite(lambda x: tf.reduce_sum(tf.sqrt(x)), [0.0, 1.0])
+        >>> found.op, found.direction, found.index
+        ('SqrtGrad', 'backward', (0,))
     """
     if wrt not in _WRT:
         raise SignatureError("no such choice", subject="wrt", expected=" | ".join(map(repr, _WRT)), got=repr(wrt))

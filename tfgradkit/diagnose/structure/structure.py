@@ -64,9 +64,21 @@ def structure(derivative: Derivative, *specs: Any) -> Structure:
         specs: a ``tf.TensorSpec`` for each argument, none for those of the function itself: it is tried at normally
             distributed numbers, and their magnitudes. Or a value for each, around which it is tried.
 
+    Returns:
+        A :class:`~tfgradkit.types.Structure`: iterate it for the :class:`~tfgradkit.types.Block` of each result and
+        argument, or ``print`` it.
+
     Raises:
         GradientError: the derivative is not finite at any of the points.
         SignatureError: another operator's derivative; or no specs, for a function without its own, or unknown sizes.
+
+    References:
+        Patterns as index sets: A. Griewank and A. Walther, "Evaluating Derivatives", 2nd ed., SIAM 2008, ch. 7.
+
+    Example:
+        >>> [block] = tgk.structure(tgk.jacobian(lambda x: x**2), tf.TensorSpec([3]))
+        >>> bool(block.diagonal), block.diagonal.how, bool(block.constant)
+        (True, 'proven', False)
     """
     wanted = _matrix(derivative)
     points = random_arguments(wanted, specs)

@@ -57,7 +57,8 @@ def export_native(
             System V ABI). With several the library picks the best that the processor has, at run time.
             "host" stands for those that this machine runs: the baseline, v3 (AVX2, FMA) and v4 (AVX-512).
         input_specs: ``tf.TensorSpec``s of the inputs where the function has none of its own.
-        input_names, output_names: a name for each, in place of "x" and "y" or the model's own.
+        input_names: a name for each input, in place of "x" or the model's own.
+        output_names: a name for each output, in place of "y" or the model's own.
         ranges: ``{"x": (low, high)}``; the library reports inputs outside, and is tested inside.
         variables: weights to keep changeable; none yet.
         tile: how many points are evaluated at once where there are many. None: for the best target the
@@ -71,7 +72,18 @@ def export_native(
 
     Raises:
         UnsupportedModelError: a layer or op that can't be compiled, before anything is.
-        OutputFolderError, ToolchainError, CompilerError, SignatureError, VersionError: see there.
+        OutputFolderError: the folder exists, isn't empty, or can't be written.
+        SignatureError: no such derivative, target, name, range or tile, or no specs.
+        SourceError: ``fn`` is no function or model.
+        GradientError: a derivative does not exist.
+        ToolchainError: there is no C compiler, or it failed.
+        CompilerError: the graph compiler failed.
+        VersionError: this version of TensorFlow is not supported.
+        ExportError: anything else. Nothing is left behind.
+
+    Example:
+        >>> library = tgk.export_native(model, folder / "eos", "eos")  # doctest: +SKIP
+        >>> y, J = library.value_and_jacobian(x)  # doctest: +SKIP
     """
     require_tensorflow()
     chosen = choose_targets(targets)
