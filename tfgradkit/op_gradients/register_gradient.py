@@ -9,9 +9,10 @@ back, and can replace another.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, overload
 
 from ..errors import RuleError
 from ..public import not_pickled, public
@@ -19,6 +20,7 @@ from . import ops as _builtin  # noqa: F401  its rules come first, whatever is i
 from .checked_rule import checked, checked_arguments, where
 from .registry import ABSENT, SHIPPED, Rule, entry, put
 
+AnyRule = TypeVar("AnyRule", bound=Callable[..., Any])
 _lock = threading.RLock()
 
 
@@ -112,6 +114,16 @@ _users: dict[str, list[Registration]] = {}
 # What was there before the first of them.
 _stock: dict[str, Any] = {}
 _state: tuple[InForce, ...] = ()
+
+
+@overload
+def register_gradient(
+    op_type: str, rule: None = None, *, replace: bool = False, order: int | None = None
+) -> Callable[[AnyRule], AnyRule]: ...
+
+
+@overload
+def register_gradient(op_type: str, rule: Rule, *, replace: bool = False, order: int | None = None) -> Registration: ...
 
 
 def register_gradient(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +16,29 @@ from ...diagnose.check.gradient_check import GradientCheck
 from ...errors import SignatureError
 from ..attach_gradient import Tensors, VjpJvpPair, applied, is_differentiable, picked
 from .rule_results import Expected, Function, check_rules, closed_over, name_like, positional, signature_of
+
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Ruled(Protocol[P, R_co]):
+    """What :func:`custom_rule` returns, for type checkers: the function, with ``check``."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """The value of the function."""
+
+    def check(self, *args: Any, order: int = 1, **keywords: Any) -> GradientCheck:
+        """The rules against each other and against differences, as :func:`tfgradkit.check_gradients`."""
+
+
+@overload
+def custom_rule(
+    fn: None = None, vjp: Function | None = None, jvp: Function | None = None
+) -> Callable[[Callable[P, R_co]], Ruled[P, R_co]]: ...
+
+
+@overload
+def custom_rule(fn: Callable[P, R_co], vjp: Function | None = None, jvp: Function | None = None) -> Ruled[P, R_co]: ...
 
 
 def custom_rule(fn: Function | None = None, vjp: Function | None = None, jvp: Function | None = None) -> Any:
