@@ -13,12 +13,14 @@ import zipfile
 
 import keras
 import numpy as np
+import operator_stub
 import pytest
 import tensorflow as tf
 
 import tfgradkit as tgk
 from tfgradkit.derivatives.keywords import Keywords, defaults, entries
 
+DATA_FILES = ("py.typed", "__init__.pyi", "public_operators.pyi", "types.pyi")
 MODULES = ("attribution", "errors", "layers", "report", "types")
 OPERATORS = (
     "divergence",
@@ -111,6 +113,12 @@ def test_the_signature_of_an_operator_has_every_keyword_with_type_and_default(na
         assert found[keyword].default == default
         assert found[keyword].annotation is not inspect.Parameter.empty
     assert issubclass(inspect.signature(getattr(tgk, name)).return_annotation, tgk.Derivative)
+
+
+def test_an_editor_reads_the_same_as_help_shows(root):
+    written = (root / "tfgradkit" / "public_operators.pyi").read_text()
+    assert set(operator_stub.operators()) == set(OPERATORS)
+    assert ast.dump(ast.parse(written)) == ast.dump(ast.parse(operator_stub.stub())), "run scripts/operator_stub.py"
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -303,7 +311,7 @@ def test_a_wheel_holds_the_stubs_and_the_mark(root, tmp_path):
     [wheel] = tmp_path.glob("*.whl")
     inside = tmp_path / "installed"
     with zipfile.ZipFile(wheel) as archive:
-        assert {"tfgradkit/py.typed", "tfgradkit/__init__.pyi", "tfgradkit/types.pyi"} <= set(archive.namelist())
+        assert {f"tfgradkit/{name}" for name in DATA_FILES} <= set(archive.namelist())
         archive.extractall(inside)
     code = f"import sys; sys.path.insert(0, {str(inside)!r}); import tfgradkit as tgk; print(tgk.__file__, dir(tgk))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)

@@ -17,7 +17,7 @@ FLOORS = (
     ("differentiable", "graph"),
     ("analysis", "op_gradients"),
     ("sources",),
-    ("derivatives",),
+    ("derivatives", "public_operators"),
     ("export",),
     ("diagnose",),
     ("custom",),
