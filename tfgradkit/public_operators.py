@@ -6,13 +6,14 @@ signature and the docstring that ``help`` shows. ``scripts/operator_stub.py`` wr
 
 from __future__ import annotations
 
+from typing import Any
+
 from .derivatives.fields import divergence as divergence
 from .derivatives.fields import laplacian as laplacian
 from .derivatives.fields import partial as partial
 from .derivatives.fields import value_and_divergence as value_and_divergence
 from .derivatives.fields import value_and_laplacian as value_and_laplacian
 from .derivatives.fields import value_and_partial as value_and_partial
-from .derivatives.linearize import linearize as linearize
 from .derivatives.operators import gradient as gradient
 from .derivatives.operators import hessian as hessian
 from .derivatives.operators import hvp as hvp
@@ -25,5 +26,16 @@ from .derivatives.operators import value_and_jvp as value_and_jvp
 from .derivatives.operators import value_and_vjp as value_and_vjp
 from .derivatives.operators import value_gradient_and_hessian as value_gradient_and_hessian
 from .derivatives.operators import vjp as vjp
-from .derivatives.sparse.sparse_jacobian import sparse_jacobian as sparse_jacobian
-from .derivatives.sparse.sparse_jacobian import value_and_sparse_jacobian as value_and_sparse_jacobian
+
+
+def __getattr__(name: str) -> Any:
+    """The operators with modules of their own, which the others are not to load."""
+    if name == "linearize":
+        from .derivatives.linearize import linearize
+
+        return linearize
+    if name in ("sparse_jacobian", "value_and_sparse_jacobian"):
+        from .derivatives.sparse.sparse_jacobian import sparse_jacobian, value_and_sparse_jacobian
+
+        return sparse_jacobian if name == "sparse_jacobian" else value_and_sparse_jacobian
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
