@@ -216,7 +216,7 @@ DATA = {
     "RegisteredGradient": lambda: tgk.registered_gradients()[0],
     "Solution": lambda: tgk.implicit(lambda u, p: u**3 - p, initial=np.ones(2)).solve(np.array([1.0, 8.0])),
     "StepReport": lambda: _called(_wrapped(), np.ones([1, 2])).report,
-    "StraightThrough": lambda: tgk.straight_through("sign"),
+    "StraightThroughFunction": lambda: tgk.straight_through("sign"),
     "Structure": lambda: tgk.structure(tgk.jacobian(square), tf.TensorSpec([3])),
 }
 
@@ -250,7 +250,7 @@ def as_plain(value):
 def test_results_that_are_data_are_pickled(name):
     result = DATA[name]()
     text = pickle.dumps(result)
-    assert b"tfgradkit.types" in text or name == "Obstacle" or name == "StraightThrough"
+    assert b"tfgradkit.types" in text or name == "Obstacle" or name == "StraightThroughFunction"
     back = pickle.loads(text)
     assert type(back) is type(result)
     assert str(type(back)).startswith("<class 'tfgradkit.types.")
@@ -267,7 +267,7 @@ NOT_DATA = {
     "Method": lambda: tgk.attribution.saliency(model()),
     "Registration": lambda: tgk.register_gradient("Floor", lambda op, u: u, replace=True),
     "SparseJacobian": lambda: tgk.sparse_jacobian(square),
-    "Transformed": lambda: tgk.checkpoint(square),
+    "WrappedFunction": lambda: tgk.checkpoint(square),
 }
 
 

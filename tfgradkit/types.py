@@ -18,17 +18,17 @@ the operators                                     :class:`Derivative`; its ``.pl
 ``register_gradient``, ``registered_gradients``   :class:`Registration`, :class:`RegisteredGradient`
 ``wrap_external``                                 :class:`External`, whose ``.report`` is a :class:`StepReport`
 ``implicit``                                      :class:`Implicit`, whose ``solve`` returns a :class:`Solution`
-``override_gradient`` and its siblings            :class:`Transformed`, of functions; Keras models become Keras models
-``straight_through``                              :class:`StraightThrough`
+``override_gradient`` and its siblings            :class:`WrappedFunction`, of functions; of a model a model
+``straight_through``                              :class:`StraightThroughFunction`
 ``export_native``, ``load_native``                :class:`NativeLibrary`
 the methods of ``attribution``                    :class:`Method`, which returns an :class:`Attribution`
 ================================================  =====================================================================
 
 Results that are data can be pickled, tensors among them as NumPy arrays are. So can a :class:`NativeLibrary`, which
-opens its folder again, and a :class:`StraightThrough` of named functions. What holds traces, closures or a tape can't:
-:class:`Derivative` and its kinds, :class:`LinearMap`, :class:`Differentiable`, :class:`Transformed`, :class:`External`,
-:class:`Implicit`, :class:`Registration`, :class:`Method`, and ``ExplainingTape``; ``pickle.dumps`` raises a
-``TypeError`` that says what to pickle in their place.
+opens its folder again, and a :class:`StraightThroughFunction` of named functions. What holds traces, closures or a
+tape can't: :class:`Derivative` and its kinds, :class:`LinearMap`, :class:`Differentiable`, :class:`WrappedFunction`,
+:class:`External`, :class:`Implicit`, :class:`Registration`, :class:`Method`, and ``ExplainingTape``; ``pickle.dumps``
+raises a ``TypeError`` that says what to pickle in their place.
 """
 
 from __future__ import annotations

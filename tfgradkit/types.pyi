@@ -65,7 +65,7 @@ __all__ = [
     "SparseJacobian",
     "Step",
     "StepReport",
-    "StraightThrough",
+    "StraightThroughFunction",
     "Structure",
-    "Transformed",
+    "WrappedFunction",
 ]

@@ -1,1 +1,0 @@
-"""What ``load_native`` is made of: memory, ports, arguments, results, functions, threads."""
