@@ -165,6 +165,12 @@ def test_a_stub_imports_what_it_lists(root, stub):
     assert ast.literal_eval(listed) == sorted(alias.name for alias in imported)
 
 
+def test_classes_of_results_are_not_left_among_the_names_of_the_package():
+    code = "import tfgradkit as tgk; tgk.types.Plan, tgk.types.Audit; print('Plan' in vars(tgk), tgk.Audit.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "Audit"]
+
+
 def test_functions_can_be_pickled():
     for name, function in FUNCTIONS.items():
         assert pickle.loads(pickle.dumps(function)) is function, name

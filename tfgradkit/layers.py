@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from .custom.checkpoint.checkpoint import Checkpoint
+from .custom.external.external_layer import ExternalLayer
 from .custom.override.override_model import Altered
 from .custom.override.transform_layers import ClipGradient, ReverseGradient, StopGradient, StraightThrough
 from .derivatives.derivative import Derivative as _Derivative
@@ -21,6 +22,7 @@ __all__ = [
     "Checkpoint",
     "ClipGradient",
     "Derivative",
+    "ExternalLayer",
     "ReverseGradient",
     "StopGradient",
     "StraightThrough",

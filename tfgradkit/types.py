@@ -33,6 +33,17 @@ raises a ``TypeError`` that says what to pickle in their place.
 
 from __future__ import annotations
 
+import sys
+
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__package__, __file__)
+_load, __dir__, __all__ = lazy_loader.attach_stub(__package__, __file__)
+
+
+def __getattr__(name: str) -> object:
+    """The class, which the loader would keep among the names of the package."""
+    found = globals()[name] = _load(name)
+    package = sys.modules[__package__]
+    if name not in package.__all__:
+        vars(package).pop(name, None)
+    return found

@@ -8,8 +8,10 @@ import keras
 import tensorflow as tf
 
 from ...errors import UnknownLayerError
+from ...public import public
 
 
+@public("layers")
 @keras.saving.register_keras_serializable(package="tfgradkit", name="External")
 class ExternalLayer(keras.layers.Layer):
     """``external`` in a Keras model; several arguments come as a list.
@@ -19,7 +21,12 @@ class ExternalLayer(keras.layers.Layer):
 
     Args:
         external: what :func:`tfgradkit.wrap_external` returned.
-        keywords: those of Keras layers.
+        keywords: of every Keras layer, ``name`` among them.
+
+    Example:
+        >>> wrapped = tgk.wrap_external(np.sin, tf.TensorSpec([None, 2]))
+        >>> wrapped.layer()(tf.zeros([1, 2])).numpy().tolist()
+        [[0.0, 0.0]]
     """
 
     def __init__(self, external: Any, **keywords: Any) -> None:

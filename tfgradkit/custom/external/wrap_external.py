@@ -161,7 +161,7 @@ class External:
         return chosen[0] if chosen else None
 
     def layer(self, name: str | None = None) -> Any:
-        """A Keras layer that calls it, several arguments as a list: :class:`ExternalLayer`."""
+        """A Keras layer that calls it, several arguments as a list: :class:`tfgradkit.layers.ExternalLayer`."""
         from .external_layer import ExternalLayer
 
         return ExternalLayer(self, name=name)
