@@ -29,7 +29,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfgradkit as tgk
-from tfgradkit.derivatives.sparse import matrices
+from tfgradkit.derivatives.sparse import pattern
 
 
 def bratu(u: tf.Tensor) -> tf.Tensor:
@@ -62,7 +62,7 @@ CASES: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
 def detection(f: Any, x: tf.Tensor) -> tuple[Any, float]:
     """A sparse Jacobian that was called once, and the seconds that its pattern took."""
     seconds = []
-    detected = matrices.detected
+    detected = pattern.detected
 
     def timed(*arguments: Any) -> Any:
         start = time.perf_counter()
@@ -71,7 +71,7 @@ def detection(f: Any, x: tf.Tensor) -> tuple[Any, float]:
         return found
 
     derivative = tgk.sparse_jacobian(f)
-    with mock.patch.object(matrices, "detected", timed):
+    with mock.patch.object(pattern, "detected", timed):
         derivative(x)
     return derivative, seconds[0]
 

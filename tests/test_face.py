@@ -218,7 +218,7 @@ DATA = {
     "GraphSummary": lambda: tgk.graph_summary(square, tf.TensorSpec([3])),
     "NonFinite": lambda: tgk.locate_nonfinite(tf.sqrt, np.zeros(2)),
     "Plan": lambda: _called(tgk.hessian(square), np.ones(3)).plan,
-    "Step": lambda: _called(tgk.jacobian(square), np.ones(3)).plan.steps[0],
+    "PlanStep": lambda: _called(tgk.jacobian(square), np.ones(3)).plan.steps[0],
     "RegisteredGradient": lambda: tgk.registered_gradients()[0],
     "Solution": lambda: tgk.implicit(lambda u, p: u**3 - p, initial=np.ones(2)).solve(np.array([1.0, 8.0])),
     "StepReport": lambda: _called(_wrapped(), np.ones([1, 2])).report,

@@ -170,3 +170,14 @@ def test_tests_stand_where_the_package_has_what_they_test(root):
     known = folders | {path.name for path in root.iterdir() if path.is_dir()} | {"helpers", "clients"}
     found = {path.name for path in (root / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert found - known == set()
+
+
+def test_a_class_name_has_one_meaning(root):
+    homes = {}
+    for path in modules(root):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(str(path.relative_to(root / "tfgradkit")))
+    # The layer is the derivative, as Keras sees it; both names are public.
+    homes["Derivative"].remove("layers.py")
+    assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}

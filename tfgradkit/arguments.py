@@ -1,4 +1,4 @@
-"""From what a caller passes to tensors: any nest of arrays, numbers and tensors, for every argument.
+"""From what a caller passes, and what a function returns, to tensors, in any nest; and the sizes of their axes.
 
 A list of Python numbers, or of such lists, is an array. Every other list, tuple or dict is a
 structure (``tf.nest``). Where the specs of an argument are known, they decide.
@@ -29,7 +29,8 @@ def as_floating(x: Any, role: str, dtype: tf.DType | None, *, wide: bool = False
     would make them float32 first, and lose half of their digits.
     """
     try:
-        tensor = tf.convert_to_tensor(_exact(x) if wide or dtype is not None else x)
+        numbers = (wide or dtype is not None) and not isinstance(x, (np.ndarray, tf.Tensor))
+        tensor = tf.convert_to_tensor(_exact(x) if numbers else x)
     except (TypeError, ValueError) as error:
         raise SignatureError(
             f"{role} can't be made a tensor",
@@ -81,18 +82,15 @@ def map_leaves(convert: Callable[..., Any], given: Any, spec: Any, role: str) ->
         SignatureError: another structure than that of ``spec``.
     """
     if isinstance(spec, tf.TensorSpec) or (spec is None and _is_leaf(given)):
-        return convert(_unwrapped(given) if spec is not None else given, role, spec)
+        wrapped = spec is not None and isinstance(given, (list, tuple))
+        return convert(_unwrapped(given) if wrapped else given, role, spec)
     wanted = given if spec is None else spec
     if isinstance(wanted, dict) and isinstance(given, dict) and set(wanted) <= set(given):
         return type(given)({k: map_leaves(convert, given[k], _at(spec, k), f"{role}[{k!r}]") for k in wanted})
-    if _is_sequence(wanted) and _is_sequence(given) and len(wanted) == len(given):
+    if isinstance(wanted, (list, tuple)) and isinstance(given, (list, tuple)) and len(wanted) == len(given):
         items = [map_leaves(convert, v, _at(spec, i), f"{role}[{i}]") for i, v in enumerate(given)]
         return type(given)(*items) if hasattr(given, "_fields") else type(given)(items)
     raise SignatureError(f"{role} has the wrong structure", expected=structure_text(spec), got=structure_text(given))
-
-
-def _is_sequence(x: Any) -> bool:
-    return isinstance(x, (list, tuple))
 
 
 def _is_leaf(x: Any) -> bool:
@@ -101,8 +99,7 @@ def _is_leaf(x: Any) -> bool:
 
 def _unwrapped(given: Any) -> Any:
     """``[array]`` where one array is expected: how Keras' own ``inputs`` come."""
-    single = _is_sequence(given) and len(given) == 1
-    return given[0] if single and isinstance(given[0], (np.ndarray, tf.Tensor, tf.Variable)) else given
+    return given[0] if len(given) == 1 and isinstance(given[0], (np.ndarray, tf.Tensor, tf.Variable)) else given
 
 
 def _at(spec: Any, key: Any) -> Any:
@@ -122,7 +119,86 @@ def _exact(x: Any) -> Any:
 
 def leaves(arguments: Sequence[Any]) -> list[tf.Tensor]:
     """The tensors among the arguments, in the order of ``tf.nest``."""
-    return [leaf for leaf in tf.nest.flatten(list(arguments)) if isinstance(leaf, (tf.Tensor, tf.Variable))]
+    tensors = []
+    for leaf in tf.nest.flatten(list(arguments)):
+        if isinstance(leaf, (tf.Tensor, tf.Variable)):
+            tensors.append(leaf)
+    return tensors
+
+
+def floating_results(y: Any, name: str) -> list[tf.Tensor]:
+    """The leaves of a function's result as floating tensors.
+
+    Raises:
+        SignatureError: one is no tensor, or has no derivative.
+    """
+    found = []
+    for leaf in tf.nest.flatten(y):
+        try:
+            tensor = None if leaf is None else tf.convert_to_tensor(leaf)
+        except (TypeError, ValueError) as error:
+            raise SignatureError(
+                "the function's result can't be made a tensor",
+                subject=name,
+                expected="tensors, in any structure of dicts, lists and tuples",
+                got=type(leaf).__name__,
+                hint=str(error).split("\n", 1)[0],
+            ) from error
+        if tensor is None or not (tensor.dtype.is_floating or tensor.dtype.is_complex):
+            raise _not_floating(tensor, name)
+        found.append(tensor)
+    return found
+
+
+def _not_floating(y: tf.Tensor | None, name: str) -> SignatureError:
+    if y is None:
+        return SignatureError(
+            "the function's result holds no tensor", subject=name, got="None", hint="is a return statement missing?"
+        )
+    return SignatureError(
+        "the function's result is not floating, so it has no derivative",
+        subject=name,
+        expected="a floating result",
+        got=f"{y.dtype.name} {shape_text(y.shape)}",
+        hint="return the value before argmax, round or the cast to integers; or as aux, with has_aux=True",
+    )
+
+
+Dims = list[Any]
+
+
+def dims(tensor: tf.Tensor) -> Dims:
+    """The shape as a list of ints, with scalar tensors for what only the run knows."""
+    sizes = tensor.shape.as_list()
+    if None in sizes:
+        dynamic = tf.shape(tensor)
+        for axis, known in enumerate(sizes):
+            sizes[axis] = dynamic[axis] if known is None else known
+    return sizes
+
+
+def split(tensor: tf.Tensor, batched: bool) -> tuple[Dims, Dims]:
+    """The batch axis (none or one) and the axes of a sample."""
+    sizes = dims(tensor)
+    return (sizes[:1], sizes[1:]) if batched else ([], sizes)
+
+
+def size(sample: Dims) -> Any:
+    """How many elements a sample has."""
+    count: Any = 1
+    for axis in sample:
+        count = count * axis
+    return count
+
+
+def is_scalar_sample(y: tf.Tensor, batched: bool) -> bool:
+    """Whether y counts as scalar-valued: no axis, or batched ``[B]`` and ``[B, 1]``."""
+    return split(y, batched)[1] in ([], [1] if batched else [])
+
+
+def repeated(tensor: tf.Tensor, copies: Any) -> tf.Tensor:
+    """The batch ``copies`` times, one after another."""
+    return tf.tile(tensor, [copies, *[1] * (tensor.shape.rank - 1)])
 
 
 def structure_text(nest: Any) -> str:

@@ -60,18 +60,16 @@ class Differentiable:
         """
         specs = self._specs_for(given)
         converted = list(given)
-
-        def convert(position: int, rule: Callable[..., Any]) -> None:
-            role = self._role(position, len(given))
-            converted[position] = map_leaves(rule, given[position], specs[position], role)
-
-        for position in picked:
-            convert(position, self._floating)
-        inputs = leaves([converted[position] for position in picked])
-        like = inputs[0].dtype if inputs else None
-        for position in set(range(len(given))) - set(picked):
-            convert(position, partial(self._constant, like=like))
-        if self.batched:
+        inputs: list[tf.Tensor] = []
+        for place in picked:
+            role = self._role(place, len(given))
+            converted[place] = map_leaves(self._floating, given[place], specs[place], role)
+            inputs += leaves([converted[place]])
+        constant = partial(self._constant, like=inputs[0].dtype if inputs else None)
+        for place in set(range(len(given))).difference(picked):
+            role = self._role(place, len(given))
+            converted[place] = map_leaves(constant, given[place], specs[place], role)
+        if self.batched and len(inputs) > 1:
             self._check_batch(inputs)
         return converted
 
@@ -102,7 +100,8 @@ class Differentiable:
 
     def _floating(self, leaf: Any, role: str, spec: tf.TensorSpec | None) -> tf.Tensor:
         tensor = as_floating(leaf, role, None if spec is None else spec.dtype)
-        self._check_shape(tensor, role, spec)
+        if spec is not None and not spec.shape.is_compatible_with(tensor.shape):
+            raise self._wrong_shape(tensor, role, spec)
         if self.batched and tensor.shape.rank == 0:
             raise SignatureError(
                 f"{role} has no batch axis",
@@ -115,19 +114,18 @@ class Differentiable:
 
     def _constant(self, leaf: Any, role: str, spec: tf.TensorSpec | None, *, like: tf.DType | None) -> Any:
         constant = as_constant(leaf, None if spec is None else spec.dtype, like)
-        if isinstance(constant, tf.Tensor):
-            self._check_shape(constant, role, spec)
+        if isinstance(constant, tf.Tensor) and spec is not None and not spec.shape.is_compatible_with(constant.shape):
+            raise self._wrong_shape(constant, role, spec)
         return constant
 
-    def _check_shape(self, tensor: tf.Tensor, role: str, spec: tf.TensorSpec | None) -> None:
-        if spec is not None and not spec.shape.is_compatible_with(tensor.shape):
-            raise SignatureError(
-                f"{role} has the wrong shape",
-                subject=self.name,
-                expected=shape_text(spec.shape),
-                got=shape_text(tensor.shape),
-                hint=_shape_hint(spec.shape, tensor.shape, role),
-            )
+    def _wrong_shape(self, tensor: tf.Tensor, role: str, spec: tf.TensorSpec) -> SignatureError:
+        return SignatureError(
+            f"{role} has the wrong shape",
+            subject=self.name,
+            expected=shape_text(spec.shape),
+            got=shape_text(tensor.shape),
+            hint=_shape_hint(spec.shape, tensor.shape, role),
+        )
 
     def _check_batch(self, batch: Sequence[tf.Tensor]) -> None:
         for tensor in batch[1:]:

@@ -3,7 +3,7 @@
 ================================================  =====================================================================
 returned by                                       class
 ================================================  =====================================================================
-the operators                                     :class:`Derivative`; its ``.plan`` is a :class:`Plan` of :class:`Step`
+the operators                                     :class:`Derivative`; ``.plan``: a :class:`Plan` of :class:`PlanStep`
 ``sparse_jacobian``                               :class:`SparseJacobian`, with a :class:`ColouredStep` in its plan; and
                                                   :class:`CSRTensors` for ``format="tensors"``
 ``linearize``                                     :class:`Linearize`, which returns a :class:`LinearMap`

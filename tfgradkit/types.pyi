@@ -8,15 +8,15 @@ from .custom.implicit.implicit import Implicit as Implicit
 from .custom.implicit.implicit import Solution as Solution
 from .custom.override.backward_transforms import StraightThroughFunction as StraightThroughFunction
 from .custom.override.backward_transforms import WrappedFunction as WrappedFunction
+from .derivatives.batch.independence import BatchIndependence as BatchIndependence
 from .derivatives.derivative import Derivative as Derivative
-from .derivatives.independence import BatchIndependence as BatchIndependence
 from .derivatives.linearize import Linearize as Linearize
 from .derivatives.linearize import LinearMap as LinearMap
-from .derivatives.plan import Plan as Plan
-from .derivatives.plan import Step as Step
 from .derivatives.sparse.compression import ColouredStep as ColouredStep
 from .derivatives.sparse.matrices import CSRTensors as CSRTensors
 from .derivatives.sparse.sparse_jacobian import SparseJacobian as SparseJacobian
+from .derivatives.sweep.plan import Plan as Plan
+from .derivatives.sweep.plan import PlanStep as PlanStep
 from .diagnose.audit.audit_result import Audit as Audit
 from .diagnose.audit.audit_result import Obstacle as Obstacle
 from .diagnose.check.gradient_check import Finding as Finding
@@ -59,11 +59,11 @@ __all__ = [
     "Obstacle",
     "Operand",
     "Plan",
+    "PlanStep",
     "RegisteredGradient",
     "Registration",
     "Solution",
     "SparseJacobian",
-    "Step",
     "StepReport",
     "StraightThroughFunction",
     "Structure",

@@ -284,7 +284,7 @@ def test_a_probe_that_fails_is_skipped_and_said():
 
 def test_the_check_is_made_once_a_signature(monkeypatch):
     calls = []
-    from tfgradkit.derivatives import independence
+    from tfgradkit.derivatives.batch import independence
 
     original = independence.probe
     monkeypatch.setattr(independence, "probe", lambda *a: calls.append(1) or original(*a))

@@ -269,3 +269,30 @@ def test_unconnected_is_zero_or_none(operator):
     result = getattr(tgk, operator)(constant)([1.0, 2.0], **seeds)
     np.testing.assert_array_equal(result, np.zeros(SHAPES[operator]))
     assert getattr(tgk, operator)(constant, unconnected="none")([1.0, 2.0], **seeds) is None
+
+
+def test_forward_mode_feeds_no_zero():
+    """TensorFlow's gradient of this norm divides by the gradient that comes back, and calls 0/0 what should be y."""
+    weights = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+    f = lambda s: tf.math.reduce_euclidean_norm(s * weights, 1)  # noqa: E731
+    for mode in ("auto", "forward", "reverse"):
+        np.testing.assert_allclose(tgk.jacobian(f, mode=mode)(2.0), [np.sqrt(5), 5], rtol=1e-6)
+    np.testing.assert_allclose(tgk.jvp(f)(2.0, tangents=1.0), [np.sqrt(5), 5], rtol=1e-6)
+
+
+def test_forward_mode_feeds_nothing_that_is_known_to_be_zero():
+    """TensorFlow's gradient of a cross entropy leaves out a gradient that it knows to be zero."""
+    z, labels = np.array([[0.3, -1.0, 0.5]]), tf.constant([[0.0, 1.0, 0.0]], tf.float64)
+    f = lambda z: tf.raw_ops.SoftmaxCrossEntropyWithLogits(features=z, labels=labels).backprop  # noqa: E731
+    p = tf.nn.softmax(z).numpy()[0]
+    expected = (np.diag(p) - np.outer(p, p))[None, :, None]
+    for mode in ("forward", "reverse"):
+        np.testing.assert_allclose(tgk.jacobian(f, mode=mode)(z), expected, rtol=1e-6)
+
+
+def test_forward_mode_lets_a_clipped_gradient_through():
+    @tf.custom_gradient
+    def clipped(x):
+        return 3 * x, lambda u: 3 * tf.clip_by_value(u, -1.0, 1.0)
+
+    np.testing.assert_allclose(tgk.jacobian(clipped, mode="forward")(tf.constant([1.0, 2.0])), 3 * np.eye(2), rtol=1e-6)

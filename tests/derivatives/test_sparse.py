@@ -9,8 +9,8 @@ import scipy.sparse
 import tensorflow as tf
 
 import tfgradkit as tgk
+from tfgradkit.derivatives.evaluate import Trace
 from tfgradkit.derivatives.sparse.compression import coloured
-from tfgradkit.derivatives.trace import Trace
 from tfgradkit.errors import GradientError, SignatureError, VersionError
 
 L = keras.layers

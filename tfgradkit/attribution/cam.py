@@ -7,8 +7,8 @@ from typing import Any
 import tensorflow as tf
 
 from ..errors import SignatureError
-from ..sources.keras_models import flat_layers
 from ..sources.layer_results import PREFIX, find_layer, intermediate, substituted
+from ..sources.resolve import flat_layers
 from .method import Method, Scores, flat, picked
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
+from ..derivatives.pullback import or_zeros, transpose
 from ..graph.contexts import is_recording
 from ..graph.dependence import added
 from ..graph.pfor import OPEN_IN_LOOPS
@@ -155,7 +157,8 @@ def here(xs: Sequence[tf.Tensor]) -> Tensors:
 def _reverse(products: VjpJvpPair, xs: Tensors, us: Tensors) -> Tensors:
     if products.reverse is None:
         assert products.forward is not None
-        return _transposed(products.forward, xs, us, like=picked(xs))
+        like = picked(xs)
+        return list(map(or_zeros, transpose(partial(products.forward, xs), like)(us), like))
     if products.forward is None:
         return products.reverse(xs, us)
     return _paired(products.reverse, products, xs, us, lambda vs: _forward(products, here(xs), vs))
@@ -190,12 +193,3 @@ def _paired(
 def _unseen(xs: Tensors) -> Tensors:
     """The same values; eagerly, hidden from a ``tf.autodiff.ForwardAccumulator``, which would follow every op."""
     return [tf.stop_gradient(x) for x in xs] if tf.executing_eagerly() else xs
-
-
-def _transposed(product: Product, xs: Tensors, seeds: Tensors, like: Tensors) -> Tensors:
-    """Σ seedᵀ ∂/∂w product(xs, w), shaped as ``like``; the product is linear in w, so that any w will do."""
-    with tf.GradientTape() as tape:
-        ws = [tf.zeros_like(x) for x in like]
-        tape.watch(ws)
-        results = product(xs, ws)
-    return tape.gradient(results, ws, output_gradients=seeds, unconnected_gradients=tf.UnconnectedGradients.ZERO)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,15 +12,15 @@ import tensorflow as tf
 from ..arguments import structure_text
 from ..differentiable import Differentiable
 from ..errors import SignatureError
-from ..op_gradients.register_gradient import rules_in_force
+from ..op_gradients import register_gradient
 from ..public import not_pickled, public
-from .choices import Options
-from .evaluate import Evaluated, evaluate
+from .evaluate import Evaluated, Trace, evaluate, signature_of
 from .operator_table import EXACT_PRODUCTS, SEED_NAMES
-from .plan import Plan
+from .options import Options
+from .problem import batch_axis, positions
 from .seeds import converted_seed, wanted_seed
-from .selection import batch_axis, first_samples, positions
-from .trace import Trace, signature_of
+from .sweep.memory import evaluate_within_limit
+from .sweep.plan import Plan
 
 
 @public("types")
@@ -66,9 +66,16 @@ class Derivative:
         """
         latest = self._latest  # once: another thread may trace another signature meanwhile
         single = len(arguments) == 1 and output_gradients is tangents is None
-        if single and latest is not None and tf.executing_eagerly() and latest.takes(arguments[0], rules_in_force()):
+        if (
+            single
+            and latest is not None
+            and tf.executing_eagerly()
+            and latest.takes(arguments[0], register_gradient.in_force)
+        ):
             return self._presented(latest.at(arguments[0]), latest, arguments)
-        seed = wanted_seed(self.operator, {"output_gradients": output_gradients, "tangents": tangents}, str(self))
+        seed = None
+        if self.operator in SEED_NAMES or not output_gradients is tangents is None:
+            seed = wanted_seed(self.operator, {"output_gradients": output_gradients, "tangents": tangents}, str(self))
         converted = self.converted(arguments)
         if seed is not None:
             batched = self.source.batched
@@ -77,7 +84,7 @@ class Derivative:
             trace = self._traced(converted, seed)
             return self._presented(trace(converted, seed), trace, arguments)
         # Part of somebody's graph, whose tensors the function may close over.
-        return self._presented(self._picked(self.evaluate(converted, seed, inlined=True)), None, arguments)
+        return self._presented(self.evaluate(converted, seed, inlined=True).results, None, arguments)
 
     @property
     def trace_count(self) -> int:
@@ -92,28 +99,16 @@ class Derivative:
             SignatureError: it was not called yet, and the function has no specs.
         """
         if self._latest is None:
-            self._traced(*self._specimen())
+            self._traced(*self._sample_arguments())
         assert self._latest is not None
-        return Plan(str(self), self._latest.steps, self.options.jit_compile is True)
+        return Plan(str(self), tuple(step.counted() for step in self._latest.steps), self.options.jit_compile is True)
 
-    def evaluate(
-        self, arguments: Sequence[Any], seed: Any = None, *, inlined: bool = False, specimen: Any = None
-    ) -> Evaluated:
-        """The parts as tensors of the surrounding graph: for traces, exports and other operators.
+    def evaluate(self, arguments: Sequence[Any], seed: Any = None, *, inlined: bool = False) -> Evaluated:
+        """The parts as tensors of the surrounding graph: for exports and other operators.
 
         ``inlined`` says that the graph is somebody's own, who may differentiate or compile it.
-        ``specimen`` are the arguments' values for a few samples, where they are known.
         """
-        return evaluate(
-            self.source,
-            self.operator,
-            self.options,
-            arguments,
-            seed,
-            inlined=inlined,
-            extra=self.extra,
-            specimen=specimen,
-        )
+        return self._evaluation(inlined=inlined)(arguments, seed)
 
     def as_differentiable(self, batched: bool | None = None) -> Differentiable:
         """This derivative as a function that another operator differentiates; its seed is a last argument."""
@@ -144,12 +139,13 @@ class Derivative:
 
     def _inlined(self, *arguments: Any) -> Any:
         *given, seed = arguments if self.operator in SEED_NAMES else (*arguments, None)
-        return self._picked(self.evaluate(given, seed, inlined=True))
+        return self.evaluate(given, seed, inlined=True).results
 
-    def _picked(self, evaluated: Evaluated) -> Any:
-        values = [evaluated.packed(part) for part in self.parts]
-        values += [evaluated.aux] if self.options.has_aux else []
-        return values[0] if len(values) == 1 else tuple(values)
+    def _evaluation(self, **known: Any) -> Callable[[Sequence[Any], Any], Evaluated]:
+        """From arguments and seed to what the operator makes of them."""
+        by_groups = self.options.limited and self.source.batched
+        run = evaluate_within_limit if by_groups else evaluate
+        return partial(run, self.source, self.operator, self.parts, self.options, extra=self.extra, **known)
 
     def converted(self, arguments: Sequence[Any]) -> list[Any]:
         """What a caller passes, as nests of tensors.
@@ -158,22 +154,22 @@ class Derivative:
             SignatureError: it doesn't fit the function, or is not floating where it has to be.
         """
         # By anything but them, the arguments need not be floating.
-        picked = positions(self.options, max(1, len(arguments)), str(self)) if self.options.by_inputs else ()
+        picked = positions(self.options, max(1, len(arguments)), self) if self.options.by_inputs else ()
         return self.source.to_arguments(arguments, picked)
 
     def _traced(self, arguments: list[Any], seed: Any) -> Trace:
-        batch = batch_axis(self.options, arguments)[0] if self.source.batched else None
-        key = signature_of((arguments, seed), batch), rules_in_force()
+        batched = self.source.batched
+        batch = batch_axis(self.options, arguments)[0] if batched else None
+        key = signature_of((arguments, seed), batch), register_gradient.in_force
         trace = self._traces.get(key)
         if trace is None:
-            specimen = first_samples(self.options, arguments) if self.source.batched else None
-            evaluate = partial(self.evaluate, specimen=specimen)
-            trace = Trace(self._picked, evaluate, arguments, seed, batch, jit_compile=self.options.jit_compile is True)
+            run = self._evaluation(inlined=False, sample_arguments=arguments)
+            trace = Trace(run, arguments, seed, batch, jit_compile=self.options.jit_compile is True)
             self._traces[key] = trace
         self._latest = trace
         return trace
 
-    def _specimen(self) -> tuple[list[Any], Any]:
+    def _sample_arguments(self) -> tuple[list[Any], Any]:
         specs = self.source.input_specs
         if specs is None or self.operator in SEED_NAMES:
             raise SignatureError("a plan needs a signature", subject=str(self), hint="call the derivative once first")

@@ -13,8 +13,7 @@ import tensorflow as tf
 
 from ..graph.dependence import added, reached
 from ..op_gradients.refused_gradients import refuse_silent
-from .point import or_zeros
-from .primitives import Partials, Tensors, contracted, pullback
+from .pullback import Partials, Tensors, any_seed, contracted, or_zeros, pullback
 
 Function = Callable[[Tensors], Tensors]
 
@@ -31,7 +30,7 @@ def directional(f: Function, xs: Tensors, tangents: Sequence[Tensors]) -> Partia
         def slopes(xs: Tensors) -> Tensors:
             pull = pullback(f, xs)
             if not us:
-                us.extend(tf.zeros_like(y) for y in pull.ys)
+                us.extend(map(any_seed, pull.ys))
                 tape.watch(us)
             return [or_zeros(p, x) for p, x in zip(pull.product(us), xs, strict=True)]
 

@@ -1,27 +1,28 @@
-"""One evaluation of an operator inside a graph: select, compute, and put results into their structures."""
+"""An operator inside a graph: select, judge the batch, run, pack the results; and such graphs, traced once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import tensorflow as tf
 
 from ..arguments import structure_text
 from ..differentiable import Differentiable
 from ..errors import SignatureError
+from ..graph.python_code import functions_called, refuse_compiled
+from ..op_gradients import register_gradient
 from ..op_gradients.exact_functions import exact_functions
-from .choices import Options
+from .batch.independence import check_whole_batch, independent
+from .batch.per_sample import per_sample
 from .first_order import Parts
-from .independence import by_arguments, independent, judged, refuse_coupled
 from .operator_table import EXACT_PRODUCTS, LAYOUTS, OPERATORS, SEED_NAMES
-from .per_sample import per_sample
-from .plan import Step
-from .point import Point, check_seeds
-from .selection import Selection, narrowed, select
-from .within_limit import within_limit
+from .options import Options
+from .problem import Problem, check_seeds, narrowed, select
+from .runtime_errors import meant
+from .sweep.plan import PlanStep
 
 
 class FlatSeed(list[tf.Tensor]):
@@ -38,120 +39,90 @@ class Evaluated:
         structures: the nests that the letters stand for.
         aux: what the function returned beside, with ``has_aux``.
         steps: what was decided.
+        wanted: the parts that the caller gets.
+        has_aux: whether the aux comes with them.
     """
 
     parts: Parts
     layouts: dict[str, str]
     structures: dict[str, Any]
     aux: Any
-    steps: tuple[Step, ...]
+    steps: tuple[PlanStep, ...]
+    wanted: tuple[str, ...] = ()
+    has_aux: bool = False
+
+    @property
+    def results(self) -> Any:
+        """What the caller gets, in the caller's structures: one part, or a tuple of several, the aux last."""
+        values = []
+        for name in self.wanted:
+            values.append(_packed(self.structures, self.layouts[name], self.parts[name]))
+        values += [self.aux] if self.has_aux else []
+        return values[0] if len(values) == 1 else tuple(values)
 
     def packed(self, name: str) -> Any:
         """A part in the structures of the caller."""
-        return _packed(self.parts[name], self.layouts[name], self.structures)
+        return _packed(self.structures, self.layouts[name], self.parts[name])
 
 
 def evaluate(
     source: Differentiable,
     operator: str,
+    parts: tuple[str, ...],
     options: Options,
     arguments: Sequence[Any],
     seed: Any = None,
     *,
     inlined: bool,
     extra: dict[str, Any],
-    specimen: Any = None,
+    sample_arguments: Any = None,
+    judge: bool | None = None,
 ) -> Evaluated:
     """``operator`` of ``source`` at ``arguments``, tensors of the current graph.
 
-    ``specimen`` are the values of the arguments for a few samples, where they are known.
+    Args:
+        source, operator, parts, options, extra: what an operator was told.
+        arguments, seed: where.
+        inlined: whether the graph is somebody's own, who may differentiate or compile it.
+        sample_arguments: the values of the arguments for a few samples, where they are known.
+        judge: whether it is to be found out if samples influence each other; None, where the operator needs that.
 
     Raises:
         SignatureError: a seed of the wrong structure or shape.
         GradientError: no such derivative.
     """
-
-    # The first evaluation finds out whether the samples are independent; groups of them need not be asked again.
-    given = specimen or arguments
-    found: list[bool] = []
-
-    def whole(arguments: Sequence[Any], seed: Any, options: Options) -> Evaluated:
-        narrow = narrowed(replace(source, checked=True) if found else source, options)
-        found.append(True)
-        return _evaluate(narrow, operator, options, arguments, seed, inlined, extra, given)
-
+    samples = sample_arguments or arguments
+    unknown = source.batched and not source.checked and judge is not False
     with exact_functions():
-        if not (options.limited and source.batched):
-            return whole(arguments, seed, options)
-        return within_limit(whole, options, arguments, seed, inlined=inlined)
+        source = source if options.of is None else narrowed(source, options)
+        problem = replace(select(source, options, arguments), inlined=inlined, extra=extra)
+        rule = OPERATORS[operator]
+        if problem.variables and source.batched:
+            if unknown:
+                check_whole_batch(problem, samples)
+            else:
+                problem.call(problem.xs)  # for the structure of the results
+            rule = partial(per_sample, operator=operator, rule=rule)
+        elif unknown and (judge or operator not in EXACT_PRODUCTS):
+            problem = independent(problem, samples)
+        if seed is not None:
+            problem = replace(problem, seeds=_seeds(problem, seed, SEED_NAMES[operator]))
+        computed = rule(problem)
+    structures = {"y": problem.first.structure, "x": problem.structure}
+    found = (computed, LAYOUTS[operator], structures, problem.first.aux, tuple(problem.log))
+    return Evaluated(*found, parts, options.has_aux)
 
 
-def _evaluate(
-    source: Differentiable,
-    operator: str,
-    options: Options,
-    arguments: Sequence[Any],
-    seed: Any,
-    inlined: bool,
-    extra: dict[str, Any],
-    specimen: Any,
-) -> Evaluated:
-    selection = select(source, options, arguments)
-    samples = selection.variables and source.batched
-    if samples:
-        _whole_batch(source, options, selection, arguments, specimen)
-    elif source.batched and not source.checked and (options.limited or operator not in EXACT_PRODUCTS):
-        selection = independent(source, options, selection, specimen)
-    if SEED_NAMES.get(operator) == "output_gradients" and not samples:
-        selection.f(selection.xs, 1)  # for the structure of the results
-    point = Point(
-        selection.f,
-        selection.xs,
-        source.name,
-        source.batched,
-        options,
-        # A plain function may close over the data of its own batch; what declares its inputs has nothing else.
-        repeatable=source.batched and (source.model is not None or source.input_specs is not None),
-        inlined=inlined,
-        extra=extra,
-        arguments=arguments,
-        reselect=partial(select, source, options),
-        structure=selection.structure,
-    )
-    point = replace(point, seeds=_seeds(seed, SEED_NAMES.get(operator), selection, point))
-    if samples:
-        parts = per_sample(source, options, arguments, point, OPERATORS[operator], operator)
-    else:
-        parts = OPERATORS[operator](point)
-    structures = {"y": selection.results.structure, "x": selection.structure}
-    return Evaluated(parts, LAYOUTS[operator], structures, selection.results.aux, tuple(point.log))
-
-
-def _whole_batch(
-    source: Differentiable, options: Options, selection: Selection, arguments: Sequence[Any], specimen: Any
-) -> None:
-    """Calls the function once for all samples, for the value, its structure and the aux.
-
-    The derivatives by variables are taken sample by sample, which is another function where samples are coupled.
-    """
-    if source.checked:
-        selection.f(selection.xs, 1)
-        return
-    options = by_arguments(options, arguments)
-    xs = [x for x in select(source, options, arguments).xs if x.dtype.is_floating]
-    _, found = judged(source, options, lambda: selection.f(selection.xs, 1), xs, specimen)
-    refuse_coupled(found, source.name)
-
-
-def _seeds(seed: Any, role: Any, selection: Selection, point: Point) -> list[tf.Tensor]:
-    if role is None:
-        return []
-    if role == "tangents":
-        flat = _flat_like(seed, selection.structure, role, point.name)
-        flat = [tf.cast(v, x.dtype) for v, x in zip(flat, selection.xs, strict=True)]
-        check_seeds(flat, selection.xs, role, point.name)
-        return flat
-    return _flat_like(seed, selection.results.structure, role, point.name)
+def _seeds(problem: Problem, seed: Any, role: str) -> list[tf.Tensor]:
+    """``seed`` as flat tensors."""
+    if role == "output_gradients":
+        if not problem.first.done:
+            problem.call(problem.xs)  # for the structure of the results
+        return _flat_like(seed, problem.first.structure, role, problem.name)
+    flat = _flat_like(seed, problem.structure, role, problem.name)
+    flat = [tf.cast(v, x.dtype) for v, x in zip(flat, problem.xs, strict=True)]
+    check_seeds(flat, problem.xs, "tangents", problem.name)
+    return flat
 
 
 def _flat_like(seed: Any, structure: Any, role: str, name: str) -> list[tf.Tensor]:
@@ -169,8 +140,141 @@ def _flat_like(seed: Any, structure: Any, role: str, name: str) -> list[tf.Tenso
     return tf.nest.flatten(seed)
 
 
-def _packed(part: Any, layout: str, structures: dict[str, Any]) -> Any:
+def _packed(structures: dict[str, Any], layout: str, part: Any) -> Any:
     """Nested lists, one level a letter of ``layout``, as nests of the caller's structures, outputs outside."""
     if not layout:
         return part
-    return tf.nest.pack_sequence_as(structures[layout[0]], [_packed(item, layout[1:], structures) for item in part])
+    inner = map(partial(_packed, structures, layout[1:]), part)
+    return tf.nest.pack_sequence_as(structures[layout[0]], list(inner))
+
+
+class Traceable(Protocol):
+    """What a function to be traced returns: its results, tensors and None in any nest, and what was decided."""
+
+    @property
+    def results(self) -> Any:
+        """In the structures of the caller."""
+
+    @property
+    def steps(self) -> tuple[PlanStep, ...]:
+        """One a sweep."""
+
+
+class Trace:
+    """A function traced for one signature, called with any batch size.
+
+    Attributes:
+        steps: what was decided while it was traced.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Any, Any], Traceable],
+        arguments: list[Any],
+        seed: Any,
+        batch: int | None,
+        *,
+        jit_compile: bool,
+    ) -> None:
+        """Traces ``function(arguments, seed)``."""
+        self.steps: tuple[PlanStep, ...] = ()
+        self._rules = register_gradient.in_force
+        self._batched, self._compiled = batch is not None, jit_compile
+        self._layout: Any = None
+        self._leaves = tf.nest.flatten((arguments, seed))
+        self._specs: dict[int, tf.TensorSpec] = {}
+        for place, leaf in enumerate(self._leaves):
+            if isinstance(leaf, tf.Tensor):
+                self._specs[place] = spec_of(leaf, batch)
+                self._leaves[place] = None  # the first call's tensors are not needed any more
+        self._structure = tf.nest.pack_sequence_as((arguments, seed), [0] * len(self._leaves))
+        specs = list(self._specs.values())
+        # The spec of the only argument, where that is one tensor.
+        self._alone = specs[0] if seed is None and len(arguments) == 1 and isinstance(arguments[0], tf.Tensor) else None
+        self._concrete = tf.function(
+            partial(self._flat, function), input_signature=specs, jit_compile=jit_compile, autograph=False
+        ).get_concrete_function()
+        self._captured = self._concrete.captured_inputs
+        if jit_compile:
+            refuse_compiled(functions_called(self._concrete.graph.get_operations()))
+
+    def __call__(self, arguments: list[Any], seed: Any) -> Any:
+        """The results, in the structures of the caller."""
+        tensors: list[tf.Tensor] = []
+        empty = False
+        for leaf in tf.nest.flatten((arguments, seed)):
+            if isinstance(leaf, tf.Tensor):
+                tensors.append(leaf)
+                empty = empty or (bool(leaf.shape.rank) and leaf.shape[0] == 0)
+        return self._on_empty(tensors) if empty and self._batched else self._packed(self._run(tensors))
+
+    def takes(self, x: Any, rules: tuple[Any, ...]) -> bool:
+        """Whether ``x`` is the one tensor that this trace is for: asked before everything else is looked at."""
+        spec = self._alone
+        if rules != self._rules or spec is None or not isinstance(x, tf.Tensor) or x.dtype != spec.dtype:
+            return False
+        return spec.shape.is_compatible_with(x.shape) and not (self._batched and x.shape[0] == 0)
+
+    def at(self, x: tf.Tensor) -> Any:
+        """The results at the one tensor that this trace is for."""
+        return self._packed(self._run([x]))
+
+    def _run(self, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
+        # A third of the time of a call through tf.function, which would bind and check the arguments again.
+        try:
+            return self._concrete._call_flat(tensors, self._captured)
+        except tf.errors.OpError as error:
+            found = meant(error, self._compiled)
+            if found is None:
+                raise
+            raise found from found.__cause__ or error
+
+    def _flat(self, function: Callable[[Any, Any], Traceable], *tensors: tf.Tensor) -> list[tf.Tensor]:
+        """What is traced: flat tensors to flat tensors; a trace can't return None."""
+        leaves = list(self._leaves)
+        for place, tensor in zip(self._specs, tensors, strict=True):
+            leaves[place] = tensor
+        traced = function(*tf.nest.pack_sequence_as(self._structure, leaves))
+        results, self.steps = traced.results, traced.steps
+        flat: list[tf.Tensor] = []
+        numbers: list[int | None] = []
+        for leaf in tf.nest.flatten(results):
+            numbers.append(None if leaf is None else len(flat))
+            flat += [] if leaf is None else [leaf]
+        self._layout = tf.nest.pack_sequence_as(results, numbers)
+        return flat
+
+    def _packed(self, flat: Sequence[tf.Tensor]) -> Any:
+        layout = self._layout
+        if isinstance(layout, int):
+            return flat[0]
+        if type(layout) is tuple and all(isinstance(item, int) for item in layout):
+            return tuple(flat)
+        return tf.nest.map_structure(lambda number: None if number is None else flat[number], layout)
+
+    def _on_empty(self, tensors: list[tf.Tensor]) -> Any:
+        """Vectorized loops divide by the batch size: an empty batch runs as one sample, dropped again."""
+        filled = [tf.ones([1, *t.shape[1:]], t.dtype) if t.shape.rank and t.shape[0] == 0 else t for t in tensors]
+        return tf.nest.map_structure(
+            lambda t: t[:0] if isinstance(t, tf.Tensor) and t.shape.rank else t, self._packed(self._run(filled))
+        )
+
+
+def signature_of(nest: Any, batch: int | None) -> Any:
+    """A key: structure, dtypes, shapes without the batch size, and what is no tensor as it is."""
+    if isinstance(nest, tf.Tensor):
+        shape = nest.shape.as_list()
+        return nest.dtype.as_datatype_enum, tuple(["B", *shape[1:]] if shape and shape[0] == batch else shape)
+    if isinstance(nest, dict):
+        return type(nest), tuple((key, signature_of(nest[key], batch)) for key in sorted(nest))
+    if isinstance(nest, (list, tuple)):
+        return type(nest), tuple(map(partial(signature_of, batch=batch), nest))
+    return type(nest), nest if getattr(nest, "__hash__", None) else id(nest)
+
+
+def spec_of(tensor: tf.Tensor, batch: int | None) -> tf.TensorSpec:
+    """Shape and dtype, of any batch size where the first axis is the batch."""
+    shape = tensor.shape.as_list()
+    return tf.TensorSpec(
+        [None, *shape[1:]] if batch is not None and shape and shape[0] == batch else shape, tensor.dtype
+    )

@@ -7,101 +7,106 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..arguments import size, split
 from ..errors import GradientError
-from .choices import Mode, Options
-from .chunks import chunked
-from .linear import Linear, linearized
-from .plan import Step
-from .point import Point
-from .primitives import Pullback, pullback
-from .shapes import size, split
-from .sweeps import choose, passes
+from .problem import Problem
+from .pullback import Partials, Pullback, any_seed, pullback
+from .sweep.plan import PlanStep
+from .sweep.seeded_products import SeededProduct, linearized, swept
 
 Blocks = list[list[tf.Tensor | None]]
 
 
-def jacobian_blocks(point: Point, pull: Pullback | None = None) -> tuple[Pullback, Blocks]:
-    """The function at ``point``, and ∂y/∂x as ``[y][x]``, each ``[B] + y + x``.
+def jacobian(problem: Problem) -> dict[str, Any]:
+    """∂y/∂x, shaped y + x after the batch axis."""
+    pull, blocks = jacobian_blocks(problem)
+    return {"value": pull.ys, "jacobian": blocks}
+
+
+def jacobian_blocks(problem: Problem, pull: Pullback | None = None) -> tuple[Pullback, Blocks]:
+    """The function of ``problem`` there, and ∂y/∂x as ``[y][x]``, each ``[B] + y + x``.
 
     The cheaper mode costs a pass for each input (forward) or each output (reverse).
     """
-    pull = pull or pullback(point.call, point.xs)
+    pull = pull or pullback(problem.call, problem.xs)
     connected = connections(pull)
-    linear = _direction(point, pull, connected)
+    product = _direction(problem, pull, connected)
     blocks: dict[tuple[int, int], tf.Tensor] = {}
-    for index in range(len(linear.seeded)):
-        others = [
-            j for j in range(len(linear.likes)) if (connected[j][index] if linear.forward else connected[index][j])
-        ]
-        if others:
-            found = _blocks_along(linear, index, others)
-            blocks |= {(j, index) if linear.forward else (index, j): block for j, block in found.items()}
-    return pull, [
-        [point.filled(blocks.get((i, j)), partial(_zeros, y, x, point)) for j, x in enumerate(point.xs)]
-        for i, y in enumerate(pull.ys)
-    ]
+    for index, reached in enumerate(zip(*connected, strict=True) if product.forward else connected):
+        if any(reached):
+            stacked, facts = swept(product, index)
+            problem.log.append(PlanStep("forward" if product.forward else "reverse", *facts))
+            for other, result in enumerate(stacked):
+                if reached[other]:
+                    place = (other, index) if product.forward else (index, other)
+                    blocks[place] = _block(product, index, other, result)
+    rows: Blocks = []
+    for i, y in enumerate(pull.ys):
+        rows.append([])
+        for j, x in enumerate(problem.xs):
+            block = blocks.get((i, j))
+            rows[i].append(problem.filled(None, partial(zero_block, y, x, problem)) if block is None else block)
+    return pull, rows
 
 
 def connections(pull: Pullback) -> list[list[bool]]:
     """For each y, which xs it depends on."""
-    return [_connected(pull, i) for i in range(len(pull.ys))]
+    connected = []
+    for i, y in enumerate(pull.ys):
+        seeds: Partials = [None] * len(pull.ys)
+        seeds[i] = any_seed(y)
+        connected.append(list(map(tf.is_tensor, pull.product(seeds))))
+    return connected
 
 
-def _connected(pull: Pullback, index: int) -> list[bool]:
-    seeds = [tf.zeros_like(y) if i == index else None for i, y in enumerate(pull.ys)]
-    return [partial is not None for partial in pull.product(seeds)]
-
-
-def _direction(point: Point, pull: Pullback, connected: list[list[bool]]) -> Linear:
-    inputs = [size(split(x, point.batched)[1]) for j, x in enumerate(point.xs) if any(row[j] for row in connected)]
-    outputs = [size(split(y, point.batched)[1]) for y, row in zip(pull.ys, connected, strict=True) if any(row)]
+def _direction(problem: Problem, pull: Pullback, connected: list[list[bool]]) -> SeededProduct:
+    """Forward costs one pass an input, reverse one an output."""
+    mode = problem.options.mode
     # The transpose of a gradient of a loop is a third loop in a loop, which XLA does not compile.
-    by_loops = pull.loops and point.options.mode == "auto"
-    if by_loops or pick_mode(point.options, sum(inputs), sum(outputs)) == "reverse":
-        return linearized(point, False, pull)
+    if mode == "auto" and not pull.loops:
+        inputs = _elements(problem, problem.xs, map(any, zip(*connected, strict=True)))
+        outputs = _elements(problem, pull.ys, map(any, connected))
+        if isinstance(inputs, int) and isinstance(outputs, int):
+            mode = "forward" if inputs < outputs else "reverse"
+            mode = problem.options.prefer_mode_when_equal if inputs == outputs else mode
+    if mode != "forward":
+        return linearized(problem, False, pull)
     try:
-        return linearized(point, True, pull)
+        return linearized(problem, True, pull)
     except GradientError:
         # An op whose gradient has no gradient of its own: reverse mode doesn't need that.
-        if point.options.mode != "auto":
+        if problem.options.mode != "auto":
             raise
-        return linearized(point, False, pull)
+        return linearized(problem, False, pull)
 
 
-def pick_mode(options: Options, inputs: Any, outputs: Any) -> Mode:
-    """Forward costs one pass an input, reverse one an output; ``options.tie`` where that is the same."""
-    if options.mode != "auto":
-        return options.mode
-    if not (isinstance(inputs, int) and isinstance(outputs, int)):
-        return "reverse"
-    return options.tie if inputs == outputs else "forward" if inputs < outputs else "reverse"
+def _elements(problem: Problem, tensors: list[tf.Tensor], picked: Any) -> Any:
+    """How many elements the picked tensors have in a sample."""
+    count: Any = 0
+    for tensor, there in zip(tensors, picked, strict=True):
+        count = count + size(split(tensor, problem.batched)[1]) if there else count
+    return count
 
 
-def _blocks_along(linear: Linear, index: int, others: list[int]) -> dict[int, tf.Tensor]:
-    count, point = passes(linear, index), linear.point
-    stacked, step = chunked(linear, index, count, choose(linear, count))
-    point.log.append(Step("forward" if linear.forward else "reverse", *step))
-    return {other: _block(linear, index, other, stacked[other]) for other in others}
-
-
-def _block(linear: Linear, index: int, other: int, stacked: tf.Tensor) -> tf.Tensor:
+def _block(product: SeededProduct, index: int, other: int, stacked: tf.Tensor) -> tf.Tensor:
     """``[seeds, B, *result]`` → ``[B, *y, *x]``, in the dtype of y."""
-    point = linear.point
-    batch, result = split(linear.likes[other], point.batched)
-    y = linear.pull.ys[other if linear.forward else index]
-    if linear.forward:
+    problem = product.problem
+    batch, result = split(product.likes[other], problem.batched)
+    y = product.pull.ys[other if product.forward else index]
+    if product.forward:
         # TensorFlow's gradient of a complex function is the conjugate; the Jacobian is that in both modes.
         stacked = tf.math.conj(stacked) if y.dtype.is_complex else stacked
         block = tf.transpose(stacked, [*range(1, stacked.shape.rank), 0])
-        shape = batch + result + linear.sample(index)
+        shape = batch + result + product.sample(index)
     else:
         rank = stacked.shape.rank
-        block = tf.transpose(stacked, [1, 0, *range(2, rank)]) if point.batched else stacked
-        shape = batch + linear.sample(index) + result
+        block = tf.transpose(stacked, [1, 0, *range(2, rank)]) if problem.batched else stacked
+        shape = batch + product.sample(index) + result
     # Where x and y differ in dtype, so do the two modes; the result has that of y.
     return tf.cast(tf.reshape(block, shape), y.dtype)
 
 
-def _zeros(y: tf.Tensor, x: tf.Tensor, point: Point) -> tf.Tensor:
-    batch, outputs = split(y, point.batched)
-    return tf.zeros(batch + outputs + split(x, point.batched)[1], y.dtype)
+def zero_block(y: tf.Tensor, x: tf.Tensor, problem: Problem) -> tf.Tensor:
+    """Zeros ``[B, *y, *x]``."""
+    batch, outputs = split(y, problem.batched)
+    return tf.zeros(batch + outputs + split(x, problem.batched)[1], y.dtype)

@@ -15,7 +15,7 @@ from dataclasses import fields
 from textwrap import indent, wrap
 from typing import Annotated, Any, TypedDict, TypeVar
 
-from .choices import ChunkSize, JitCompile, Mode, Options, Strategy, Unconnected
+from .options import ChunkSize, JitCompile, Mode, Options, Strategy, Unconnected
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

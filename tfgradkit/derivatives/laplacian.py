@@ -8,51 +8,53 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ..arguments import Dims, dims, size, split
 from .first_order import Parts
-from .plan import Step
-from .point import Point
-from .primitives import Tensors
-from .second_sweep import swept
-from .shapes import Dims, dims, size, split
+from .problem import Problem
+from .pullback import Tensors
+from .second_sweep import summed
+from .sweep.plan import PlanStep
 from .taylor.forward_laplacian import JetProgram
 from .taylor.jet import Jet, NoRuleError
 
 
-def laplacian(point: Point) -> Parts:
+def laplacian(problem: Problem) -> Parts:
     """Σ ∂²y/∂xᵢ² over all elements of all xs, shaped like y."""
-    probes = point.extra.get("probes") if point.extra.get("method") == "hutchinson" else None
-    directions = None if probes is None else _signs(point, probes)
-    ys, sums = _summed(point, directions)
+    probes = problem.extra.get("probes") if problem.extra.get("method") == "hutchinson" else None
+    directions = None if probes is None else _signs(problem, probes)
+    ys, sums = _summed(problem, directions)
     scale = 1 if probes is None else probes
     means = [s if s is None or scale == 1 else s / tf.cast(scale, s.dtype) for s in sums]
-    filled = [point.filled(m, partial(tf.zeros_like, y)) for m, y in zip(means, ys, strict=True)]
+    filled = [problem.filled(m, partial(tf.zeros_like, y)) for m, y in zip(means, ys, strict=True)]
     return {"value": ys, "laplacian": filled}
 
 
-def _summed(point: Point, directions: Tensors | None) -> tuple[Tensors, Any]:
-    samples = [split(x, point.batched)[1] for x in point.xs]
+def _summed(problem: Problem, directions: Tensors | None) -> tuple[Tensors, Any]:
+    samples = [split(x, problem.batched)[1] for x in problem.xs]
     counts = [
         size(s) if directions is None else dims(d)[0] for s, d in zip(samples, directions or samples, strict=True)
     ]
-    variables = any(isinstance(x, tf.Variable) for x in point.xs)
-    reason = "nested, as asked for" if point.extra.get("method") == "exact" else "nested, since variables are no inputs"
-    if point.extra.get("method") != "exact" and not variables:
+    variables = any(isinstance(x, tf.Variable) for x in problem.xs)
+    reason = (
+        "nested, as asked for" if problem.extra.get("method") == "exact" else "nested, since variables are no inputs"
+    )
+    if problem.extra.get("method") != "exact" and not variables:
         try:
-            return _forward(point, samples, directions)
+            return _forward(problem, samples, directions)
         except NoRuleError as error:
             reason = f"nested, since no rule carries {error}"
-    pull, sums = swept(point, counts, directions, reason)
+    pull, sums = summed(problem, counts, directions, reason)
     return pull.ys, sums
 
 
-def _signs(point: Point, probes: int) -> Tensors:
+def _signs(problem: Problem, probes: int) -> Tensors:
     """Rademacher probes ``[probes, *x]``, others for each sample; the same at each call where there is a seed.
 
     M. F. Hutchinson, "A stochastic estimator of the trace of the influence matrix", 1990.
     """
-    seed = point.extra.get("seed")
+    seed = problem.extra.get("seed")
     found = []
-    for number, x in enumerate(point.xs):
+    for number, x in enumerate(problem.xs):
         shape = tf.convert_to_tensor([probes, *dims(x)])
         if seed is None:
             coins = tf.random.uniform(shape, 0, 2, tf.int32)
@@ -62,43 +64,43 @@ def _signs(point: Point, probes: int) -> Tensors:
     return found
 
 
-def _forward(point: Point, samples: list[Dims], directions: Tensors | None) -> tuple[Tensors, Any]:
+def _forward(problem: Problem, samples: list[Dims], directions: Tensors | None) -> tuple[Tensors, Any]:
     """Forward Laplacian: value, slopes and their sum of second derivatives, carried together."""
-    program = JetProgram(point.call, point.xs)
+    program = JetProgram(problem.call, problem.xs)
     sizes = [size(sample) for sample in samples]
     count = sum(sizes[1:], start=sizes[0]) if directions is None else dims(directions[0])[0]
-    chunk = _chunk(point)
+    chunk = _chunk(problem)
     known = count if isinstance(count, int) else None
-    point.log.append(
-        Step("forward", "vectorize", known, chunk, 2 * program.sample_bytes, "forward Laplacian, no Hessian")
+    problem.log.append(
+        PlanStep("forward", "vectorize", known, chunk, 2 * program.sample_bytes, "forward Laplacian, no Hessian")
     )
     if chunk is None or (known is not None and isinstance(chunk, int) and chunk >= known):
         ids = range(known) if known is not None else tf.range(count)
-        jets = program.carry(_slopes(point, samples, sizes, ids, directions))
+        jets = program.carry(_slopes(problem, samples, sizes, ids, directions))
         return [jet.value for jet in jets], [_bend(jet) for jet in jets]
-    return program.ys, _in_chunks(program, count, chunk, lambda ids: _slopes(point, samples, sizes, ids, directions))
+    return program.ys, _in_chunks(program, count, chunk, lambda ids: _slopes(problem, samples, sizes, ids, directions))
 
 
 def _bend(jet: Jet) -> tf.Tensor | None:
     return None if jet.slopes is None else jet.full_bend
 
 
-def _chunk(point: Point) -> int | None:
+def _chunk(problem: Problem) -> int | None:
     """How many directions at a time; None for all."""
-    options = point.options
+    options = problem.options
     if options.strategy == "loop":
         return 1
     return options.chunk_size if isinstance(options.chunk_size, int) else None
 
 
-def _slopes(point: Point, samples: list[Dims], sizes: list[Any], ids: Any, directions: Tensors | None) -> Tensors:
+def _slopes(problem: Problem, samples: list[Dims], sizes: list[Any], ids: Any, directions: Tensors | None) -> Tensors:
     """Directions by number, zero beyond the last: ``[D, 1, *sample]`` for unit ones, the same for all samples."""
     count = len(ids) if isinstance(ids, range) else tf.size(ids)
     if directions is not None:
         return [_rows(d, ids) for d in directions]
-    lead = [1] if point.batched else []
+    lead = [1] if problem.batched else []
     slopes, start = [], 0
-    for x, sample, width in zip(point.xs, samples, sizes, strict=True):
+    for x, sample, width in zip(problem.xs, samples, sizes, strict=True):
         if isinstance(ids, range) and isinstance(width, int) and isinstance(start, int):
             rows = tf.constant(np.eye(len(ids), width, -start), x.dtype)
         else:

@@ -20,12 +20,12 @@ from ..arguments import as_floating, map_leaves, structure_text
 from ..errors import SignatureError, SourceError, TfGradKitError
 from ..public import not_pickled, public
 from .derivative import Derivative
+from .evaluate import signature_of
 from .keywords import Keywords, documented
 from .operators import build
 from .partial_evaluation import Stages, Written, written
+from .problem import batch_axis
 from .seeds import wanted_seed
-from .selection import batch_axis
-from .trace import signature_of
 
 Tensors = list[tf.Tensor]
 

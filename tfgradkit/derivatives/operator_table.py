@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .divergence import divergence
-from .first_order import Parts, gradient, jacobian, jvp, value, vjp
+from .first_order import Parts, gradient, jvp, value, vjp
+from .jacobian import jacobian
 from .laplacian import laplacian
 from .partials import partial
-from .point import Point
+from .problem import Problem
 from .second_order import hessian, hvp
 from .sparse.compression import sparse_jacobian
 
-OPERATORS: dict[str, Callable[[Point], Parts]] = {
+OPERATORS: dict[str, Callable[[Problem], Parts]] = {
     rule.__name__: rule
     for rule in (
         *(value, jacobian, vjp, jvp, gradient, hessian, hvp),

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 from ..sources.resolve import resolve
-from .choices import Options
 from .derivative import Derivative
 from .keywords import Keywords as Keywords
 from .keywords import documented
+from .options import Options
 
 
 def build(
@@ -25,8 +25,8 @@ def build(
     if unknown := set(keywords) - set(Keywords.__annotations__):
         known = ", ".join(sorted(Keywords.__annotations__))
         raise TypeError(f"{operator}() has no keyword {sorted(unknown)[0]!r}; it has {known}")
-    options = {name: keywords[name] for name in keywords if name not in ("batched", "training")}  # type: ignore[literal-required]
-    source = resolve(fn, batched=keywords.get("batched"), training=keywords.get("training", False))
+    options: dict[str, Any] = dict(keywords)
+    source = resolve(fn, batched=options.pop("batched", None), training=options.pop("training", False))
     return Derivative(source, operator, parts, Options(**options), extra)
 
 

@@ -11,11 +11,10 @@ import tensorflow as tf
 from ..differentiable import Differentiable
 from ..graph.python_code import own_errors
 from ..op_gradients.exact_functions import exact_functions
-from .choices import Options
-from .point import or_zeros
-from .primitives import Tensors, pullback, transposed
-from .selection import narrowed, select
-from .trace import spec_of
+from .evaluate import spec_of
+from .options import Options
+from .problem import narrowed, select
+from .pullback import Tensors, or_zeros, pullback, transposed
 
 Product = Callable[[Tensors], Tensors]
 
@@ -56,11 +55,11 @@ def written(source: Differentiable, options: Options, arguments: Sequence[Any]) 
     return Written(
         selection.xs,
         pull.ys,
-        selection.results.aux,
+        selection.first.aux,
         forward,
         reverse,
         selection.structure,
-        selection.results.structure,
+        selection.first.structure,
         selection.variables,
     )
 

@@ -7,52 +7,51 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..arguments import shape_text, structure_text
+from ..arguments import shape_text, split, structure_text
 from ..errors import SignatureError
 from .directional import Function, directional
 from .first_order import Parts
 from .jacobian import connections
-from .plan import Step
-from .point import Point
-from .primitives import Partials, Tensors, pullback
-from .shapes import split
+from .problem import Problem
+from .pullback import Partials, Tensors, pullback
+from .sweep.plan import PlanStep
 from .taylor.forward_laplacian import JetProgram
 from .taylor.jet import Jet, NoRuleError
 
 Direction = int | str | tuple[Any, ...]
 
 
-def partial(point: Point) -> Parts:
+def partial(problem: Problem) -> Parts:
     """∂ᵏy / ∂x₁ … ∂xₖ, shaped like y."""
-    pull = pullback(point.call, point.xs)
+    pull = pullback(problem.call, problem.xs)
     # The order does not matter; with one of their own, u_xt and u_tx are the same ops of a graph.
-    named = sorted((_leaf(point, d) for d in point.extra["directions"]), key=lambda pair: (pair[0], pair[1] or 0))
-    tangents = [_tangent(point, leaf, position, pull.ys) for leaf, position in named]
+    named = sorted((_leaf(problem, d) for d in problem.extra["directions"]), key=lambda pair: (pair[0], pair[1] or 0))
+    tangents = [_tangent(problem, leaf, position, pull.ys) for leaf, position in named]
     connected = [all(row[leaf] for leaf, _ in named) for row in connections(pull)]
-    products = _products(point, named, tangents)
-    point.log.append(Step("forward", "loop", 1, None, pull.sample_bytes, f"one direction, order {len(named)}"))
+    products = _products(problem, named, tangents)
+    problem.log.append(PlanStep("forward", "loop", 1, None, pull.count_bytes, f"one direction, order {len(named)}"))
     parts = [
-        point.filled((tf.zeros_like(y) if p is None else p) if there else None, bound(tf.zeros_like, y))
+        problem.filled((tf.zeros_like(y) if p is None else p) if there else None, bound(tf.zeros_like, y))
         for p, y, there in zip(products, pull.ys, connected, strict=True)
     ]
     return {"value": pull.ys, "partial": parts}
 
 
-def _products(point: Point, named: list[tuple[int, int | None]], tangents: list[Partials]) -> Partials:
+def _products(problem: Problem, named: list[tuple[int, int | None]], tangents: list[Partials]) -> Partials:
     """By rules, two orders at once along the same axis; by nested reverse passes where there is no rule."""
-    if not any(isinstance(x, tf.Variable) for x in point.xs):
-        rule: Function = point.call
+    if not any(isinstance(x, tf.Variable) for x in problem.xs):
+        rule: Function = problem.call
         number = 0
         while number < len(named):
             order = 2 if named[number : number + 2] == [named[number]] * 2 else 1
             rule = _carried(rule, tangents[number], order)
             number += order
         try:
-            return list(rule(point.xs))
+            return list(rule(problem.xs))
         except NoRuleError:
             pass
-    filled = [[tf.zeros_like(x) if t is None else t for t, x in zip(ts, point.xs, strict=True)] for ts in tangents]
-    return directional(point.call, point.xs, filled)
+    filled = [[tf.zeros_like(x) if t is None else t for t, x in zip(ts, problem.xs, strict=True)] for ts in tangents]
+    return directional(problem.call, problem.xs, filled)
 
 
 def _carried(f: Function, tangent: Partials, order: int) -> Function:
@@ -85,39 +84,39 @@ def check_directions(directions: tuple[Direction, ...]) -> None:
             raise SignatureError("no such direction", subject="partial", expected=wanted, got=repr(direction))
 
 
-def _leaf(point: Point, direction: Direction) -> tuple[int, int | None]:
+def _leaf(problem: Problem, direction: Direction) -> tuple[int, int | None]:
     """Which x, and which position along its last axis; None for all of it."""
     path = direction if isinstance(direction, tuple) else (direction,)
     if isinstance(direction, int):
-        return _only(point, direction), direction
-    numbers = tf.nest.pack_sequence_as(point.structure, range(len(point.xs)))
-    names = point.extra.get("arguments", ())
+        return _only(problem, direction), direction
+    numbers = tf.nest.pack_sequence_as(problem.structure, range(len(problem.xs)))
+    names = problem.extra.get("arguments", ())
     if path[0] in names:
         numbers = numbers[names.index(path[0])]
         path = path[1:]
     position = path[-1] if len(path) and isinstance(path[-1], int) else None
     for key in path if position is None else path[:-1]:
-        numbers = _below(point, numbers, key, direction)
+        numbers = _below(problem, numbers, key, direction)
     if isinstance(numbers, int):
         return numbers, position
     if position is not None and isinstance(numbers, (list, tuple)):
-        return _below(point, numbers, position, direction), None
-    raise _unknown(point, direction)
+        return _below(problem, numbers, position, direction), None
+    raise _unknown(problem, direction)
 
 
-def _only(point: Point, direction: Direction) -> int:
-    if len(point.xs) == 1:
+def _only(problem: Problem, direction: Direction) -> int:
+    if len(problem.xs) == 1:
         return 0
     raise SignatureError(
         "a position alone does not say of which argument",
-        subject=point.name,
+        subject=problem.name,
         expected='a name, or a pair: "x" or ("x", 0)',
         got=repr(direction),
     )
 
 
-def _below(point: Point, numbers: Any, key: Any, direction: Direction) -> Any:
-    leaves = point.extra.get("leaves", ())
+def _below(problem: Problem, numbers: Any, key: Any, direction: Direction) -> Any:
+    leaves = problem.extra.get("leaves", ())
     if isinstance(numbers, dict) and key in numbers:
         return numbers[key]
     if isinstance(numbers, (list, tuple)) and isinstance(key, int) and key < len(numbers):
@@ -125,36 +124,36 @@ def _below(point: Point, numbers: Any, key: Any, direction: Direction) -> Any:
     if hasattr(numbers, "_fields") and key in numbers._fields:
         return getattr(numbers, key)
     # The inputs of a Keras model have names whatever they come in.
-    if key in leaves and len(leaves) == len(point.xs):
+    if key in leaves and len(leaves) == len(problem.xs):
         return leaves.index(key)
-    raise _unknown(point, direction)
+    raise _unknown(problem, direction)
 
 
-def _unknown(point: Point, direction: Direction) -> SignatureError:
-    names = point.extra.get("arguments") or point.extra.get("leaves") or ()
+def _unknown(problem: Problem, direction: Direction) -> SignatureError:
+    names = problem.extra.get("arguments") or problem.extra.get("leaves") or ()
     return SignatureError(
         "no such argument",
-        subject=point.name,
-        expected=", ".join(names) or f"a key of {structure_text(point.structure)}",
+        subject=problem.name,
+        expected=", ".join(names) or f"a key of {structure_text(problem.structure)}",
         got=repr(direction),
-        hint="give the inputs as one argument, as the model takes them" if len(names) > len(point.xs) else None,
+        hint="give the inputs as one argument, as the model takes them" if len(names) > len(problem.xs) else None,
     )
 
 
-def _tangent(point: Point, leaf: int, position: int | None, ys: Tensors) -> Partials:
+def _tangent(problem: Problem, leaf: int, position: int | None, ys: Tensors) -> Partials:
     """One along the axis, zero (None) along all others; the same at every place of the other axes."""
-    x = point.xs[leaf]
-    along = _everywhere(point, x, ys) if position is None else _unit(point, x, position)
-    return [along if i == leaf else None for i in range(len(point.xs))]
+    x = problem.xs[leaf]
+    along = _everywhere(problem, x, ys) if position is None else _unit(problem, x, position)
+    return [along if i == leaf else None for i in range(len(problem.xs))]
 
 
-def _unit(point: Point, x: tf.Tensor, position: int) -> tf.Tensor:
-    sample = split(x, point.batched)[1]
+def _unit(problem: Problem, x: tf.Tensor, position: int) -> tf.Tensor:
+    sample = split(x, problem.batched)[1]
     width = (sample or [1])[-1]
     if isinstance(width, int) and not -width <= position < width:
         raise SignatureError(
             "no such position along the last axis",
-            subject=point.name,
+            subject=problem.name,
             expected=f"{-width} to {width - 1}",
             got=position,
             hint=f"x is shaped {shape_text(x.shape)}",
@@ -165,15 +164,15 @@ def _unit(point: Point, x: tf.Tensor, position: int) -> tf.Tensor:
     return tf.broadcast_to(row, tf.shape(x))
 
 
-def _everywhere(point: Point, x: tf.Tensor, ys: Tensors) -> tf.Tensor:
+def _everywhere(problem: Problem, x: tf.Tensor, ys: Tensors) -> tf.Tensor:
     """For an argument that is one coordinate: of one point, or of many that do not meet."""
-    sample = split(x, point.batched)[1]
-    points = not point.batched and len(sample) == 1 and all(y.shape[:1] == x.shape for y in ys)
+    sample = split(x, problem.batched)[1]
+    points = not problem.batched and len(sample) == 1 and all(y.shape[:1] == x.shape for y in ys)
     if sample in ([], [1]) or (sample and sample[-1] == 1) or points:
         return tf.ones_like(x)
     raise SignatureError(
         "the argument has several coordinates",
-        subject=point.name,
+        subject=problem.name,
         expected="a scalar, or a last axis of size 1",
         got=shape_text(x.shape),
         hint='a pair says which one: ("x", 0)',

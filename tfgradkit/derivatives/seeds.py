@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from ..arguments import as_floating, map_leaves, shape_text
 from ..errors import SignatureError
-from .choices import Options
 from .operator_table import SEED_NAMES
-from .selection import batch_axis, positions
+from .options import Options
+from .problem import batch_axis, positions
 
 
 def wanted_seed(operator: str, given: Mapping[str, Any], name: str) -> Any:

@@ -67,10 +67,11 @@ _SUBSTITUTES = ((tf.nn, "moments", moments), (tf.image, "hsv_to_rgb", hsv_to_rgb
 def exact_functions() -> Iterator[None]:
     """Within the block, what is traced finds the exact functions."""
     with _lock:
-        stock = [(module, name, getattr(module, name)) for module, name, _ in _SUBSTITUTES]
+        stock = []
         try:
-            for place in _SUBSTITUTES:
-                setattr(*place)
+            for module, name, exact in _SUBSTITUTES:
+                stock.append((module, name, getattr(module, name)))
+                setattr(module, name, exact)
             yield
         finally:
             for place in stock:

@@ -113,7 +113,8 @@ class Registration:
 _users: dict[str, list[Registration]] = {}
 # What was there before the first of them.
 _stock: dict[str, Any] = {}
-_state: tuple[InForce, ...] = ()
+# The rules in force, replaced as a whole: what was traced with others is to be traced again.
+in_force: tuple[InForce, ...] = ()
 
 
 @overload
@@ -195,7 +196,7 @@ def registered_gradients() -> tuple[RegisteredGradient, ...]:
 
 def rules_in_force() -> tuple[InForce, ...]:
     """The user's rules; what was traced with others is to be traced again."""
-    return _state
+    return in_force
 
 
 def _refuse_second(op_type: str) -> None:
@@ -225,10 +226,10 @@ def _refuse_second(op_type: str) -> None:
 
 def _install(op_type: str) -> None:
     """Puts into TensorFlow's registry what is to be in force."""
-    global _state
+    global in_force
     stack = _users.get(op_type)
     put(op_type, stack[-1].installed if stack else _stock.pop(op_type))
-    _state = tuple(InForce(op, stack[-1].rule) for op, stack in sorted(_users.items()) if stack)
+    in_force = tuple(InForce(op, stack[-1].rule) for op, stack in sorted(_users.items()) if stack)
 
 
 def _before(stock: Any) -> Literal["TensorFlow"] | None:

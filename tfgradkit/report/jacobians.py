@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ..arguments import floating_results
 from ..derivatives.operators import build
 from ..differentiable import Differentiable
 from ..errors import GradientError, SignatureError
-from ..sources.callables import floating_results
 from .report_points import Limits, Points
 
 Array = np.ndarray

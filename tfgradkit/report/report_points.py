@@ -15,7 +15,7 @@ import tensorflow as tf
 from ..differentiable import Differentiable
 from ..errors import SignatureError
 from ..public import public
-from ..sources.keras_models import flat_layers
+from ..sources.resolve import flat_layers
 
 
 @public("report")

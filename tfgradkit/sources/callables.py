@@ -56,37 +56,6 @@ def _has_statements(fn: Any) -> bool:
     return (inspect.isfunction(fn) or inspect.ismethod(fn)) and fn.__name__ != "<lambda>"
 
 
-def floating_results(y: Any, name: str) -> list[tf.Tensor]:
-    """The leaves of ``y`` as floating tensors, or an error that says what came."""
-    return [_floating(leaf, name) for leaf in tf.nest.flatten(y)]
-
-
-def _floating(y: Any, name: str) -> tf.Tensor:
-    if y is None:
-        raise SignatureError(
-            "the function's result holds no tensor", subject=name, got="None", hint="is a return statement missing?"
-        )
-    try:
-        y = tf.convert_to_tensor(y)
-    except (TypeError, ValueError) as error:
-        raise SignatureError(
-            "the function's result can't be made a tensor",
-            subject=name,
-            expected="tensors, in any structure of dicts, lists and tuples",
-            got=type(y).__name__,
-            hint=str(error).split("\n", 1)[0],
-        ) from error
-    if not (y.dtype.is_floating or y.dtype.is_complex):
-        raise SignatureError(
-            "the function's result is not floating, so it has no derivative",
-            subject=name,
-            expected="a floating result",
-            got=f"{y.dtype.name} {shape_text(y.shape)}",
-            hint="return the value before argmax, round or the cast to integers; or as aux, with has_aux=True",
-        )
-    return y
-
-
 def _declared_specs(fn: Any) -> tuple[Any, ...] | None:
     """The specs of a ``tf.function`` with an ``input_signature``, or of a concrete one, where they are all tensors."""
     traced, keywords = getattr(fn, "structured_input_signature", None) or ((), {})

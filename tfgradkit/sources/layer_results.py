@@ -13,8 +13,8 @@ from typing import Any
 
 from ..differentiable import Differentiable
 from ..errors import SignatureError
-from .keras_models import flat_layers
 from .method_patch import replaced
+from .resolve import flat_layers
 
 PREFIX = "layer:"
 

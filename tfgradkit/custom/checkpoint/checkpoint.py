@@ -15,7 +15,7 @@ import keras
 
 from ...errors import SignatureError
 from ...public import public
-from ...sources.keras_models import is_keras
+from ...sources.resolve import is_keras
 from ..override.backward_transforms import WrappedFunction
 from .recompute import Checkpointed
 

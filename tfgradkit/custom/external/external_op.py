@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ...derivatives.shapes import dims, size
+from ...arguments import dims, size
 from ...errors import ExternalError, GradientError, TfGradKitError
 from ...graph.pfor import stacked_inputs, vectorized, wrapped
 from ...graph.python_code import marked, op_name, original

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from ...arguments import as_floating, is_numbers, map_leaves
-from ...derivatives.shapes import dims
-from ...derivatives.trace import Trace, signature_of
+from ...arguments import as_floating, dims, is_numbers, map_leaves
+from ...derivatives.evaluate import Trace, signature_of
 from ...differentiable import Differentiable
 from ...errors import SignatureError
 from ...op_gradients.exact_functions import exact_functions
@@ -209,7 +208,6 @@ class Implicit:
         key = self.settings.unconverged, signature_of((converted, None), batch), rules_in_force()
         if key not in self._traces:
             self._traces[key] = Trace(
-                lambda evaluated: evaluated.outcome,
                 lambda arguments, seed: _Evaluated(self._outcome(arguments)),
                 converted,
                 None,
@@ -308,7 +306,7 @@ class Implicit:
 class _Evaluated(NamedTuple):
     """What a trace keeps of an evaluation."""
 
-    outcome: _Outcome
+    results: _Outcome
     steps: tuple[Any, ...] = ()
 
 

@@ -18,9 +18,9 @@ from typing import Any
 import tensorflow as tf
 
 from ...analysis.batch_axis.op_rules import SEPARATE
-from ...derivatives.choices import Options
-from ...derivatives.independence import judged, refuse_coupled
-from ...derivatives.selection import select
+from ...derivatives.batch.independence import check_independence, refuse_coupled
+from ...derivatives.options import Options
+from ...derivatives.problem import select
 from ...differentiable import Differentiable
 from .linear_solvers import Solver
 from .system import Residual
@@ -54,18 +54,18 @@ def _examined(source: Differentiable, u: Any, parameters: Sequence[Any], check: 
     options = Options(argnums=0)
     selection = select(source, options, arguments)
 
-    def call() -> list[tf.Tensor]:
-        ys = selection.f(selection.xs, 1)
+    def call(_: Any) -> list[tf.Tensor]:
+        ys = selection.call(selection.xs)
         check(ys)
         return ys
 
     if not source.batched or source.checked:
-        call()
+        call(selection.xs)
         return
     leaves = [
         x for x in tf.nest.flatten(arguments) if isinstance(x, tf.Tensor) and x.dtype.is_floating and x.shape.rank
     ]
-    _, found = judged(source, options, call, leaves, arguments)
+    _, found = check_independence(source, options, call, leaves, arguments)
     refuse_coupled(found, source.name)
 
 

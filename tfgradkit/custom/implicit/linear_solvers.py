@@ -9,10 +9,10 @@ from typing import Any, Literal, Protocol
 
 import tensorflow as tf
 
-from ...derivatives.choices import Options
 from ...derivatives.jacobian import jacobian_blocks
-from ...derivatives.point import Point, or_zeros
-from ...derivatives.primitives import pullback, transposed
+from ...derivatives.options import Options
+from ...derivatives.problem import Problem
+from ...derivatives.pullback import or_zeros, pullback, transposed
 from ...errors import SignatureError
 from .batched_solvers import Matvec, bicgstab, gmres, inverted, times
 from .system import Residual
@@ -143,7 +143,7 @@ def _dense(
     def f(xs: list[tf.Tensor], copies: Any) -> list[tf.Tensor]:
         return [system(xs[0], inputs)]
 
-    pull, blocks = jacobian_blocks(Point(f, [u], name, True, Options(tie=tie), inlined=True))
+    pull, blocks = jacobian_blocks(Problem(f, [u], name, True, Options(prefer_mode_when_equal=tie), inlined=True))
     matrix = blocks[0][0]
     assert matrix is not None  # zeros, where nothing is connected
     inverse, singular = inverted(matrix)

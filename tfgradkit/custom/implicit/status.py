@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from ...derivatives.failures import assertion
+from ...derivatives.runtime_errors import assertion
 from ...errors import ConvergenceError
 
 CONVERGED, ACTIVE, UNFINISHED, STALLED, SINGULAR, NOT_FINITE, WRONG = 0, -1, 1, 2, 3, 4, 5

@@ -8,8 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ...arguments import structure_text
-from ...derivatives.shapes import Dims, dims
+from ...arguments import Dims, dims, structure_text
 from ...errors import SignatureError
 
 # From u [B, n] and other tensors to the residual [B, n]; where there is no batch, B is 1.

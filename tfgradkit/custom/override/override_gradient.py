@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from ...arguments import is_numbers
 from ...errors import SignatureError
-from ...sources.keras_models import is_keras
+from ...sources.resolve import is_keras
 from .backward_transforms import Axes, WrappedFunction
 from .override_model import Altered, as_model
 from .rule_targets import AFTER, OverrideRule, everywhere, rule_targets

@@ -15,9 +15,8 @@ import tensorflow as tf
 
 from ...arguments import shape_text
 from ...errors import SignatureError
-from ...sources.keras_models import flat_layers
 from ...sources.layer_results import PREFIX, find_layer
-from ...sources.resolve import resolve
+from ...sources.resolve import flat_layers, resolve
 
 # rule(operation, *upstream) -> a gradient for each input, None for zero: as TensorFlow's registered gradients.
 OverrideRule = Callable[..., Any]

@@ -17,16 +17,14 @@ import numpy as np
 import tensorflow as tf
 
 from ...analysis.sparsity.scipy_access import group_columns
+from ...arguments import dims, size, split
 from ...errors import GradientError
 from ...public import public
-from ..chunks import Facts, chunked
 from ..first_order import Parts
-from ..linear import Linear, linearized
-from ..plan import Step
-from ..point import Point
-from ..primitives import Pullback, Tensors, pullback
-from ..shapes import dims, size, split
-from ..sweeps import choose
+from ..problem import Problem
+from ..pullback import Pullback, Tensors, pullback
+from ..sweep.plan import PlanStep
+from ..sweep.seeded_products import Facts, SeededProduct, linearized, swept
 from .matrices import index_tensors
 
 
@@ -62,7 +60,7 @@ def coloured(pattern: Any, forward: bool) -> Colouring:
 
 @public("types")
 @dataclass(frozen=True)
-class ColouredStep(Step):
+class ColouredStep(PlanStep):
     """A sweep over colours.
 
     Attributes:
@@ -92,42 +90,42 @@ class ColouredStep(Step):
         )
 
 
-def sparse_jacobian(point: Point) -> Parts:
+def sparse_jacobian(problem: Problem) -> Parts:
     """y, and the entries of ∂y/∂x: flattened ys by flattened xs."""
     ys: Tensors = []
-    flat = flattened(point, ys)
+    flat = flattened(problem, ys)
     pull = pullback(flat.call, flat.xs)
-    pattern, origin = point.extra["patterns"].of(point, pull.ys[0], flat.xs[0])
-    if point.options.unconnected == "raise" and not pattern.nnz:
+    pattern, origin = problem.extra["patterns"].of(problem, pull.ys[0], flat.xs[0])
+    if problem.options.unconnected == "raise" and not pattern.nnz:
         flat.filled(None, lambda: pull.ys[0])
     linear, colouring = _direction(flat, pull, pattern)
     stacked, facts = _passes(linear, colouring)
-    point.log.append(ColouredStep(_name(colouring.forward), *facts, pattern, origin))
+    problem.log.append(ColouredStep(_name(colouring.forward), *facts, pattern, origin))
     return {"value": ys, "sparse_jacobian": _entries(linear, colouring, pattern, stacked)}
 
 
-def flattened(point: Point, kept: Tensors) -> Point:
+def flattened(problem: Problem, kept: Tensors) -> Problem:
     """The same function from one vector to one vector a sample, of the widest dtypes among its tensors.
 
     Its results, as they are, go into ``kept`` the first time.
     """
-    shapes = [split(x, point.batched)[1] for x in point.xs]
-    dtype = _widest(point.xs)
+    shapes = [split(x, problem.batched)[1] for x in problem.xs]
+    dtype = _widest(problem.xs)
 
     def f(xs: Tensors, copies: Any) -> Tensors:
-        lead = dims(xs[0])[:1] if point.batched else []
+        lead = dims(xs[0])[:1] if problem.batched else []
         parts = tf.split(xs[0], [size(s) for s in shapes], axis=-1) if len(shapes) > 1 else [xs[0]]
-        ys = point.f(
+        ys = problem.f(
             [
                 tf.reshape(tf.cast(part, x.dtype), [*lead, *shape])
-                for part, x, shape in zip(parts, point.xs, shapes, strict=True)
+                for part, x, shape in zip(parts, problem.xs, shapes, strict=True)
             ],
             copies,
         )
         kept[:] = kept or ys
-        return [_joined(ys, point.batched)]
+        return [_joined(ys, problem.batched)]
 
-    return replace(point, f=f, xs=[_joined([tf.cast(x, dtype) for x in point.xs], point.batched)])
+    return replace(problem, f=f, xs=[_joined([tf.cast(x, dtype) for x in problem.xs], problem.batched)])
 
 
 def _joined(tensors: Tensors, batched: bool) -> tf.Tensor:
@@ -143,40 +141,40 @@ def _widest(tensors: Tensors) -> tf.DType:
     return max((t.dtype for t in tensors), key=lambda dtype: (dtype.is_complex, dtype.size))
 
 
-def _direction(point: Point, pull: Pullback, pattern: Any) -> tuple[Linear, Colouring]:
+def _direction(problem: Problem, pull: Pullback, pattern: Any) -> tuple[SeededProduct, Colouring]:
     """Columns or rows, whichever have fewer colours; a tie goes forward, as for a dense Jacobian."""
-    mode = point.options.mode
+    mode = problem.options.mode
     options = [coloured(pattern, forward) for forward in (True, False) if mode in ("auto", _name(forward))]
     best = min(options, key=lambda colouring: colouring.count)
     try:
-        return _linear(point, pull, best), best
+        return _linear(problem, pull, best), best
     except GradientError:
         # An op whose gradient has no gradient of its own: reverse mode doesn't need that.
         if mode != "auto" or not best.forward:
             raise
-        return _linear(point, pull, options[-1]), options[-1]
+        return _linear(problem, pull, options[-1]), options[-1]
 
 
-def _linear(point: Point, pull: Pullback, colouring: Colouring) -> Linear:
-    return replace(linearized(point, colouring.forward, pull), colours=colouring.colours)
+def _linear(problem: Problem, pull: Pullback, colouring: Colouring) -> SeededProduct:
+    return replace(linearized(problem, colouring.forward, pull), colours=colouring.colours)
 
 
 def _name(forward: bool) -> str:
     return "forward" if forward else "reverse"
 
 
-def _passes(linear: Linear, colouring: Colouring) -> tuple[tf.Tensor, Facts]:
+def _passes(linear: SeededProduct, colouring: Colouring) -> tuple[tf.Tensor, Facts]:
     """``[colours, B, rows]`` (forward) or ``[colours, B, columns]`` (reverse), and how they came."""
     if not colouring.count:
         like = linear.likes[0]
         return tf.zeros([0, *dims(like)], like.dtype), ("loop", 0, None, 0, "the pattern is empty")
-    stacked, facts = chunked(linear, 0, colouring.count, choose(linear, colouring.count))
+    stacked, facts = swept(linear, 0, colouring.count)
     return stacked[0], facts
 
 
-def _entries(linear: Linear, colouring: Colouring, pattern: Any, passes: tf.Tensor) -> tf.Tensor:
+def _entries(linear: SeededProduct, colouring: Colouring, pattern: Any, passes: tf.Tensor) -> tf.Tensor:
     """``[B, nnz]``, each entry from the pass of its colour: direct recovery."""
-    batched, y = linear.point.batched, linear.pull.ys[0]
+    batched, y = linear.problem.batched, linear.pull.ys[0]
     rows = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr))
     seeded, other = (pattern.indices, rows) if colouring.forward else (rows, pattern.indices)
     width = pattern.shape[0 if colouring.forward else 1]

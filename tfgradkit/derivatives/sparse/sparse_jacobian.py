@@ -17,14 +17,15 @@ import tensorflow as tf
 from ...analysis.sparsity.scipy_access import scipy_sparse
 from ...errors import GradientError, SignatureError
 from ...public import public
-from ..choices import Options
 from ..derivative import Derivative
+from ..evaluate import Trace
 from ..keywords import Keywords, documented
 from ..operators import build
-from ..selection import positions
-from ..trace import Trace
+from ..options import Options
+from ..problem import positions
 from .compression import ColouredStep
-from .matrices import CSRTensors, Patterns, given_pattern, index_tensors, matrices
+from .matrices import CSRTensors, index_tensors, matrices
+from .pattern import Patterns, given_pattern
 
 # In units of the dtype's precision, relative to the sum of magnitudes.
 _TOLERANCE = 1e4

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from ...graph.dependence import added, called_graphs, reached, sample_bytes
 from ...op_gradients.exact_functions import plain_silu
-from ..primitives import Partials, Tensors
+from ..pullback import Partials, Tensors
 from . import linear_rules as _linear  # noqa: F401  registers its rules
 from .jet import Jet, NoRuleError, emit
 from .taylor_rules import RULES, local

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ...arguments import dims
 from ...graph.emit import emit as again
-from ..shapes import dims
 
 
 class NoRuleError(Exception):

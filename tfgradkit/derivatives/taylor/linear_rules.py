@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..shapes import dims
+from ...arguments import dims
 from .jet import Jet, NoRuleError, emit, static_integers
 from .taylor_rules import folded, local, rule
 

@@ -11,8 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..directional import directional
-from ..point import or_zeros
-from ..primitives import pullback, transposed
+from ..pullback import or_zeros, pullback, transposed
 from .jet import Jet, NoRuleError, added, emit, squares
 
 JetRule = Callable[[Any, list[Jet], list[int]], list[Jet]]

@@ -6,11 +6,11 @@ from typing import Any, Unpack
 
 import tensorflow as tf
 
-from ...derivatives.choices import Options
-from ...derivatives.independence import BatchIndependence, by_arguments, judged
+from ...derivatives.batch.independence import BatchIndependence, by_arguments, check_independence
 from ...derivatives.keywords import Keywords, documented
 from ...derivatives.operators import build
-from ...derivatives.selection import batch_axis, first_samples, is_batched, narrowed, select
+from ...derivatives.options import Options
+from ...derivatives.problem import batch_axis, is_batched, narrowed, select
 from ...op_gradients.exact_functions import exact_functions
 
 
@@ -41,7 +41,6 @@ def check_batch_independence(fn: Any, *arguments: Any, **keywords: Unpack[Keywor
     derivative = build("jacobian", ("jacobian",), fn, {**keywords, "batched": True})
     converted = derivative.converted(arguments)
     source, options = narrowed(derivative.source, derivative.options), derivative.options
-    specimen = first_samples(options, converted)
     found: list[BatchIndependence] = []
 
     def trace(*tensors: Any) -> None:
@@ -50,8 +49,8 @@ def check_batch_independence(fn: Any, *arguments: Any, **keywords: Unpack[Keywor
         # By variables, too, it is the samples of the arguments that have to be apart.
         chosen = by_arguments(options, given) if selection.variables else options
         xs = select(source, chosen, given).xs
-        _, verdict = judged(source, chosen, lambda: selection.f(selection.xs, 1), xs, specimen)
-        found.append(verdict)
+        _, status = check_independence(source, chosen, lambda _: selection.call(selection.xs), xs, converted)
+        found.append(status)
 
     with exact_functions():
         tf.function(trace, autograph=False).get_concrete_function(*_specs(derivative.options, converted))

@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ...derivatives.choices import Options
-from ...derivatives.point import or_zeros
-from ...derivatives.primitives import Tensors, pullback, transposed
-from ...derivatives.selection import narrowed, select
+from ...derivatives.options import Options
+from ...derivatives.problem import narrowed, select
+from ...derivatives.pullback import Tensors, or_zeros, pullback, transposed
 from ...differentiable import Differentiable
 from ...op_gradients.exact_functions import exact_functions
-from ...sources.keras_models import flat_layers, is_keras
-from ...sources.resolve import resolve
+from ...sources.resolve import flat_layers, is_keras, resolve
 
 _FLOATING = frozenset({"float16", "bfloat16", "float32", "mixed_float16", "mixed_bfloat16"})
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from ...differentiable import Differentiable
 from ...errors import SignatureError
-from ...sources.keras_models import flat_layers, is_keras
+from ...sources.resolve import flat_layers, is_keras
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from ...analysis.sparsity.detect import Traced, detected
 from ...derivatives.derivative import Derivative
-from ...derivatives.selection import narrowed, select
+from ...derivatives.problem import narrowed, select
 from ...errors import GradientError, GraphError, SignatureError, VersionError
 from ...graph.dependence import between
 from ..graph.constant_results import constants_of

@@ -7,10 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from ...arguments import shape_text, structure_text
+from ...arguments import floating_results, shape_text, structure_text
 from ...differentiable import Differentiable
 from ...errors import ExportError, SignatureError
-from ...sources.callables import floating_results
 from .interface import Entry, Port, check_name, entry, identifier
 
 

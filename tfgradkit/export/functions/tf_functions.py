@@ -11,12 +11,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from ...arguments import shape_text, structure_text
-from ...derivatives.choices import Options
+from ...arguments import dims, shape_text, split, structure_text
 from ...derivatives.derivative import Derivative
 from ...derivatives.evaluate import FlatSeed
-from ...derivatives.plan import Step
-from ...derivatives.shapes import dims, split
+from ...derivatives.options import Options
+from ...derivatives.sweep.plan import PlanStep
 from ...differentiable import Differentiable
 from ...errors import SignatureError
 from .interface import Entry
@@ -29,12 +28,12 @@ def derivative_of(source: Differentiable, entry: Entry) -> Derivative:
     assert source.input_specs is not None
     count = len(source.input_specs)
     parts = tuple(dict.fromkeys(path[0] for path in entry.parts))
-    options = Options(argnums=0 if count == 1 else tuple(range(count)), tie="forward")
+    options = Options(argnums=0 if count == 1 else tuple(range(count)), prefer_mode_when_equal="forward")
     return Derivative(source, entry.kind, parts, options)
 
 
 def by_name(
-    source: Differentiable, entry: Entry, log: list[Step] | None = None
+    source: Differentiable, entry: Entry, log: list[PlanStep] | None = None
 ) -> Callable[[NamedFunction], NamedFunction]:
     """``entry`` from arguments by name to results by name: of a batch, or of one sample where not batched.
 
@@ -59,7 +58,7 @@ def by_name(
     return results
 
 
-def exported(source: Differentiable, entry: Entry, log: list[Step] | None = None) -> Callable[..., NamedFunction]:
+def exported(source: Differentiable, entry: Entry, log: list[PlanStep] | None = None) -> Callable[..., NamedFunction]:
     """``entry`` as a function of keyword arguments over a batch: the results by the ports' names.
 
     A function of one sample is differentiated for one sample, and that is mapped over the batch:

@@ -20,7 +20,7 @@ import tensorflow as tf
 from ...comparison import relative_error
 from ...derivatives.derivative import Derivative
 from ...derivatives.operators import build
-from ...derivatives.plan import Plan
+from ...derivatives.sweep.plan import Plan
 from ...errors import LibraryError, TfGradKitError
 from ...export.functions.entries import describe
 from ...export.functions.interface import Entry

@@ -15,15 +15,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ...arguments import shape_text
+from ...arguments import floating_results, shape_text
 from ...derivatives.derivative import Derivative
 from ...derivatives.operators import build
 from ...diagnose.graph.graph_view import view
 from ...diagnose.graph.simplify import simplify
 from ...diagnose.structure.structure import structure
 from ...errors import TfGradKitError
-from ...sources.callables import floating_results
-from ...sources.keras_models import flat_layers, is_keras
+from ...sources.resolve import flat_layers, is_keras
 from ..context import Context
 from ..jacobians import element_names, floating_arguments
 from ..page_parts import (

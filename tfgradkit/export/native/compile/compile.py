@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ....derivatives.plan import Step
+from ....derivatives.sweep.plan import PlanStep
 from ....differentiable import Differentiable
 from ....errors import CompilerError
 from ....graph.flops import product_flops
@@ -56,7 +56,7 @@ def compile_functions(
     """
     jobs, chosen = [], []
     for entry in entries:
-        steps: list[Step] = []
+        steps: list[PlanStep] = []
         graphs = {1: _graph(source, entry, 1, steps)}
         flops = product_flops(graphs[1].graph, graphs[1].inputs.values())
         tiles = plan.tiles(entry, flops)
@@ -82,7 +82,7 @@ def _pair(entry: Entry, target: Target, sizes: tuple[int, ...], plan: Compilatio
     return fastest(CompiledFunction(entry, pairs), target, plan.work, plan.tools)
 
 
-def _graph(source: Differentiable, entry: Entry, points: int, log: list[Step] | None = None) -> FrozenGraph:
+def _graph(source: Differentiable, entry: Entry, points: int, log: list[PlanStep] | None = None) -> FrozenGraph:
     frozen = freeze(exported(source, entry, log), argument_specs(entry, points))
     audit_native(frozen.graph, source.layer_names, source.name)
     return replace(frozen, graph=canonicalize(frozen.graph))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ....derivatives.plan import Step as Sweep
+from ....derivatives.sweep.plan import PlanStep
 from ....errors import CompilerError
 from ....native.artifact import ABI_VERSION
 from ....templates import render_text, template
@@ -44,7 +44,7 @@ class CompiledFunction:
     entry: Entry
     pairs: tuple[Pair, ...]
     flops: int = 0
-    sweeps: tuple[Sweep, ...] = ()
+    sweeps: tuple[PlanStep, ...] = ()
     suffix: str = ""
 
     @property

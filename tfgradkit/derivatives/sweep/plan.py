@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ..public import public
+from ...public import public
 
 
 @public("types")
 @dataclass(frozen=True)
-class Step:
+class PlanStep:
     """One sweep over the unit seeds of a tensor.
 
     Attributes:
@@ -18,7 +18,8 @@ class Step:
         strategy: "vectorize", "tile" or "loop".
         passes: how many seeds; None where only the run knows.
         chunk: how many at a time; None for all, "auto" where the run decides by ``memory_limit``.
-        sample_bytes: estimate of the intermediate results of one seed and one sample.
+        sample_bytes: estimate of the intermediate results of one seed and one sample; a function that counts them
+            until :meth:`counted`.
         reason: why this strategy.
     """
 
@@ -26,8 +27,12 @@ class Step:
     strategy: str
     passes: int | None
     chunk: Any
-    sample_bytes: int
+    sample_bytes: Any
     reason: str
+
+    def counted(self) -> PlanStep:
+        """The same with ``sample_bytes`` as a number: that takes a walk over the graph, which a call does not need."""
+        return replace(self, sample_bytes=self.sample_bytes()) if callable(self.sample_bytes) else self
 
     def __str__(self) -> str:
         count = "?" if self.passes is None else self.passes
@@ -50,7 +55,7 @@ class Plan:
     """
 
     derivative: str
-    steps: tuple[Step, ...]
+    steps: tuple[PlanStep, ...]
     compiled: bool
 
     @property
@@ -72,7 +77,7 @@ class Plan:
     @property
     def bytes(self) -> int:
         """Estimate of the intermediate results of one sample, in the largest sweep."""
-        return max((_step_bytes(step) for step in self.steps), default=0)
+        return max((_bytes_at_once(step) for step in self.steps), default=0)
 
     @property
     def reason(self) -> str:
@@ -86,6 +91,6 @@ class Plan:
         )
 
 
-def _step_bytes(step: Step) -> int:
+def _bytes_at_once(step: PlanStep) -> int:
     at_once = step.chunk if isinstance(step.chunk, int) else step.passes
     return step.sample_bytes * (1 if step.strategy == "loop" or at_once is None else at_once)

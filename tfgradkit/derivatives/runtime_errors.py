@@ -1,7 +1,7 @@
-"""Failures that only a running graph finds out: assertions in it, and the exceptions that they become.
+"""Errors of a running graph: TensorFlow raises its own, with nothing but a text. What they stand for.
 
-A graph raises TensorFlow's own errors alone. An assertion of ours says the same in words that a person
-understands, and where Python called the graph, it is raised as what it is.
+An assertion of ours in a graph fails with words that a person understands; where Python called the graph, it is
+raised as what it is. What XLA can't compile is an error that names the ops.
 """
 
 from __future__ import annotations
@@ -12,12 +12,37 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..errors import ConvergenceError
+from ..errors import ConvergenceError, GradientError, TfGradKitError
+from ..graph.python_code import original
 
 _MARK = "tfgradkit: "
 _TEXT = re.compile(rf"\[{_MARK}(?P<what>[^:\]]*): (?P<subject>[^\]]*)\](?P<rest>.*)")
 _FACT = re.compile(r"\[(\w+)\] \[([^\]]*)\]")
 _HINT = re.compile(r"\[try: ([^\]]*)\]")
+_NO_KERNEL = re.compile(r"(\w+) \(No registered '\1' OpKernel")
+_FAILED = re.compile(r"during context \[Unknown\]: (.*)|Detected unsupported operations.*?: (.*)|(.*XLA compilation.*)")
+_BLAMED = re.compile(r'op_type="(\w+)"')
+
+
+def meant(error: BaseException, compiled: bool) -> TfGradKitError | None:
+    """The exception of ours that ``error`` stands for, if any; ``compiled`` says that XLA compiled the graph."""
+    return original(error) or failure(str(error)) or (refusal(str(error)) if compiled else None)
+
+
+def refusal(message: str) -> GradientError | None:
+    """The error for what XLA says of a graph that it can't compile; None where a message is about something else."""
+    missing = sorted(set(_NO_KERNEL.findall(message)))
+    failed = _FAILED.search(message)
+    if not missing and failed is None:
+        return None
+    said = "" if failed is None else next(group for group in failed.groups() if group is not None)
+    blamed = _BLAMED.search(said)
+    return GradientError(
+        "XLA can't compile the derivative",
+        expected="ops that XLA compiles",
+        got=", ".join(missing) or (f"{blamed.group(1)}: {said[:100]}…" if blamed else said[:200]),
+        hint="leave jit_compile out: the derivative is the same, uncompiled",
+    )
 
 
 def assertion(holds: tf.Tensor, what: str, subject: str, facts: Mapping[str, tf.Tensor], hint: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from ..errors import SignatureError
@@ -33,7 +33,12 @@ class Options:
     jit_compile: JitCompile = "auto"
     # Of as many inputs as outputs, TensorFlow takes a fifth less time in reverse. Compiled, it is the same, but
     # forward every matrix product keeps the layout of the forward pass, which the C library needs.
-    tie: Literal["forward", "reverse"] = "reverse"
+    prefer_mode_when_equal: Literal["forward", "reverse"] = "reverse"
+    # What follows from them: whether the arguments are what is differentiated by, whether the memory of intermediate
+    # results is bounded, and argnums as a tuple.
+    by_inputs: bool = field(init=False, repr=False)
+    limited: bool = field(init=False, repr=False)
+    positions: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -44,39 +49,30 @@ class Options:
             _check_count("chunk_size", self.chunk_size, 'None | "auto" | passes at a time, from 1 on')
         if self.memory_limit is not None:
             _check_count("memory_limit", self.memory_limit, "None | bytes, from 1 on")
-        self._check_argnums()
-
-    @property
-    def by_inputs(self) -> bool:
-        """Whether the arguments are what is differentiated by."""
-        return isinstance(self.wrt, str) and self.wrt == "inputs"
-
-    @property
-    def limited(self) -> bool:
-        """Whether the memory of intermediate results is bounded."""
-        return self.chunk_size == "auto" or self.memory_limit is not None
-
-    @property
-    def positions(self) -> tuple[int, ...]:
-        """``argnums`` as a tuple."""
-        return self.argnums if isinstance(self.argnums, tuple) else (self.argnums,)
-
-    def _check_argnums(self) -> None:
-        if isinstance(self.argnums, list):
-            object.__setattr__(self, "argnums", tuple(self.argnums))
-        positions = self.positions
-        whole = all(isinstance(p, int) and not isinstance(p, bool) for p in positions)
-        if not whole or not positions or len(set(positions)) != len(positions):
+        argnums = tuple(self.argnums) if isinstance(self.argnums, list) else self.argnums
+        positions = argnums if isinstance(argnums, tuple) else (argnums,)
+        whole = bool(positions)
+        for position in positions:
+            whole = whole and isinstance(position, int) and not isinstance(position, bool)
+        if not whole or len(set(positions)) != len(positions):
             raise SignatureError(
                 "argnums picks no arguments",
                 expected="a position, or a tuple of different ones",
-                got=repr(self.argnums),
+                got=repr(argnums),
             )
+        derived = {
+            "argnums": argnums,
+            "positions": positions,
+            "by_inputs": isinstance(self.wrt, str) and self.wrt == "inputs",
+            "limited": self.chunk_size == "auto" or self.memory_limit is not None,
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
 
 
 def _check(name: str, value: object, choices: Sequence[object]) -> None:
     # 1 == True, but it is none of the choices.
-    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
+    if not (isinstance(value, (str, bool)) and value in choices):
         raise SignatureError("no such choice", subject=name, expected=" | ".join(map(_shown, choices)), got=repr(value))
 
 

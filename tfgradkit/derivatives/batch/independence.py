@@ -14,17 +14,17 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from ..analysis.batch_axis.analyse import Screen, screened
-from ..analysis.batch_axis.op_rules import Rows
-from ..differentiable import Differentiable
-from ..errors import GradientError
-from ..graph.dependence import added
-from ..public import public
-from ..sources.layer_results import layer_of
-from .choices import Options
-from .primitives import Tensors
+from ...analysis.batch_axis.analyse import Screen, screened
+from ...analysis.batch_axis.op_rules import Rows
+from ...differentiable import Differentiable
+from ...errors import GradientError
+from ...graph.dependence import added
+from ...public import public
+from ...sources.layer_results import layer_of
+from ..options import Options
+from ..problem import Problem, select
+from ..pullback import Tensors
 from .probe import ProbeResult, probe
-from .selection import Selection
 
 _ADVICE = (
     "batched=False gives the full Jacobian, samples by samples; training=False makes batch normalization "
@@ -59,24 +59,41 @@ class BatchIndependence:
         return self.text
 
 
-def independent(source: Differentiable, options: Options, selection: Selection, specimen: Any) -> Selection:
-    """``selection``, whose function is checked where it is first called, in a graph.
+def independent(problem: Problem, sample_arguments: Any) -> Problem:
+    """``problem``, whose function is checked where it is first called, in a graph.
 
     Raises (from the function):
         GradientError: samples influence each other, or the result has no axis for them.
     """
-
-    done: list[bool] = []
+    source, options = problem.source, problem.options
+    assert source is not None
 
     def f(xs: Tensors, copies: Any) -> Tensors:
-        if done:
-            return selection.f(xs, copies)
-        done.append(True)
-        ys, found = judged(source, options, lambda: selection.f(xs, copies), xs, specimen)
-        refuse_coupled(found, source.name)
+        if problem.first.done:
+            return problem.f(xs, copies)
+        call = replace(problem, copies=copies).call
+        ys, found = check_independence(source, options, call, xs, sample_arguments)
+        if found.status != "proven":
+            refuse_coupled(found, problem.name)
         return ys
 
-    return replace(selection, f=f)
+    return replace(problem, f=f)
+
+
+def check_whole_batch(problem: Problem, sample_arguments: Any) -> None:
+    """Calls the function of variables once for all samples, whose derivatives are taken sample by sample.
+
+    That is another function where samples are coupled.
+
+    Raises:
+        GradientError: they are.
+    """
+    source = problem.source
+    assert source is not None
+    options = by_arguments(problem.options, problem.arguments)
+    xs = [x for x in select(source, options, problem.arguments).xs if x.dtype.is_floating]
+    _, found = check_independence(source, options, lambda _: problem.call(problem.xs), xs, sample_arguments)
+    refuse_coupled(found, problem.name)
 
 
 def refuse_coupled(found: BatchIndependence, name: str) -> None:
@@ -103,54 +120,58 @@ def by_arguments(options: Options, arguments: Sequence[Any]) -> Options:
     return replace(options, wrt="inputs", argnums=tuple(floating) or 0)
 
 
-def _here(x: tf.Tensor) -> tf.Tensor:
-    """An eager tensor, or one of an outer graph, as the ops of this graph see it."""
-    graph = tf.compat.v1.get_default_graph()
-    foreign = getattr(x, "graph", None) is not graph if not isinstance(x, _EAGER) else True
-    return graph.capture(x) if foreign and hasattr(graph, "capture") else x
+# AutoGraph in a user's tf.function would otherwise rewrite the screen, and run it ten times as long.
+@tf.autograph.experimental.do_not_convert
+def check_independence(
+    source: Differentiable,
+    options: Options,
+    f: Callable[[Tensors], Tensors],
+    xs: Tensors,
+    sample_arguments: Any,
+) -> tuple[Tensors, BatchIndependence]:
+    """``f(xs)``, called in the current graph, and what is found of it.
+
+    Args:
+        source, options: the function, and what is differentiated by what, for the probe.
+        f: the same as a function of xs.
+        xs: tensors whose first axis counts the samples.
+        sample_arguments: arguments for the probe.
+    """
+    ys, operations = added(f, xs)
+    screen = screened(operations, list(map(_here, xs)), ys)
+    proven = screen.suspect is None
+    for y in ys:
+        state = screen.state(y)
+        proven = proven and (state == Rows(0) or (state is None and y.shape.rank != 0))
+    if proven:
+        return ys, BatchIndependence("proven", None, None, "the samples are independent: every op keeps them apart")
+    return ys, _probed(source, options, screen, ys, sample_arguments)
 
 
 _EAGER = type(tf.constant(0.0))
 
 
-# AutoGraph in a user's tf.function would otherwise rewrite the screen, and run it ten times as long.
-@tf.autograph.experimental.do_not_convert
-def judged(
-    source: Differentiable, options: Options, f: Callable[[], Tensors], xs: Tensors, specimen: Any
-) -> tuple[Tensors, BatchIndependence]:
-    """The results of ``f``, which is called in the current graph, and what is found of it.
-
-    Args:
-        source, options: the function, and what is differentiated by what, for the probe.
-        f: the same at ``xs``.
-        xs: tensors whose first axis counts the samples.
-        specimen: arguments for the probe.
-    """
-    ys, operations = added(lambda _: f(), xs)
-    screen = screened(operations, [_here(x) for x in xs], ys)
-    return ys, _verdict(source, options, screen, ys, specimen)
+def _here(x: tf.Tensor) -> tf.Tensor:
+    """An eager tensor, or one of an outer graph, as the ops of this graph see it."""
+    graph = tf.compat.v1.get_default_graph()
+    foreign = isinstance(x, _EAGER) or getattr(x, "graph", None) is not graph
+    return graph.capture(x) if foreign and hasattr(graph, "capture") else x
 
 
-def _verdict(
-    source: Differentiable, options: Options, screen: Screen, ys: Sequence[tf.Tensor], specimen: Any
+def _probed(
+    source: Differentiable, options: Options, screen: Screen, ys: Sequence[tf.Tensor], sample_arguments: Any
 ) -> BatchIndependence:
-    if screen.suspect is None and all(_in_place(screen, y) for y in ys):
-        return BatchIndependence("proven", None, None, "the samples are independent: every op keeps them apart")
+    """What numbers say, where the graph doesn't prove it."""
     if any(y.shape.rank == 0 for y in ys):
         return _named("reduced", source, screen, "makes one result of all samples")
-    finding = probe(source, options, specimen)
-    if finding.verdict == "coupled":
+    finding = probe(source, options, sample_arguments)
+    if finding.status == "coupled":
         return _named("coupled", source, screen, f"mixes samples: {finding.text}")
-    if finding.verdict == "reduced":
+    if finding.status == "reduced":
         return _named("reduced", source, screen, f"is where the samples end: {finding.text}")
-    if finding.verdict == "independent":
+    if finding.status == "independent":
         return BatchIndependence("probed", None, None, f"the samples are independent, as a probe says: {finding.text}")
     return _undecided(source, screen, finding)
-
-
-def _in_place(screen: Screen, y: tf.Tensor) -> bool:
-    state = screen.state(y)
-    return state == Rows(0) or (state is None and y.shape.rank != 0)
 
 
 def _named(status: Any, source: Differentiable, screen: Screen, does: str) -> BatchIndependence:

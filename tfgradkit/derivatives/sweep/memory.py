@@ -1,14 +1,20 @@
-"""Evaluations over a few samples at a time, so that intermediate results stay under a number of bytes."""
+"""``memory_limit`` and ``chunk_size="auto"``: a few samples at a time, so that intermediate results stay small."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
 
-from ..graph.dependence import added, sample_bytes
-from .shapes import dims
+from ...arguments import dims
+from ...differentiable import Differentiable
+from ...graph.dependence import added, sample_bytes
+from ..evaluate import Evaluated, evaluate
+from ..options import Options
+from ..problem import batch_axis, is_batched
+from .plan import PlanStep
 
 # What "auto" keeps to where no memory_limit is given.
 DEFAULT_LIMIT = 256 << 20
@@ -16,17 +22,81 @@ DEFAULT_LIMIT = 256 << 20
 Leaves = list[tf.Tensor]
 
 
-def bytes_a_sample(evaluate: Callable[[Leaves], Leaves], leaves: Leaves) -> int:
-    """Bytes that ``evaluate`` takes for one sample.
+def evaluate_within_limit(
+    source: Differentiable,
+    operator: str,
+    parts: tuple[str, ...],
+    options: Options,
+    arguments: Sequence[Any],
+    seed: Any = None,
+    *,
+    inlined: bool,
+    extra: dict[str, Any],
+    sample_arguments: Any = None,
+) -> Evaluated:
+    """What :func:`evaluate` gives, over as many samples at a time, and then seeds, as there is memory for.
+
+    A first evaluation of the whole batch only tells what everything takes, and is pruned from the graph.
+    """
+    nest = (list(arguments), seed)
+    flat = tf.nest.flatten(nest)
+    batch = batch_axis(options, arguments)
+    batched = [i for i, leaf in enumerate(flat) if is_batched(leaf, batch)]
+    limit = options.memory_limit or DEFAULT_LIMIT
+    options = replace(
+        options, memory_limit=None, chunk_size=options.chunk_size if isinstance(options.chunk_size, int) else None
+    )
+    known = {"inlined": inlined, "extra": extra, "sample_arguments": sample_arguments}
+
+    def evaluated(rows: Leaves, options: Options, judge: bool) -> Evaluated:
+        filled = list(flat)
+        for place, row in zip(batched, rows, strict=True):
+            filled[place] = row
+        return evaluate(
+            source, operator, parts, options, *tf.nest.pack_sequence_as(nest, filled), **{**known, "judge": judge}
+        )
+
+    rows = [flat[i] for i in batched]
+    whole, operations = added(lambda rows: evaluated(rows, options, True), rows)
+    needed = _bytes_a_sample(operations)
+    options = _with_chunks(options, whole.steps, limit / needed)
+    steps = whole.steps
+
+    def group(rows: Leaves) -> Leaves:
+        nonlocal steps  # of a group
+        found = evaluated(rows, options, False)
+        steps = found.steps
+        return _tensors(found.parts)
+
+    compiled = inlined or options.jit_compile is True
+    results = iter(_in_groups(group, rows, max(1, limit // needed), _tensors(whole.parts), compiled=compiled))
+    computed = tf.nest.map_structure(lambda part: None if part is None else next(results), whole.parts)
+    return replace(whole, parts=computed, steps=steps)
+
+
+def _tensors(parts: Any) -> Leaves:
+    return [part for part in tf.nest.flatten(parts) if part is not None]
+
+
+def _bytes_a_sample(operations: Sequence[Any]) -> int:
+    """Bytes that ``operations`` take for one sample.
 
     All results, which are not all alive at a time, and once more as much for the scratch of kernels and
     what the allocator keeps: measured, the growth of the process stays below that.
     """
-    _, operations = added(evaluate, leaves)
     return max(1, 2 * sample_bytes(operations))
 
 
-def in_groups(
+def _with_chunks(options: Options, steps: Sequence[PlanStep], share: float) -> Options:
+    """Where a single sample needs more than the limit, its seeds come in chunks, too."""
+    passes = max((step.passes or 1 for step in steps), default=1)
+    if share >= 1 or passes == 1:
+        return options
+    affordable = max(1, int(passes * share))
+    return replace(options, chunk_size=min(options.chunk_size or affordable, affordable))
+
+
+def _in_groups(
     evaluate: Callable[[Leaves], Leaves],
     leaves: Leaves,
     samples: int,

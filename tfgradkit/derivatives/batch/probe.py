@@ -14,11 +14,11 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from ..differentiable import Differentiable
-from ..graph.dependence import assigns
-from .choices import Options
-from .primitives import pullback
-from .selection import batch_axis, is_batched, select
+from ...differentiable import Differentiable
+from ...graph.dependence import assigns
+from ..options import Options
+from ..problem import batch_axis, is_batched, select
+from ..pullback import pullback
 
 _TRIALS = 3
 # Roundings of a matrix product may differ with the batch, but they are no gradient.
@@ -29,42 +29,42 @@ _TOLERANCE = 1e-6
 class ProbeResult:
     """What a probe found, and in words."""
 
-    verdict: Literal["independent", "coupled", "reduced", "unknown"]
+    status: Literal["independent", "coupled", "reduced", "unknown"]
     text: str
 
 
-def probe(source: Differentiable, options: Options, specimen: Any) -> ProbeResult:
-    """Runs the function on two samples: the first of ``specimen``, disturbed, or random ones.
+def probe(source: Differentiable, options: Options, sample_arguments: Any) -> ProbeResult:
+    """Runs the function on two samples: the first of ``sample_arguments``, disturbed, or random ones.
 
     Args:
         source: the function.
         options: what is differentiated by what.
-        specimen: its arguments, tensors of any graph or eager ones, ``[B] + x``.
+        sample_arguments: its arguments, tensors of any graph or eager ones, ``[B] + x``.
     """
     try:
-        return _probe(source, options, specimen)
+        return _probe(source, options, sample_arguments)
     except Exception as error:  # whatever the user's function does with two samples; it may need more
         return ProbeResult("unknown", f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}")
 
 
-def _probe(source: Differentiable, options: Options, specimen: Any) -> ProbeResult:
-    leaves = tf.nest.flatten(specimen)
+def _probe(source: Differentiable, options: Options, sample_arguments: Any) -> ProbeResult:
+    leaves = tf.nest.flatten(sample_arguments)
     numbers = [i for i, leaf in enumerate(leaves) if isinstance(leaf, tf.Tensor)]
-    batch = batch_axis(options, specimen)
+    batch = batch_axis(options, sample_arguments)
     makers = [partial(_values, leaves[i], is_batched(leaves[i], batch)) for i in numbers]
 
     def products(*tensors: tf.Tensor) -> Any:
         given = [tensors[numbers.index(i)] if i in numbers else leaf for i, leaf in enumerate(leaves)]
-        return _gradients(source, options, tf.nest.pack_sequence_as(specimen, given))
+        return _gradients(source, options, tf.nest.pack_sequence_as(sample_arguments, given))
 
     specs = [tf.TensorSpec(_shape(leaves[i], is_batched(leaves[i], batch)), leaves[i].dtype) for i in numbers]
     # Traced out here: inside init_scope no tape records.
     function = tf.function(products, autograph=False).get_concrete_function(*specs)
     with tf.init_scope():
-        return _judged(function, makers)
+        return _found_in_numbers(function, makers)
 
 
-def _judged(function: Any, makers: Sequence[Callable[..., tf.Tensor]]) -> ProbeResult:
+def _found_in_numbers(function: Any, makers: Sequence[Callable[..., tf.Tensor]]) -> ProbeResult:
     restore = _snapshot(function.graph)
     found = ProbeResult("unknown", "no gradient was found that is finite and not zero")
     for trial in range(_TRIALS):
@@ -83,7 +83,7 @@ def _judged(function: Any, makers: Sequence[Callable[..., tf.Tensor]]) -> ProbeR
 def _gradients(source: Differentiable, options: Options, arguments: Any) -> Any:
     """How large the gradients by the own and by the other sample are, and the batch size of the results."""
     selection = select(source, options, arguments)
-    pull = pullback(lambda xs: selection.f(xs, 1), selection.xs, linear=False)
+    pull = pullback(selection.call, selection.xs, linear=False)
     sizes = [tf.shape(y)[0] if y.shape.rank else tf.constant(0) for y in pull.ys]
     rows = tf.cast(tf.reduce_max([tf.abs(size - 2) for size in sizes]) + 2, tf.float64)
     own, other = [tf.constant(0.0, tf.float64)], [tf.constant(0.0, tf.float64)]
@@ -122,9 +122,9 @@ def _shape(leaf: tf.Tensor, batched: bool) -> list[int]:
 
 def _values(leaf: tf.Tensor, batched: bool, generator: np.random.Generator, trial: int) -> tf.Tensor:
     """Values for an argument: two samples of it, where its first axis counts samples."""
-    known = leaf.numpy() if isinstance(leaf, _EAGER) else None
-    if known is not None and not batched:
+    if isinstance(leaf, _EAGER) and not batched:
         return leaf
+    known = leaf[:1].numpy() if isinstance(leaf, _EAGER) else None
     shape = _shape(leaf, batched)
     if not (leaf.dtype.is_floating or leaf.dtype.is_complex):
         return tf.constant(np.resize(known[:1] if known is not None and known.size else 0, shape), leaf.dtype)
