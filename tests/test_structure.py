@@ -46,8 +46,9 @@ def modules(root):
 
 
 def floor_of(name):
-    top = name.split(".")[0]
-    return next((height for height, names in enumerate(FLOORS) if top in names), None)
+    top, *rest = name.split(".")
+    own = [".".join([top, *rest[:1]]), top]  # a module may have a floor of its own, below its folder's
+    return next((height for key in own for height, names in enumerate(FLOORS) if key in names), None)
 
 
 def imports(path, root):

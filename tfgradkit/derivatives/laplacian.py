@@ -9,13 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from ..arguments import Dims, dims, size, split
+from ..graph.emit import NoRuleError
 from .first_order import Parts
 from .problem import Problem
 from .pullback import Tensors
 from .second_sweep import summed
 from .sweep.plan import PlanStep
 from .taylor.forward_laplacian import JetProgram
-from .taylor.jet import Jet, NoRuleError
+from .taylor.jet import Jet
 
 
 def laplacian(problem: Problem) -> Parts:

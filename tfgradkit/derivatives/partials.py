@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from ..arguments import shape_text, split, structure_text
 from ..errors import SignatureError
+from ..graph.emit import NoRuleError
 from .directional import Function, directional
 from .first_order import Parts
 from .jacobian import connections
@@ -16,7 +17,7 @@ from .problem import Problem
 from .pullback import Partials, Tensors, pullback
 from .sweep.plan import PlanStep
 from .taylor.forward_laplacian import JetProgram
-from .taylor.jet import Jet, NoRuleError
+from .taylor.jet import Jet
 
 Direction = int | str | tuple[Any, ...]
 

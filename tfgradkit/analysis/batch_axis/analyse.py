@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
-from ...graph.dependence import called_graph
+from ...graph.interpret import Abstract
 from . import shape_rules as _rules  # noqa: F401  registers its rules
 from .op_rules import RULES, AxisState, MixingError, Rows, UnknownError, agreed
-
-_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall", "SymbolicGradient"})
-_LOOPS = frozenset({"While", "StatelessWhile"})
-_BRANCHES = {
-    **dict.fromkeys(("If", "StatelessIf"), ("then_branch", "else_branch")),
-    **dict.fromkeys(("Case", "StatelessCase"), ("branches",)),
-}
 
 
 @dataclass(frozen=True)
@@ -35,17 +28,16 @@ class Suspect:
     mixing: bool
 
 
-@dataclass
-class Screen:
-    """What the ops do with the samples.
+class Screen(Abstract[Rows]):
+    """What the ops of a graph do with the samples: a tensor without a value doesn't depend on them.
 
     Attributes:
-        suspects: ops that don't keep them apart, as far as is known.
-        states: where the samples of each tensor lie; without an entry, it doesn't depend on them.
+        suspects: ops that don't keep the samples apart, as far as is known.
     """
 
-    suspects: list[Suspect] = field(default_factory=list)
-    states: dict[Any, Rows] = field(default_factory=dict)
+    def __init__(self, xs: Iterable[Any]) -> None:
+        super().__init__({x.ref(): Rows(0) for x in xs})
+        self.suspects: list[Suspect] = []
 
     @property
     def suspect(self) -> Any:
@@ -53,114 +45,77 @@ class Screen:
         known = [suspect.op for suspect in self.suspects if suspect.mixing]
         return next(iter([*known, *(suspect.op for suspect in self.suspects)]), None)
 
-    def state(self, tensor: Any) -> AxisState:
-        """Where the samples of ``tensor`` lie."""
-        return self.states.get(tensor.ref())
+    def run(self, operations: Iterable[Any], outputs: Sequence[Any] = ()) -> list[AxisState]:
+        """Where the samples of ``outputs`` lie; suspects that aren't on the way to them are forgotten."""
+        found = super().run(operations, outputs)
+        self._drop_the_rest(outputs)
+        return found
+
+    def _drop_the_rest(self, outputs: Sequence[Any]) -> None:
+        """What is not on the way to ``outputs``, such as the condition of a branch, is not in their derivative."""
+        if not self.suspects:
+            return
+        reaching, waiting = set(), [y.op for y in outputs]
+        while waiting:
+            op = waiting.pop()
+            if op not in reaching:
+                reaching.add(op)
+                waiting += [tensor.op for tensor in op.inputs if tensor.ref() in self.values]
+        self.suspects = [suspect for suspect in self.suspects if suspect.at in reaching]
+
+    def put(self, tensor: Any, value: AxisState) -> None:
+        """Keeps a state, if the tensor can have a derivative."""
+        if _differentiable(tensor):
+            super().put(tensor, value)
+
+    def results(self, operation: Any, inputs: list[AxisState]) -> Sequence[AxisState]:
+        """As the rules say; what they refuse is suspected."""
+        if not any(_differentiable(tensor) for tensor in operation.outputs):
+            return [None] * len(operation.outputs)
+        mixing = False
+        try:
+            return super().results(operation, inputs)
+        except MixingError:
+            mixing = True
+        except (UnknownError, IndexError, ValueError):
+            pass
+        self.suspects.append(Suspect(operation, operation, mixing))
+        # Go on as if it kept them, for what else there is.
+        return [Rows(0)] * len(operation.outputs)
+
+    def op(self, operation: Any, inputs: list[AxisState]) -> Sequence[AxisState]:
+        """By the rule for its type."""
+        if operation.type not in RULES:
+            raise UnknownError
+        return RULES[operation.type](operation, inputs)
+
+    def either(self, first: Rows, second: Rows) -> Rows:
+        """Samples have to lie on the same axis, whichever way they come."""
+        found: Rows = agreed([first, second])
+        return found
+
+    def settled(self, inner: Screen, before: Sequence[AxisState], after: Sequence[AxisState]) -> bool:
+        """At a suspect, too, another turn is of no use."""
+        return bool(inner.suspects) or super().settled(inner, before, after)
+
+    def enter(self, caller: Any, graph: Any, inputs: Sequence[AxisState]) -> Screen:
+        """With suspects of its own."""
+        inner = super().enter(caller, graph, inputs)
+        inner.suspects = []
+        return inner
+
+    def leave(self, inner: Screen, caller: Any, graph: Any) -> None:
+        """The function's suspects, at the op that calls it."""
+        self.suspects += [Suspect(suspect.op, caller, suspect.mixing) for suspect in inner.suspects]
 
 
 def screened(operations: Iterable[Any], xs: Sequence[Any], ys: Sequence[Any]) -> Screen:
-    """The ``operations`` of a graph, in their order, on the way from ``xs`` to ``ys``.
-
-    The samples lie on the first axis of each of ``xs``.
-    """
-    screen = Screen(states={x.ref(): Rows(0) for x in xs})
-    _walk(operations, screen)
-    _drop_the_rest(screen, ys)
+    """The ``operations`` of a graph on the way from ``xs``, on whose first axes the samples lie, to ``ys``."""
+    screen = Screen(xs)
+    screen.run(operations, ys)
     return screen
-
-
-def _walk(operations: Iterable[Any], screen: Screen) -> None:
-    for op in operations:
-        given = [screen.state(tensor) for tensor in op.inputs]
-        if op.outputs and any(state is not None for state in given):
-            for tensor, state in zip(op.outputs, _result(op, given, screen), strict=True):
-                if state is not None and _differentiable(tensor):
-                    screen.states[tensor.ref()] = state
-
-
-def _drop_the_rest(screen: Screen, ys: Sequence[Any]) -> None:
-    """What is not on the way to ``ys``, such as the condition of a branch, has no part in their derivative."""
-    if not screen.suspects:
-        return
-    reaching, waiting = set(), [y.op for y in ys]
-    while waiting:
-        op = waiting.pop()
-        if op not in reaching:
-            reaching.add(op)
-            waiting += [tensor.op for tensor in op.inputs if tensor.ref() in screen.states]
-    screen.suspects = [suspect for suspect in screen.suspects if suspect.at in reaching]
 
 
 def _differentiable(tensor: Any) -> bool:
     """Indices and conditions carry no derivative; lists of tensors are variants."""
     return bool(tensor.dtype.is_floating or tensor.dtype.is_complex or tensor.dtype == tf.variant)
-
-
-def _result(op: Any, given: list[AxisState], screen: Screen) -> Sequence[AxisState]:
-    if not any(_differentiable(tensor) for tensor in op.outputs):
-        return [None] * len(op.outputs)
-    mixing = False
-    try:
-        if op.type in RULES:
-            return RULES[op.type](op, given)
-        return _called(op, given, screen)
-    except MixingError:
-        mixing = True
-    except (UnknownError, IndexError, ValueError):
-        pass
-    screen.suspects.append(Suspect(op, op, mixing))
-    # Go on as if it kept them, for what else there is.
-    return [Rows(0)] * len(op.outputs)
-
-
-def _called(op: Any, given: list[AxisState], screen: Screen) -> Sequence[AxisState]:
-    """The functions that an op calls, if it is of that kind."""
-    # A gradient taken of a call meanwhile has added outputs to the function, behind those of the op.
-    count = len(op.outputs)
-    if op.type in _CALLS:
-        return _through(called_graph(op, "f"), given, screen, op)[:count]
-    if op.type in _LOOPS:
-        return _around(op, given, screen)
-    if op.type in _BRANCHES:
-        return _joined([_through(graph, given[1:], screen, op)[:count] for graph in _branches(op)])
-    raise UnknownError
-
-
-def _branches(op: Any) -> list[Any]:
-    names = _BRANCHES[op.type]
-    if len(names) == 2:
-        return [called_graph(op, name) for name in names]
-    return [called_graph(op, names[0], i) for i in range(len(op.node_def.attr[names[0]].list.func))]
-
-
-def _through(graph: Any, given: Sequence[AxisState], screen: Screen, caller: Any) -> list[AxisState]:
-    if graph is None:
-        raise UnknownError
-    inner = Screen()
-    for tensor, state in zip(graph.inputs, given, strict=True):
-        if state is not None:
-            inner.states[tensor.ref()] = state
-    _walk(graph.get_operations(), inner)
-    _drop_the_rest(inner, graph.outputs)
-    screen.suspects += [Suspect(suspect.op, caller, suspect.mixing) for suspect in inner.suspects]
-    return [inner.state(tensor) for tensor in graph.outputs]
-
-
-def _around(op: Any, given: list[AxisState], screen: Screen) -> list[AxisState]:
-    """A loop's variables: again and again, until none of them changes any more."""
-    body, current = called_graph(op, "body"), list(given)
-    while True:
-        trial = Screen()
-        after = _joined([current, _through(body, current, trial, op)])
-        if after == current or trial.suspects:
-            screen.suspects += trial.suspects
-            return after
-        current = after
-
-
-def _joined(ways: Sequence[Sequence[AxisState]]) -> list[AxisState]:
-    """What comes by one of several ways."""
-    return [
-        agreed([s for s in states if s is not None]) if any(s is not None for s in states) else None
-        for states in zip(*ways, strict=True)
-    ]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ...graph.emit import inlined
 from ...graph.fold import KnownValues
-from ...graph.inlining import inlined
 from .domain import Dependence, Flow, UnknownSets, rule, static_shape
 from .index_sets import IndexSets
 
@@ -92,7 +92,7 @@ def _written_out(flow: Flow, operation: Any, body: Any) -> Dependence:
     graph = operation.graph
     before = len(graph.get_operations())
     with graph.as_default():
-        results = inlined(graph, body, list(operation.inputs))
+        results = inlined(body, list(operation.inputs))
     flow.walk(graph.get_operations()[before:])
     return [flow.raw(result) for result in results[: len(operation.outputs)]]
 

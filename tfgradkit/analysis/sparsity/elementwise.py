@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ...graph.fold import run
+from ...graph.emit import computed
 from .domain import Dependence, Flow, UnknownSets, rule, static_shape
 from .index_sets import EMPTY
 
@@ -111,7 +111,7 @@ def moved(flow: Flow, operation: Any) -> Dependence:
     """
     values = [flow.numbers(t) if t.dtype.is_floating or t.dtype.is_complex else flow.value(t) for t in operation.inputs]
     # float64 holds whole numbers up to 2**53, and every kernel takes it.
-    results = run(operation, values, tf.float64)
+    results = computed(operation, values, tf.float64)
     if results is None:
         raise UnknownSets
     return [np.asarray(result).astype(np.int64) for result in results]

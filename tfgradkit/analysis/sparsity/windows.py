@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...graph.fold import run
+from ...graph.emit import computed
 from .domain import Dependence, Flow, UnknownSets, rule, static_shape
 from .index_sets import EMPTY
 from .sums import contracted
@@ -160,7 +160,7 @@ def resized(flow: Flow, operation: Any) -> Dependence:
 def _resized_units(operation: Any, count: int, target: int, axis: int) -> np.ndarray:
     # Channels are the unit vectors; the other axis has one element.
     units = np.expand_dims(np.eye(count), 2 - axis)[None]
-    results = run(operation, [units, [target, 1] if axis == 1 else [1, target]])
+    results = computed(operation, [units, [target, 1] if axis == 1 else [1, target]])
     if results is None:
         raise UnknownSets
     return np.squeeze(results[0], (0, 3 - axis)).T != 0

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from ...errors import GradientError
 from ...graph.dependence import called_graph, called_graphs
+from ...graph.emit import NoRuleError, emit
 from ...op_gradients.registry import gradient_of
-from ..emission import emitted
 from .rule_targets import OverrideRule, ruled
 
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
@@ -58,7 +58,7 @@ class Replay:
 
     def _results(self, operation: Any, inputs: list[Any], known: dict[Any, Any]) -> Sequence[Any]:
         if operation.type in self._rules:
-            again = partial(emitted, operation)
+            again = partial(_emitted, operation)
             attributes = _Attributes(operation)
             rule = self._rules[operation.type]
             return ruled(lambda *xs: again(xs), inputs, rule, operation.type, operation.name, attributes)
@@ -73,7 +73,7 @@ class Replay:
             self._handles[inputs[0].ref()].read_value()
         if any(op_types(graph) & set(self._rules) for graph in called_graphs(operation)):
             return self._control_flow(operation, inputs)
-        return emitted(operation, inputs)
+        return _emitted(operation, inputs)
 
     def _inlined(self, graph: Any, inputs: Sequence[Any]) -> list[Any]:
         known = {inner.ref(): given for inner, given in zip(graph.inputs, inputs, strict=True)}
@@ -124,6 +124,17 @@ class Replay:
         flat = [y for y in graph.structured_outputs if y is not None]
         found = iter(self.run(graph, inner, flat))
         return [None if y is None else next(found) for y in graph.structured_outputs]
+
+
+def _emitted(operation: Any, inputs: Sequence[Any]) -> list[Any]:
+    try:
+        return emit(operation, inputs)
+    except NoRuleError as error:
+        raise GradientError(
+            "an op of the graph can't be written again",
+            subject=f"{operation.type} {operation.name}",
+            hint='a rule for a layer: {"layer:NAME": rule}',
+        ) from error
 
 
 class _Attributes(dict[str, Any]):

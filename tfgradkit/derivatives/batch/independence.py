@@ -141,7 +141,7 @@ def check_independence(
     screen = screened(operations, list(map(_here, xs)), ys)
     proven = screen.suspect is None
     for y in ys:
-        state = screen.state(y)
+        state = screen.value(y)
         proven = proven and (state == Rows(0) or (state is None and y.shape.rank != 0))
     if proven:
         return ys, BatchIndependence("proven", None, None, "the samples are independent: every op keeps them apart")

@@ -8,10 +8,11 @@ from typing import Any
 import tensorflow as tf
 
 from ...graph.dependence import added, called_graphs, reached, sample_bytes
+from ...graph.emit import NoRuleError, emit
 from ...op_gradients.exact_functions import plain_silu
 from ..pullback import Partials, Tensors
 from . import linear_rules as _linear  # noqa: F401  registers its rules
-from .jet import Jet, NoRuleError, emit
+from .jet import Jet
 from .taylor_rules import RULES, local
 
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})

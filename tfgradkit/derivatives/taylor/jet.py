@@ -1,8 +1,7 @@
-"""What is carried for each tensor of a graph, and running one of its ops on other inputs."""
+"""What is carried for each tensor of a graph."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...arguments import dims
-from ...graph.emit import emit as again
-
-
-class NoRuleError(Exception):
-    """An op can't be carried through; the whole function is then differentiated in another way."""
+from ...graph.emit import NoRuleError
 
 
 @dataclass(frozen=True)
@@ -69,18 +64,6 @@ def added(a: tf.Tensor | None, b: tf.Tensor | None) -> tf.Tensor | None:
 def squares(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """Σ over the directions of a·b."""
     return tf.reduce_sum(tf.square(a) if a is b else a * b, 0)
-
-
-def emit(operation: Any, inputs: Sequence[tf.Tensor], **changed: Any) -> list[tf.Tensor]:
-    """``operation`` with other inputs, in the current graph and on the tapes that watch it.
-
-    Raises:
-        NoRuleError: TensorFlow has no such op in Python.
-    """
-    try:
-        return again(operation, inputs, **changed)
-    except LookupError as error:
-        raise NoRuleError(operation.type) from error
 
 
 def static_integers(tensor: tf.Tensor) -> np.ndarray:

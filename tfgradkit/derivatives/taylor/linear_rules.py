@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from ...arguments import dims
-from .jet import Jet, NoRuleError, emit, static_integers
+from ...graph.emit import NoRuleError, emit
+from .jet import Jet, static_integers
 from .taylor_rules import folded, local, rule
 
 # From (op, what its inputs have for slopes, full, zeros where they do not depend on x) to slopes.

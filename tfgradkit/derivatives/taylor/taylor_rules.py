@@ -10,9 +10,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from ...graph.emit import NoRuleError, emit
 from ..directional import directional
 from ..pullback import or_zeros, pullback, transposed
-from .jet import Jet, NoRuleError, added, emit, squares
+from .jet import Jet, added, squares
 
 JetRule = Callable[[Any, list[Jet], list[int]], list[Jet]]
 RULES: dict[str, JetRule] = {}

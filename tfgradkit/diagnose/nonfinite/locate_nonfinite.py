@@ -115,19 +115,19 @@ def _run(
     leaves = [leaf for leaf in tf.nest.flatten(given) if hasattr(leaf, "dtype")]
     values = dict(zip((x.ref() for x in seen.inputs), leaves, strict=True))
     outer = {inner.ref(): value for value, inner in seen.graph.captures}
-    cells = []
+    cells = {}
     for inner in seen.graph.inputs:
         if inner.ref() in values:
             value = tf.convert_to_tensor(values[inner.ref()])
             name = seen.input_names[[x.ref() for x in seen.inputs].index(inner.ref())]
-            cells.append(RecordedValue(value, outside(value, "input", name)))
+            cells[inner.ref()] = RecordedValue(value, outside(value, "input", name))
         else:
             value = outer[inner.ref()]
-            cells.append(RecordedValue(value, _captured(value)))
+            cells[inner.ref()] = RecordedValue(value, _captured(value))
     watch = _Variables(seen)
     before = [(variable, variable.read_value()) for variable in seen.graph.variables]
     try:
-        return Runner(watch, instead).run(seen.graph, cells, outputs)
+        return Runner(cells, watch, instead).run(seen.graph.get_operations(), outputs)
     finally:
         for variable, value in before:
             variable.assign(value)

@@ -1,0 +1,286 @@
+"""One walk through graphs, for all that is read off their ops or written anew from them.
+
+A domain is a subclass of :class:`Interpreter`: it says what an op makes of the values of its inputs. The walk knows
+the rest: functions that are called, with the results that TensorFlow adds to a function once its gradient was taken;
+branches and loops; the order in which ops can run; and the ops that call one another down to the one at hand.
+An interpreter walks one graph, and makes another one like itself for each function that an op calls.
+
+:class:`Abstract` follows all branches, and loops until nothing changes (P. and R. Cousot, "Abstract interpretation",
+POPL 1977). :class:`Concrete` follows the one branch that is taken, and loops as often as the condition says.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Generic, Self, TypeVar
+
+from .ops import BRANCHES, LOOPS, OLD_LOOPS, functions_of, has_own_gradient
+
+V = TypeVar("V")
+
+
+class Interpreter(Generic[V]):
+    """The values that a domain gives to the tensors of one graph.
+
+    A domain defines :meth:`op`, and what else differs from what is said here. Branches and loops are ops like others.
+
+    Attributes:
+        values: by ``tensor.ref()``; to begin with, those of the graph's arguments.
+        callers: the ops that call one another down to this graph, outermost first.
+    """
+
+    def __init__(self, values: dict[Any, V] | None = None, callers: tuple[Any, ...] = ()) -> None:
+        self.values = {} if values is None else values
+        self.callers = callers
+
+    # What a domain says.
+
+    def op(self, operation: Any, inputs: list[V]) -> Sequence[V]:
+        """The values of an op's results."""
+        raise NotImplementedError
+
+    def custom_gradient(self, operation: Any, inputs: list[V]) -> Sequence[V]:
+        """As :meth:`op`, for an op whose gradient a user replaced."""
+        return self.op(operation, inputs)
+
+    def opaque(self, operation: Any, inputs: list[V]) -> Sequence[V]:
+        """As :meth:`op`, for one that calls a function whose graph TensorFlow doesn't have."""
+        return self.op(operation, inputs)
+
+    def call(self, operation: Any, graph: Any, inputs: list[V]) -> Sequence[V]:
+        """As :meth:`op`, for one that calls a function."""
+        return self.through(operation, graph, inputs)
+
+    def branch(self, operation: Any, graphs: list[Any], inputs: list[V]) -> Sequence[V]:
+        """As :meth:`op`, for one that chooses among functions."""
+        return self.op(operation, inputs)
+
+    def loop(self, operation: Any, condition: Any, body: Any, inputs: list[V]) -> Sequence[V]:
+        """As :meth:`op`, for a loop."""
+        return self.op(operation, inputs)
+
+    def old_loops(self, operations: list[Any], outputs: Sequence[Any]) -> None:
+        """Walks a graph with loops of TensorFlow 1, in which ops take what later ones make."""
+        self.walk(operations)
+
+    def outside(self, tensor: Any) -> V:
+        """The value of a tensor that no op of the walk made, and that is no argument."""
+        raise KeyError(tensor)
+
+    def put(self, tensor: Any, value: V) -> None:
+        """Keeps a value."""
+        self.values[tensor.ref()] = value
+
+    def visits(self, operation: Any, inputs: list[V]) -> bool:
+        """Whether an op is looked at; arguments, whose values are there, aren't."""
+        return not operation.outputs or any(tensor.ref() not in self.values for tensor in operation.outputs)
+
+    def order(self, operations: list[Any], outputs: Sequence[Any]) -> Iterable[Any]:
+        """Those of the ``operations`` of a graph that matter for its ``outputs``, in an order in which they can run."""
+        return in_order(operations)
+
+    def functions(self, operation: Any) -> list[Any]:
+        """The graphs of the functions of a call, a branch or a loop, as by :func:`functions_of`."""
+        return functions_of(operation)
+
+    def replaced(self, operation: Any) -> bool:
+        """Whether a user replaced an op's gradient, as by :func:`has_own_gradient`."""
+        return has_own_gradient(operation)
+
+    def enter(self, caller: Any, graph: Any, inputs: Sequence[Any]) -> Self:
+        """The interpreter for a function's graph, which is called with ``inputs``."""
+        inner = copy.copy(self)
+        inner.values, inner.callers = {}, (*self.callers, caller)
+        for tensor, value in zip(graph.inputs, inputs, strict=True):
+            inner.put(tensor, value)
+        return inner
+
+    def passed(self, operation: Any) -> None:
+        """What is done after an op, such as dropping values that no other op takes."""
+
+    def leave(self, inner: Self, caller: Any, graph: Any) -> None:
+        """What is learnt from a function, beside its results; of a loop, in its last turn."""
+
+    # The walk.
+
+    def run(self, operations: Iterable[Any], outputs: Sequence[Any] = ()) -> list[V]:
+        """The values of ``outputs``, after the ``operations`` of a graph."""
+        operations = list(operations)
+        if any(operation.type in OLD_LOOPS for operation in operations):
+            self.old_loops(operations, outputs)
+        else:
+            self.walk(self.order(operations, outputs))
+        return [self.value(tensor) for tensor in outputs]
+
+    def walk(self, operations: Iterable[Any]) -> None:
+        """Looks at one op after another."""
+        for operation in operations:
+            inputs = [self.value(tensor) for tensor in operation.inputs]
+            if self.visits(operation, inputs):
+                for tensor, value in zip(operation.outputs, self.results(operation, inputs), strict=True):
+                    self.put(tensor, value)
+            self.passed(operation)
+
+    def value(self, tensor: Any) -> V:
+        """Of a tensor."""
+        key = tensor.ref()
+        return self.values[key] if key in self.values else self.outside(tensor)
+
+    def results(self, operation: Any, inputs: list[V]) -> Sequence[V]:
+        """The values of an op's results, whatever kind of op it is."""
+        graphs = self.functions(operation)
+        if not graphs:
+            return (self.custom_gradient if self.replaced(operation) else self.op)(operation, inputs)
+        if None in graphs:
+            return self.opaque(operation, inputs)
+        if operation.type in LOOPS:
+            return self.loop(operation, graphs[0], graphs[1], inputs)
+        if operation.type in BRANCHES:
+            return self.branch(operation, graphs, inputs)
+        return self.call(operation, graphs[0], inputs)
+
+    def through(self, caller: Any, graph: Any, inputs: Sequence[V]) -> list[V]:
+        """The results of a function that is called with ``inputs``."""
+        inner = self.enter(caller, graph, inputs)
+        found = inner.run(graph.get_operations(), own_outputs(caller, graph))
+        self.leave(inner, caller, graph)
+        return found
+
+
+class Abstract(Interpreter[V | None]):
+    """Values that hold for every run; None says nothing, as for what depends on no argument that is followed.
+
+    What has no input with a value has none either. A domain defines :meth:`either` beside :meth:`op`.
+    """
+
+    # Of a loop; where more would be needed, it counts as opaque.
+    turns = sys.maxsize
+
+    def either(self, first: V, second: V) -> V | None:
+        """The value of what has one of two values, both not None."""
+        raise NotImplementedError
+
+    def settled(self, inner: Any, before: Sequence[V | None], after: Sequence[V | None]) -> bool:
+        """Whether another turn of a loop would say nothing new."""
+        return list(before) == list(after)
+
+    def outside(self, tensor: Any) -> V | None:
+        """Nothing is known of it."""
+        return None
+
+    def put(self, tensor: Any, value: V | None) -> None:
+        """Keeps a value, if it is one."""
+        if value is not None:
+            self.values[tensor.ref()] = value
+
+    def visits(self, operation: Any, inputs: list[V | None]) -> bool:
+        """Whether an input has a value."""
+        return any(value is not None for value in inputs)
+
+    def joined(self, ways: Iterable[Sequence[V | None]]) -> list[V | None]:
+        """The values of results that come by one of several ways."""
+        found: list[V | None] | None = None
+        for way in ways:
+            found = list(way) if found is None else [self._either(*pair) for pair in zip(found, way, strict=True)]
+        return found or []
+
+    def _either(self, first: V | None, second: V | None) -> V | None:
+        if first is None or second is None:
+            return second if first is None else first
+        return self.either(first, second)
+
+    def branch(self, operation: Any, graphs: list[Any], inputs: list[V | None]) -> Sequence[V | None]:
+        """The results of all branches, joined."""
+        return self.joined([self.through(operation, graph, inputs[1:]) for graph in graphs])
+
+    def loop(self, operation: Any, condition: Any, body: Any, inputs: list[V | None]) -> Sequence[V | None]:
+        """Turn after turn, until the variables, joined with those before, say nothing new."""
+        before = list(inputs)
+        for _ in range(self.turns):
+            inner = self.enter(operation, body, before)
+            made = inner.run(body.get_operations(), own_outputs(operation, body))
+            after = self.joined([before, made])
+            if self.settled(inner, before, after):
+                self.leave(inner, operation, body)
+                return after
+            before = after
+        return self.opaque(operation, inputs)
+
+
+class Concrete(Interpreter[V]):
+    """Values of one run. A domain defines :meth:`number` beside :meth:`op`.
+
+    Attributes:
+        turns: of the loops that the graph is in, the number of the turn, from 1 on, outermost first.
+    """
+
+    turns: tuple[int, ...] = ()
+
+    def number(self, value: V) -> Any:
+        """What a branch or loop decides by, as a NumPy array."""
+        raise NotImplementedError
+
+    def branch(self, operation: Any, graphs: list[Any], inputs: list[V]) -> Sequence[V]:
+        """The results of the branch that is taken."""
+        chosen = self.number(inputs[0])
+        if operation.type.endswith("If"):
+            position = 0 if (bool(chosen) if chosen.ndim == 0 else chosen.size) else 1
+        else:
+            position = int(chosen) if 0 <= chosen < len(graphs) else len(graphs) - 1
+        return self.through(operation, graphs[position], inputs[1:])
+
+    def loop(self, operation: Any, condition: Any, body: Any, inputs: list[V]) -> Sequence[V]:
+        """The variables after the last turn."""
+        outer = self.turns
+        for turn in itertools.count(1):
+            self.turns = (*outer, turn)
+            if not self.number(self.through(operation, condition, inputs)[0]):
+                break
+            inputs = self.through(operation, body, inputs)
+        self.turns = outer
+        return inputs
+
+
+def own_outputs(caller: Any, graph: Any) -> list[Any]:
+    """The tensors of a function's graph that are the results of the op that calls it.
+
+    A gradient taken of a call adds outputs to the function behind its own, which other calls of it don't have.
+    """
+    return list(graph.outputs[: len(caller.outputs)])
+
+
+def in_order(operations: list[Any]) -> list[Any]:
+    """``operations`` of a graph in an order in which they can run.
+
+    It is that of the graph, but for loops, which get inputs after they were made, when they are differentiated.
+    """
+    return needed(operations, lambda _: True) if any(op.type in LOOPS for op in operations) else operations
+
+
+def needed(
+    operations: list[Any], wanted: Callable[[Any], bool], known: Callable[[Any], bool] = lambda _: False
+) -> list[Any]:
+    """The ``wanted`` ones of ``operations`` and those that they come from, in an order in which they can run.
+
+    Args:
+        operations: of one graph.
+        wanted: says of an op whether it is.
+        known: says of a tensor whether its value is there, so that the op that made it is not needed.
+    """
+    own, found = set(operations), dict[Any, None]()
+
+    def missing(operation: Any) -> Iterator[Any]:
+        return (t.op for t in operation.inputs if t.op in own and t.op not in found and not known(t))
+
+    for operation in filter(wanted, operations):
+        waiting = [operation] if operation not in found else []
+        while waiting:
+            before = list(missing(waiting[-1]))
+            if before:
+                waiting += before
+            else:
+                found[waiting.pop()] = None
+    return list(found)
