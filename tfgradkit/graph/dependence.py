@@ -1,17 +1,17 @@
-"""The ops that a function added to a graph, and which of them depend on its arguments."""
+"""The ops that a function added to a graph, and which of them lead derivatives from its arguments to its results."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import Any, Literal, Self
 
 import tensorflow as tf
 
-LOOPS = frozenset({"While", "StatelessWhile"})
-# What leads no derivative on, by intent.
-_CUTS = frozenset({"StopGradient", "PreventGradient", "Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
-# Their inputs from this position on are those of the functions they call.
-_FIRST_INPUT = {"If": 1, "StatelessIf": 1, "Case": 1, "StatelessCase": 1}
+from .interpret import Abstract, in_order
+from .ops import INTENDED_ENDS, LOOPS, called_graphs, carries, handed_over, has_own_gradient
+
+# What is said of a tensor that depends on what is followed.
+Depends = Literal[True]
 
 
 def added(build: Callable[[Any], Any], xs: Any) -> tuple[Any, list[Any]]:
@@ -28,9 +28,10 @@ def between(operations: Sequence[Any], xs: Sequence[Any], ys: Iterable[Any]) -> 
     Integers, truth values and text carry no derivative on; resources and variants may. Inside a
     ``tf.custom_gradient`` it is the user's rule that leads them.
     """
-    depends = {tensor.ref() for tensor in xs if isinstance(tensor, tf.Tensor)}
-    handles = {tensor.handle.ref() for tensor in xs if isinstance(tensor, tf.Variable)}
-    return _between(operations, depends | handles, {tensor.ref() for tensor in ys if tensor is not None})
+    tensors = [x.handle if isinstance(x, tf.Variable) else x for x in xs]
+    ways = _Ways({x.ref(): True for x in tensors if isinstance(x, tf.Tensor)})
+    ways.run(operations, [y for y in ys if y is not None])
+    return ways.found
 
 
 def reached(operations: Sequence[Any], tensors: Sequence[Any]) -> list[Any]:
@@ -38,75 +39,66 @@ def reached(operations: Sequence[Any], tensors: Sequence[Any]) -> list[Any]:
     return between(operations, tensors, [tensor for operation in operations for tensor in operation.outputs])
 
 
-def _between(operations: Sequence[Any], depends: set[Any], needed: set[Any]) -> list[Any]:
-    found = []
-    for operation in _leading(operations, needed):
-        carrying = [tensor for tensor in operation.outputs if carries(tensor.dtype)]
-        if carrying and any(tensor.ref() in depends for tensor in operation.inputs):
-            found.append(operation)
-            depends.update(tensor.ref() for tensor in carrying)
+class _Ways(Abstract[Depends]):
+    """The ops on the ways, as a tape records them: to it, each result of an op depends on each of its inputs."""
+
+    def __init__(self, values: dict[Any, Depends | None]) -> None:
+        super().__init__(values)
+        self.found: list[Any] = []
+
+    def order(self, operations: list[Any], outputs: Sequence[Any]) -> Iterable[Any]:
+        """From those that ``outputs`` have a derivative by."""
+        return leading(in_order(operations), outputs, carries)
+
+    def results(self, operation: Any, inputs: list[Depends | None]) -> Sequence[Depends | None]:
+        """Notes an op, and the ways in the functions that it calls."""
+        depends: list[Depends | None] = [True if carries(tensor.dtype) else None for tensor in operation.outputs]
+        if any(depends):
+            self.found.append(operation)
             for graph in called_graphs(operation):
-                inner = _arguments(operation, graph, depends)
-                found += _between(graph.get_operations(), inner, {tensor.ref() for tensor in graph.outputs})
-    return found
+                inner = self.enter(operation, graph, _arguments(operation, graph, inputs))
+                inner.run(graph.get_operations(), graph.outputs)
+                self.found += inner.found
+        return depends
+
+    def enter(self, caller: Any, graph: Any, inputs: Sequence[Depends | None]) -> Self:
+        """With findings of its own."""
+        inner = super().enter(caller, graph, inputs)
+        inner.found = []
+        return inner
 
 
-def _leading(operations: Sequence[Any], needed: set[Any]) -> list[Any]:
-    """The operations from which a derivative of what is ``needed`` comes, in their order."""
-    found = []
+def _arguments(operation: Any, graph: Any, inputs: list[Depends | None]) -> list[Depends | None]:
+    """What a function's arguments depend on; what one variable of a loop does, others may in a later turn."""
+    if operation.type in LOOPS:
+        return [True if carries(tensor.dtype) else None for tensor in graph.inputs]
+    given = handed_over(operation, inputs)[: len(graph.inputs)]
+    return [*given, *[None] * (len(graph.inputs) - len(given))]
+
+
+def leading(operations: Sequence[Any], outputs: Iterable[Any], matters: Callable[[tf.DType], bool]) -> list[Any]:
+    """Those of ``operations`` that ``outputs`` come from, but for what ends a derivative by intent, in their order.
+
+    ``matters`` says which results of an op do, by their dtypes.
+    """
+    needed, found = {tensor.ref() for tensor in outputs}, []
     for operation in reversed(operations):
-        wanted = any(tensor.ref() in needed and carries(tensor.dtype) for tensor in operation.outputs)
-        if wanted and operation.type not in _CUTS:
+        wanted = any(tensor.ref() in needed and matters(tensor.dtype) for tensor in operation.outputs)
+        if wanted and operation.type not in INTENDED_ENDS:
             found.append(operation)
-            needed.update(tensor.ref() for tensor in leading_inputs(operation, needed))
+            needed.update(tensor.ref() for tensor in _leading_inputs(operation, needed))
     return found[::-1]
 
 
-def leading_inputs(operation: Any, needed: set[Any]) -> list[Any]:
+def _leading_inputs(operation: Any, needed: Container[Any]) -> list[Any]:
     """The inputs to which a gradient of what is ``needed`` goes.
 
     A custom gradient passes its results by, to its arguments.
     """
-    if operation.type != "IdentityN" or "_gradient_op_type" not in operation.node_def.attr:
+    if operation.type != "IdentityN" or not has_own_gradient(operation):
         return list(operation.inputs)
     pairs = zip(operation.inputs, operation.outputs, strict=True)
     return [before for before, after in pairs if after.ref() not in needed]
-
-
-def carries(dtype: tf.DType) -> bool:
-    """Whether a tensor may lead a derivative on."""
-    return dtype.is_floating or dtype.is_complex or dtype in (tf.resource, tf.variant)
-
-
-def called_graphs(operation: Any) -> list[Any]:
-    """The graphs of the functions that an operation calls: a call, a loop, the branches of a condition."""
-    names = [a.func.name for a in operation.node_def.attr.values() if a.HasField("func")]
-    names += [f.name for a in operation.node_def.attr.values() for f in a.list.func]
-    found = [operation.graph._get_function(name) for name in names]
-    return [function.graph for function in found if function is not None and getattr(function, "graph", None)]
-
-
-def called_graph(operation: Any, attribute: str, position: int | None = None) -> Any:
-    """The graph of one function that an operation calls; None where TensorFlow doesn't have it."""
-    value = operation.node_def.attr[attribute]
-    name = (value.func if position is None else value.list.func[position]).name
-    return getattr(operation.graph._get_function(name), "graph", None)
-
-
-def assigns(graph: Any) -> bool:
-    """Whether an op of a graph, or of the functions it calls, changes a variable."""
-    return any(
-        operation.type.startswith("Assign") or any(assigns(inner) for inner in called_graphs(operation))
-        for operation in graph.get_operations()
-    )
-
-
-def _arguments(operation: Any, graph: Any, depends: set[Any]) -> set[Any]:
-    if operation.type in LOOPS:  # what a variable of a loop depends on, others do in its next turn
-        return {inner.ref() for inner in graph.inputs if carries(inner.dtype)}
-    given = list(operation.inputs)[_FIRST_INPUT.get(operation.type, 0) :]
-    pairs = zip(given, graph.inputs, strict=False)
-    return {inner.ref() for outer, inner in pairs if outer.ref() in depends}
 
 
 def sample_bytes(operations: Iterable[Any]) -> int:

@@ -16,8 +16,6 @@ import tensorflow as tf
 
 from .ops import CALLS, functions_of
 
-# What the gradients of loops and branches ask of their op beside its attributes.
-_ASKED = "_num_original_outputs"
 # What an op was told of its results and of its neighbours.
 _STALE = frozenset({"_output_shapes", "_class"})
 
@@ -28,6 +26,9 @@ class NoRuleError(LookupError):
 
 def emit(operation: Any, inputs: Sequence[tf.Tensor], *, name: str | None = None, **changed: Any) -> list[tf.Tensor]:
     """``operation`` with other inputs and ``changed`` attributes, in the current graph and on the tapes that watch it.
+
+    A branch or loop would share its functions with ``operation``, and a gradient of one would change them for both:
+    write what is in them anew instead.
 
     Raises:
         NoRuleError: TensorFlow has no such op in Python.
@@ -41,8 +42,9 @@ def emit(operation: Any, inputs: Sequence[tf.Tensor], *, name: str | None = None
     given = _inputs(operation, list(inputs)) | _attributes(operation) | changed
     names = _python_names(operation.type, tuple(given))
     result = function(**{names[key]: value for key, value in given.items()}, name=name)
-    results = list(result) if isinstance(result, (list, tuple)) else [] if result is None else [result]
-    return _as_asked(operation, results) if operation.outputs else []
+    if not operation.outputs:
+        return []
+    return list(result) if isinstance(result, (list, tuple)) else [result]
 
 
 def copied(operation: Any, inputs: Sequence[tf.Tensor], **changed: Any) -> list[tf.Tensor]:
@@ -120,12 +122,6 @@ def _add_functions(operation: Any) -> None:
                 known = operation.graph._get_function(function.name)
                 if known is not None:
                     tf.compat.v1.get_default_graph()._add_function_recursive(known)
-
-
-def _as_asked(operation: Any, results: list[tf.Tensor]) -> list[tf.Tensor]:
-    if not tf.executing_eagerly() and functions_of(operation) and _ASKED in operation.node_def.attr:
-        results[0].op._set_attr(_ASKED, operation.node_def.attr[_ASKED])
-    return results
 
 
 @cache

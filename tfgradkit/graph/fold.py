@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from .emit import computed
+from .ops import calls_functions
 
 # A larger tensor is no shape and no list of indices, or not worth the time.
 _MOST = 1 << 24
@@ -43,7 +44,12 @@ class KnownValues:
         if static is not None:
             return np.asarray(static)
         operation = tensor.op
-        if not operation.inputs or operation.op_def is None or operation.op_def.is_stateful or _calls(operation):
+        if (
+            not operation.inputs
+            or operation.op_def is None
+            or operation.op_def.is_stateful
+            or calls_functions(operation)
+        ):
             return None
         values = [self.value(given) for given in operation.inputs]
         if any(value is None for value in values):
@@ -53,10 +59,6 @@ class KnownValues:
 
 
 _HANDLES = (tf.resource, tf.variant)
-
-
-def _calls(operation: Any) -> bool:
-    return any(value.HasField("func") for value in operation.node_def.attr.values())
 
 
 def _size(tensor: Any) -> int:

@@ -64,7 +64,7 @@ class Interpreter(Generic[V]):
 
     def old_loops(self, operations: list[Any], outputs: Sequence[Any]) -> None:
         """Walks a graph with loops of TensorFlow 1, in which ops take what later ones make."""
-        self.walk(operations)
+        self.walk(self.order(operations, outputs))
 
     def outside(self, tensor: Any) -> V:
         """The value of a tensor that no op of the walk made, and that is no argument."""
@@ -81,6 +81,10 @@ class Interpreter(Generic[V]):
     def order(self, operations: list[Any], outputs: Sequence[Any]) -> Iterable[Any]:
         """Those of the ``operations`` of a graph that matter for its ``outputs``, in an order in which they can run."""
         return in_order(operations)
+
+    def contents(self, graph: Any) -> Iterable[Any]:
+        """The ops of a function's graph."""
+        return graph.get_operations()
 
     def functions(self, operation: Any) -> list[Any]:
         """The graphs of the functions of a call, a branch or a loop, as by :func:`functions_of`."""
@@ -145,7 +149,7 @@ class Interpreter(Generic[V]):
     def through(self, caller: Any, graph: Any, inputs: Sequence[V]) -> list[V]:
         """The results of a function that is called with ``inputs``."""
         inner = self.enter(caller, graph, inputs)
-        found = inner.run(graph.get_operations(), own_outputs(caller, graph))
+        found = inner.run(self.contents(graph), own_outputs(caller, graph))
         self.leave(inner, caller, graph)
         return found
 
@@ -166,6 +170,10 @@ class Abstract(Interpreter[V | None]):
     def settled(self, inner: Any, before: Sequence[V | None], after: Sequence[V | None]) -> bool:
         """Whether another turn of a loop would say nothing new."""
         return list(before) == list(after)
+
+    def ended(self, after: list[V | None], made: list[V | None]) -> Sequence[V | None]:
+        """The variables of a loop at its end: ``after`` any number of turns, or as they are ``made`` by a last one."""
+        return after
 
     def outside(self, tensor: Any) -> V | None:
         """Nothing is known of it."""
@@ -201,11 +209,11 @@ class Abstract(Interpreter[V | None]):
         before = list(inputs)
         for _ in range(self.turns):
             inner = self.enter(operation, body, before)
-            made = inner.run(body.get_operations(), own_outputs(operation, body))
+            made = inner.run(self.contents(body), own_outputs(operation, body))
             after = self.joined([before, made])
             if self.settled(inner, before, after):
                 self.leave(inner, operation, body)
-                return after
+                return self.ended(after, made)
             before = after
         return self.opaque(operation, inputs)
 
@@ -270,17 +278,19 @@ def needed(
         wanted: says of an op whether it is.
         known: says of a tensor whether its value is there, so that the op that made it is not needed.
     """
-    own, found = set(operations), dict[Any, None]()
+    own, entered, found = set(operations), set[Any](), list[Any]()
 
-    def missing(operation: Any) -> Iterator[Any]:
-        return (t.op for t in operation.inputs if t.op in own and t.op not in found and not known(t))
+    def missing(inputs: Iterator[Any]) -> Any:
+        return next((t.op for t in inputs if t.op in own and t.op not in entered and not known(t)), None)
 
     for operation in filter(wanted, operations):
-        waiting = [operation] if operation not in found else []
+        waiting = [] if operation in entered else [(operation, iter(operation.inputs))]
+        entered.add(operation)
         while waiting:
-            before = list(missing(waiting[-1]))
-            if before:
-                waiting += before
+            before = missing(waiting[-1][1])
+            if before is None:
+                found.append(waiting.pop()[0])
             else:
-                found[waiting.pop()] = None
-    return list(found)
+                entered.add(before)
+                waiting.append((before, iter(before.inputs)))
+    return found

@@ -6,10 +6,12 @@ first input chooses one. A loop has a condition and a body, and its inputs are t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import tensorflow as tf
+
+V = TypeVar("V")
 
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 LOOPS = frozenset({"While", "StatelessWhile"})
@@ -82,16 +84,24 @@ def functions_of(operation: Any) -> list[Any]:
     return [_graph(operation, name) for key in _FUNCTIONS[operation.type] for name in _names(attributes[key])]
 
 
-def handed_over(operation: Any) -> list[Any]:
-    """The inputs of an op that go to the functions that it calls, in their order."""
-    return list(operation.inputs)[1 if operation.type in BRANCHES else 0 :]
+def handed_over(operation: Any, values: Sequence[V]) -> Sequence[V]:
+    """Of ``values``, one for each input of an op, those of the inputs that go to the functions it calls."""
+    return values[1 if operation.type in BRANCHES else 0 :]
+
+
+def calls_functions(operation: Any) -> bool:
+    """Whether an op of any kind calls functions."""
+    return any(attribute.HasField("func") or attribute.list.func for attribute in operation.node_def.attr.values())
 
 
 def called_graphs(operation: Any) -> list[Any]:
     """The graphs of all functions that an op of any kind calls, as far as TensorFlow has them."""
     if operation.type == "Const":
         return []
-    names = [name for attribute in operation.node_def.attr.values() for name in _names(attribute)]
+    attributes = operation.node_def.attr
+    # In one order: that of a protocol buffer's map is any.
+    keys = _FUNCTIONS.get(operation.type) or sorted(attributes)
+    names = [name for key in keys for name in _names(attributes[key])]
     return [graph for graph in (_graph(operation, name) for name in names) if graph is not None]
 
 
@@ -108,9 +118,9 @@ def op_types(graph: Any) -> set[str]:
     return {operation.type for operation in everywhere(graph.get_operations())}
 
 
-def assigns(operation: Any) -> bool:
-    """Whether an op, or one in the functions it calls, changes a variable."""
-    return any(inner.type.startswith("Assign") for inner in everywhere([operation]))
+def assigns(operations: Iterable[Any]) -> bool:
+    """Whether one of ``operations``, or of those in the functions they call, changes a variable."""
+    return any(operation.type.startswith("Assign") for operation in everywhere(operations))
 
 
 def _names(attribute: Any) -> list[str]:
@@ -119,3 +129,9 @@ def _names(attribute: Any) -> list[str]:
 
 def _graph(operation: Any, name: str) -> Any:
     return getattr(operation.graph._get_function(name), "graph", None)
+
+
+def called_graph(operation: Any, attribute: str, position: int | None = None) -> Any:
+    """The graph of one function that an operation calls; None where TensorFlow doesn't have it."""
+    value = operation.node_def.attr[attribute]
+    return _graph(operation, (value.func if position is None else value.list.func[position]).name)

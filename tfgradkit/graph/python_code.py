@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..errors import ExternalError, TfGradKitError
-from .dependence import called_graphs
+from .ops import everywhere
 
 PYTHON_OPS = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
 _PREFIX = "wrap_external."
@@ -37,13 +37,7 @@ def function_behind(name: str) -> str | None:
 
 def python_ops(operations: Iterable[Any]) -> list[Any]:
     """Those of ``operations``, and of the functions they call, that call Python code."""
-    found = []
-    for operation in operations:
-        if operation.type in PYTHON_OPS:
-            found.append(operation)
-        for graph in called_graphs(operation):
-            found += python_ops(graph.get_operations())
-    return found
+    return [operation for operation in everywhere(operations) if operation.type in PYTHON_OPS]
 
 
 def functions_called(operations: Iterable[Any]) -> list[str]:

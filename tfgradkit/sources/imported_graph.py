@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from ..errors import GradientError
 from ..graph.emit import emit
+from ..graph.ops import OLD_BRANCHES, calls_functions
 from .subgraph import REFERENCES, Subgraph, imported_graph, tensors_of
 from .tensor_names import Names, tensor_name
 
@@ -55,7 +56,6 @@ def _here(x: tf.Tensor) -> tf.Tensor:
 
 # An op that stands in a trace for some of the file says so, a line for each: "Variable : VariableV2".
 STANDS_FOR = "_tfgradkit_stands_for"
-_BRANCHES = frozenset({"Switch", "Merge", "RefSwitch", "RefMerge"})
 _READ = "ReadVariableOp"
 
 
@@ -95,7 +95,7 @@ class Imported:
         """How the function is written into a graph."""
         if self._part.loops:
             return _without_gradient(self._unseen, path)
-        branches = any(operation.type in _BRANCHES for operation in self._operations)
+        branches = any(operation.type in OLD_BRANCHES for operation in self._operations)
         if branches and all(map(_is_plain_read, self._operations)):
             flat = flat_gradient(self._flat)
             return lambda *xs: flat(*xs, *self._values())
@@ -210,7 +210,7 @@ def _repeatable(operation: Any) -> bool:
         and _is_plain_read(operation)
         and (operation.type == _READ or not operation.op_def.is_stateful)
         and "_gradient_op_type" not in attributes
-        and not any(value.HasField("func") or value.list.func for value in attributes.values())
+        and not calls_functions(operation)
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..errors import ModelFileError, SignatureError, SourceError, UnknownLayerError
+from ..graph.ops import OLD_LOOPS
 from .tensor_names import Names, op_of, placeholders_text, tensor_name
 
 
@@ -62,7 +63,6 @@ def _refused(path: Path, error: Exception) -> SourceError:
 # Variables whose tensor is the value itself, as TensorFlow 1 made them, and those behind a handle.
 REFERENCES = frozenset({"Variable", "VariableV2"})
 _VARIABLES = REFERENCES | {"VarHandleOp"}
-_LOOPS = frozenset({"Enter", "RefEnter", "NextIteration", "RefNextIteration", "Exit", "RefExit"})
 _FED = frozenset({"Placeholder", "PlaceholderV2", "IteratorGetNext", "QueueDequeueV2", "QueueDequeueManyV2"})
 _PYTHON = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
 _TABLES = frozenset({"HashTable", "HashTableV2", "MutableHashTable", "MutableHashTableV2"})
@@ -107,7 +107,7 @@ def subgraph(graph: Any, names: Names, path: Path) -> Subgraph:
         _copied(graph, own.values()),
         _copied(graph, [own.get(n.name) or _placed_anywhere(n) for n in graph.node if n.name in everything]),
         tuple(node for node in kept if node.op in _VARIABLES),
-        any(node.op in _LOOPS for node in kept),
+        any(node.op in OLD_LOOPS for node in kept),
     )
 
 

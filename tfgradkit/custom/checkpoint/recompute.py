@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from ...errors import GradientError
 from ...graph.contexts import ours
-from ...graph.dependence import called_graphs
+from ...graph.ops import everywhere
 
 _RANDOM = (
     *("RandomUniform", "RandomStandardNormal", "TruncatedNormal", "ParameterizedTruncatedNormal", "RandomUniformInt"),
@@ -103,7 +103,7 @@ def _traced(
 
 
 def _refuse_unrepeatable(graph: Any, name: str) -> None:
-    for operation in graph.get_operations():
+    for operation in everywhere(graph.get_operations()):
         if operation.type in _RANDOM:
             raise GradientError(
                 "random numbers would be others when they are drawn again",
@@ -116,8 +116,6 @@ def _refuse_unrepeatable(graph: Any, name: str) -> None:
                 subject=f"{name}, op {operation.type} {operation.name}",
                 hint="assign outside of the checkpoint; variables of Keras layers may be assigned",
             )
-        for inner in called_graphs(operation):
-            _refuse_unrepeatable(inner, name)
 
 
 class Checkpointed:

@@ -13,8 +13,8 @@ from typing import Any
 import tensorflow as tf
 
 from ...errors import GradientError
-from ...graph.dependence import called_graph, called_graphs
 from ...graph.emit import NoRuleError, emit
+from ...graph.ops import called_graph, called_graphs
 from ...op_gradients.registry import gradient_of
 from .rule_targets import OverrideRule, ruled
 

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from ...errors import SignatureError
-from ...graph.dependence import called_graphs
+from ...graph.ops import called_graphs
 from .rewrite import Replay, op_types
 from .rule_targets import OverrideRule
 

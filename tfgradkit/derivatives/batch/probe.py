@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...differentiable import Differentiable
-from ...graph.dependence import assigns
+from ...graph.ops import assigns
 from ..options import Options
 from ..problem import batch_axis, is_batched, select
 from ..pullback import pullback
@@ -140,7 +140,9 @@ _EAGER = type(tf.constant(0.0))
 
 def _snapshot(graph: Any) -> Callable[[], None]:
     """Puts the variables of a graph that assigns any back to what they are now: a probe leaves no trace."""
-    kept = [(variable, variable.read_value()) for variable in graph.variables] if assigns(graph) else []
+    kept = (
+        [(variable, variable.read_value()) for variable in graph.variables] if assigns(graph.get_operations()) else []
+    )
 
     def restore() -> None:
         for variable, value in kept:

@@ -7,8 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from ...graph.dependence import added, called_graphs, reached, sample_bytes
+from ...graph.dependence import added, reached, sample_bytes
 from ...graph.emit import NoRuleError, emit
+from ...graph.ops import called_graphs
 from ...op_gradients.exact_functions import plain_silu
 from ..pullback import Partials, Tensors
 from . import linear_rules as _linear  # noqa: F401  registers its rules

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ...graph.dependence import between, called_graphs
+from ...graph.dependence import between
+from ...graph.ops import called_graphs
 from ..graph.gradient_graph import differentiated, variables_of
 from ..graph.graph_view import GraphView
 from ..trace_ops.user_line import made_at

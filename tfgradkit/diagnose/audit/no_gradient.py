@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Self
 
 import tensorflow as tf
 
-from ...graph.dependence import LOOPS, between, called_graphs, carries, leading_inputs
+from ...graph.dependence import between, leading
+from ...graph.interpret import Abstract, in_order
+from ...graph.ops import COMPARISONS, ROUNDING, STEPS, carries
 from ...op_gradients.refused_gradients import SILENT_OPS
 from ...op_gradients.registry import ABSENT, entry
 from ..graph.gradient_graph import add_gradient
@@ -21,15 +23,8 @@ from .audit_result import Obstacle
 from .audited_graph import Look, is_transparent
 from .eager import ONCE, not_vectorized, without_kernel
 
-# The derivative of a step function is zero wherever it exists: TensorFlow's rules say None, or zeros.
-_STEPS = frozenset({"Round", "Rint", "Floor", "Ceil", "Sign", "FloorDiv", "TruncateDiv"})
-_ROUNDING = frozenset({"Round", "Rint"})
-_COMPARISONS = frozenset({"Greater", "GreaterEqual", "Less", "LessEqual", "Equal", "NotEqual"})
-# What nobody takes for a part of the derivative: stopped by intent, or sizes and constants.
-_INTENDED = frozenset(
-    {"StopGradient", "PreventGradient", "Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike", "VariableShape"}
-)
-_FIRST_INPUT = {"If": 1, "StatelessIf": 1, "Case": 1, "StatelessCase": 1}
+# What is said of a tensor that has a derivative by what is followed.
+Smooth = Literal[True]
 
 
 @dataclass(frozen=True)
@@ -45,78 +40,69 @@ class LostGradient:
     whole: bool
 
 
-def cuts(operations: Sequence[Any], xs: Iterable[Any], ys: Iterable[Any]) -> list[LostGradient]:
+def cuts(operations: Sequence[Any], xs: Sequence[Any], ys: Iterable[Any]) -> list[LostGradient]:
     """Where the derivatives of ``ys`` by ``xs`` end, for each pair of them.
 
     Where another way leads from x to y, only rounding is told: comparisons and indices choose among derivatives, and
     x - floor(x) has the derivative that one expects.
     """
     found: dict[Any, bool] = {}
-    sources, ways = list(xs), _Ways()
     for y in ys:
-        needed = ways.by_value(operations, {y.ref()})
-        walks = [ways.walked(needed, {x.ref()}) for x in sources]
-        reached = any(y.ref() in smooth for smooth, _ in walks)
-        for smooth, ends in walks:
-            whole = y.ref() not in smooth
+        walks = [_Smooth(operations, x, y) for x in xs]
+        reached = any(walk.value(y) for walk in walks)
+        for walk in walks:
+            whole = not walk.value(y)
             # A mask chooses; it is the one way only where there is no other, of any x.
-            chooses = reached or any(op.type not in _COMPARISONS for op in ends)
-            for op in ends:
-                if (whole and not (chooses and op.type in _COMPARISONS)) or op.type in _ROUNDING:
+            chooses = reached or any(op.type not in COMPARISONS for op in walk.ends)
+            for op in walk.ends:
+                if (whole and not (chooses and op.type in COMPARISONS)) or op.type in ROUNDING:
                     found[op] = found.get(op, False) or whole
     return [LostGradient(op, whole) for op, whole in found.items()]
 
 
-class _Ways:
-    """Walks through graphs; what an op calls is asked once, since that is slow."""
+class _Smooth(Abstract[Smooth]):
+    """What has a derivative by x, among what y is made of.
 
-    def __init__(self) -> None:
-        self._called: dict[Any, list[Any]] = {}
+    Attributes:
+        ends: the ops where the derivative ends.
+    """
 
-    def by_value(self, operations: Sequence[Any], wanted: set[Any]) -> list[Any]:
-        """The ops that the values of ``wanted`` come from, but for what is stopped by intent."""
-        found = []
-        for operation in reversed(operations):
-            if operation.type not in _INTENDED and any(t.ref() in wanted for t in operation.outputs):
-                found.append(operation)
-                wanted |= {t.ref() for t in leading_inputs(operation, wanted)}
-        return found[::-1]
+    def __init__(self, operations: Sequence[Any], x: Any, y: Any) -> None:
+        super().__init__({x.ref(): True})
+        self.ends: dict[Any, None] = {}
+        self.run(operations, [y])
 
-    def walked(self, operations: Sequence[Any], smooth: set[Any]) -> tuple[set[Any], list[Any]]:
-        """What depends on ``smooth`` with a derivative, and the ops where that ends."""
-        ends: dict[Any, None] = {}
-        for operation in operations:
-            if not any(t.ref() in smooth for t in operation.inputs):
-                continue
-            if operation not in self._called:
-                self._called[operation] = called_graphs(operation)
-            for graph in self._called[operation]:
-                outputs, inner = self._inside(operation, graph, smooth)
-                smooth |= outputs
-                ends |= dict.fromkeys(inner)
-            if not self._called[operation] and _leads_on(operation):
-                smooth |= {t.ref() for t in operation.outputs if carries(t.dtype)}
-            elif not self._called[operation]:
-                ends[operation] = None
-        return smooth, list(ends)
+    def order(self, operations: list[Any], outputs: Sequence[Any]) -> Iterable[Any]:
+        """The ops that the values of ``outputs`` come from, but for what is stopped by intent."""
+        wanted = [tensor for tensor in outputs if carries(tensor.dtype)]
+        return leading(in_order(operations), wanted, lambda _: True)
 
-    def _inside(self, operation: Any, graph: Any, smooth: set[Any]) -> tuple[set[Any], list[Any]]:
-        """Which results of a call or loop have a derivative, and where it ends in there."""
-        if operation.type in LOOPS:  # what one turn makes of a variable, the next one gives to others
-            entering = {t.ref() for t in graph.inputs if carries(t.dtype)}
-        else:
-            given = list(operation.inputs)[_FIRST_INPUT.get(operation.type, 0) :]
-            entering = {inner.ref() for outer, inner in zip(given, graph.inputs, strict=False) if outer.ref() in smooth}
-        needed = self.by_value(graph.get_operations(), {t.ref() for t in graph.outputs if carries(t.dtype)})
-        inside, ends = self.walked(needed, entering)
-        pairs = zip(operation.outputs, graph.outputs, strict=False)
-        return {outer.ref() for outer, inner in pairs if inner.ref() in inside and carries(outer.dtype)}, ends
+    def op(self, operation: Any, inputs: list[Smooth | None]) -> Sequence[Smooth | None]:
+        """All results have a derivative, or it ends."""
+        if _leads_on(operation):
+            return [True if carries(tensor.dtype) else None for tensor in operation.outputs]
+        self.ends[operation] = None
+        return [None] * len(operation.outputs)
+
+    def either(self, first: Smooth, second: Smooth) -> Smooth:
+        """It has one."""
+        return True
+
+    def enter(self, caller: Any, graph: Any, inputs: Sequence[Smooth | None]) -> Self:
+        """With ends of its own."""
+        inner = super().enter(caller, graph, inputs)
+        inner.ends = {}
+        return inner
+
+    def leave(self, inner: Self, caller: Any, graph: Any) -> None:
+        """Where derivatives end in the function."""
+        self.ends |= inner.ends
 
 
 def _leads_on(operation: Any) -> bool:
     """Whether derivatives go through; where an op has no rule, or wrongly none, that is another finding."""
     carrying = any(carries(t.dtype) for t in operation.outputs)
-    stopped = operation.type in _STEPS or (entry(operation.type) is None and operation.type not in SILENT_OPS)
+    stopped = operation.type in STEPS or (entry(operation.type) is None and operation.type not in SILENT_OPS)
     return carrying and not stopped
 
 

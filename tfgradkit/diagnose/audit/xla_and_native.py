@@ -16,7 +16,7 @@ from ...export.functions.entries import describe
 from ...export.functions.tf_functions import argument_specs, exported, with_specs
 from ...export.native.compile.frozen_graph import freeze
 from ...export.native.compile.unsupported import compiled_by_xla, obstacles
-from ...graph.dependence import LOOPS, called_graphs
+from ...graph.ops import CALLS, LOOPS, called_graphs
 from ...sources.layer_results import layer_of
 from ..graph.graph_view import GraphView
 from ..trace_ops.user_line import made_at
@@ -74,7 +74,7 @@ def _needed(graph: Any, results: Iterable[Any], outer: dict[Any, Any]) -> list[A
     inner = []
     for operation in found:
         for called in called_graphs(operation):
-            if operation.type.endswith("PartitionedCall"):
+            if operation.type in CALLS:
                 outer |= {i.ref(): o for o, i in zip(operation.inputs, called.inputs, strict=False)}
             inner += _needed(called, called.outputs, outer)
     return [*found, *inner]

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from ...graph.dependence import LOOPS, called_graph
+from ...graph.ops import LOOPS, called_graph
 from ..trace_ops.recording import Step, steps_of
 from .cut import Cut, carries, cut_by
 

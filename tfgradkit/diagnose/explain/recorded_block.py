@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...graph.dependence import called_graphs
+from ...graph.ops import called_graphs
 from ...op_gradients.registry import ABSENT, SHIPPED
 from ..trace_ops.recording import Step
 from ..trace_ops.user_line import Location, Site

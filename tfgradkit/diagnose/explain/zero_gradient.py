@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ...graph.dependence import LOOPS, called_graphs
+from ...graph.ops import LOOPS, called_graphs
 from ..trace_ops.recording import Step, steps_of
 from .cut import Cut, carries
 from .explanation import Cause

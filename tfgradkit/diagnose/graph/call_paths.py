@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ...graph.dependence import called_graph, called_graphs
+from ...graph.ops import CALLS, called_graphs, functions_of
 from ...sources.imported_graph import STANDS_FOR
 
-_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall", "StatelessPartitionedCall"})
 # What tracing puts behind each result of a function.
 _TRACED = re.compile(r"Identity(_\d+)?")
 
@@ -66,9 +65,9 @@ def place_of(tensor: Any, frame: Frame | None) -> CallPlace:
     """The op that a tensor comes from, through calls: into a function, and out again at its arguments."""
     while True:
         operation = tensor.op
-        called = called_graph(operation, "f") if operation.type in _CALLS else None
-        if called is not None:
-            tensor, frame = result_of(called, tensor.value_index), Frame(called, operation, frame)
+        called = functions_of(operation) if operation.type in CALLS else [None]
+        if called[0] is not None:
+            tensor, frame = result_of(called[0], tensor.value_index), Frame(called[0], operation, frame)
         elif frame is not None and (position := _argument(operation, frame)) is not None:
             tensor, frame = frame.call.inputs[position], frame.outer
         else:
@@ -96,13 +95,13 @@ def everything_below(*starts: CallPlace | CalledSection) -> Iterator[CallPlace]:
 
 
 def _argument(operation: Any, frame: Frame) -> int | None:
-    if operation.type != "Placeholder" or frame.call.type not in _CALLS:
+    if operation.type != "Placeholder" or frame.call.type not in CALLS:
         return None
     return next((i for i, tensor in enumerate(frame.graph.inputs) if tensor.op is operation), None)
 
 
 def _sections(place: CallPlace) -> list[CalledSection]:
-    if place.operation.type in _CALLS:
+    if place.operation.type in CALLS:
         return []
     return [
         CalledSection(

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ...graph.dependence import called_graphs
+from ...graph.ops import called_graphs
 from ...op_gradients import ops as _rules  # noqa: F401  registers what second order needs
 from .graph_view import GraphView
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from ...differentiable import Differentiable
 from ...errors import SignatureError
-from ...graph.dependence import called_graphs
+from ...graph.ops import everywhere
 from ...sources.layer_results import layer_of
 from ...sources.resolve import resolve
 
@@ -57,7 +57,7 @@ class GraphView:
 
     def everywhere(self) -> Iterator[Any]:
         """All ops, each followed by those of the functions it calls."""
-        yield from _everywhere(self.graph)
+        yield from everywhere(self.graph.get_operations())
 
 
 def view(fn: Any, *arguments: Any, batched: bool | None = None, training: bool = False) -> GraphView:
@@ -135,10 +135,3 @@ def _named(spec: tf.TensorSpec | None, name: str) -> tf.TensorSpec:
     """With the name that its placeholder is to have: its own, or that of the argument."""
     assert spec is not None
     return tf.TensorSpec(spec.shape, spec.dtype, spec.name or re.sub(r"\W+", "_", name).strip("_"))
-
-
-def _everywhere(graph: Any) -> Iterator[Any]:
-    for operation in graph.get_operations():
-        yield operation
-        for inner in called_graphs(operation):
-            yield from _everywhere(inner)

@@ -72,7 +72,7 @@ class Runner(Concrete[RecordedValue]):
         if any(operation.type in OLD_BRANCHES for operation in operations):
             self.old_loops(operations, outputs)
         wanted = {tensor.op for tensor in outputs}
-        found = needed(operations, lambda operation: operation in wanted or assigns(operation))
+        found = needed(operations, lambda operation: operation in wanted or assigns([operation]))
         self._uses = Counter(t.ref() for op in found for t in op.inputs) + Counter(t.ref() for t in outputs)
         return found
 

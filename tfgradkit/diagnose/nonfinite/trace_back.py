@@ -9,20 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
+from ...graph.ops import ELEMENTWISE, SELECTS
 from .recorded_run import RecordedValue, RunStep
 
-# Each element of the result comes from the same elements of the inputs, which may be broadcast.
-_NAMES = """
-Identity Snapshot Cast Abs Acos Acosh Asin Asinh Atan Atanh Cos Cosh Digamma Elu Erf Erfc Erfinv Exp Expm1 Inv
-Lgamma Log Log1p Ndtri Neg Reciprocal Relu Relu6 Rint Round Floor Ceil Sign Rsqrt Selu Sigmoid Sin Sinh Softplus
-Softsign Sqrt Square Tan Tanh LeakyRelu StopGradient PreventGradient
-Add AddV2 AddN Sub Mul MulNoNan Div DivNoNan RealDiv FloorMod FloorDiv Mod Maximum Minimum Pow SquaredDifference
-Xdivy Xlogy Xlog1py Atan2 ClipByValue Select SelectV2 ReluGrad Relu6Grad EluGrad SeluGrad LeakyReluGrad
-SigmoidGrad TanhGrad SoftplusGrad SoftsignGrad SqrtGrad RsqrtGrad ReciprocalGrad InvGrad
-"""
-_ELEMENTWISE = frozenset(_NAMES.split())
 _PRODUCTS = frozenset({"Mul", "MatMul", "BatchMatMulV2", "Einsum"})
-_SELECTS = frozenset({"Select", "SelectV2"})
 Origin = Literal["op", "constant", "input", "variable"]
 Index = tuple[int, ...]
 
@@ -91,7 +81,7 @@ class Watch:
 
 def _only_selectors(step: RunStep) -> tuple[RecordedValue, ...]:
     """What is needed to follow an op back, but not the other inputs."""
-    return step.inputs[:1] if step.operation.type in _SELECTS else ()
+    return step.inputs[:1] if step.operation.type in SELECTS else ()
 
 
 def _not_finite(value: Any) -> tuple[Any, bool]:
@@ -126,7 +116,7 @@ def culprit(trouble: NonFiniteTrouble) -> Culprit:
     while trouble.step is not None and trouble.parents:
         if trouble.nan and all(p.intended for p in trouble.parents.values()):
             break  # this op made NaN of an Inf that was meant
-        elementwise = trouble.step.operation.type in _ELEMENTWISE and trouble.bad is not None
+        elementwise = trouble.step.operation.type in ELEMENTWISE and trouble.bad is not None
         near = _at(trouble, index) if elementwise else {}
         followed = _earliest([p for p in (near or trouble.parents).values() if not p.intended]) or _earliest(
             (near or trouble.parents).values()
@@ -143,7 +133,7 @@ def _at(trouble: NonFiniteTrouble, index: Index) -> dict[int, NonFiniteTrouble]:
     """The inputs that aren't finite at an element of an element-wise op's result."""
     found = {i: p for i, p in trouble.parents.items() if p.bad is not None and _bad_at(p, index)}
     assert trouble.step is not None
-    if trouble.step.operation.type in _SELECTS and trouble.step.inputs:
+    if trouble.step.operation.type in SELECTS and trouble.step.inputs:
         chosen = trouble.step.inputs[0].value.numpy()
         if len(chosen.shape) in (0, len(index)):  # tf.compat.v1.where takes whole rows, too
             position = 1 if bool(chosen[_broadcast(index, chosen.shape)]) else 2
@@ -172,7 +162,7 @@ def _earliest(troubles: Any) -> NonFiniteTrouble | None:
 
 def value_at(value: Any, index: Index, operation: Any) -> float | complex | None:
     """The number of an input that an element of an element-wise op's result comes from; None for other ops."""
-    if operation.type not in _ELEMENTWISE and value.shape.rank != 0:
+    if operation.type not in ELEMENTWISE and value.shape.rank != 0:
         return None
     array = value.numpy()
     if array.dtype == object or len(array.shape) > len(index):

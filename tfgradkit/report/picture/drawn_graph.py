@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ...diagnose.graph.graph_view import GraphView
+from ...graph.ops import CALLS
 from ...sources.layer_results import layer_of
-
-_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def inlined(graph: Any, ends: Iterable[str] = ()) -> tuple[dict[str, Node], dict
         for node in nodes:
             name = prefix + node.name
             inputs = [_tensor(ref, prefix) for ref in node.input if not ref.startswith("^")]
-            body = bodies.get(node.attr["f"].func.name) if node.op in _CALLS else None
+            body = bodies.get(node.attr["f"].func.name) if node.op in CALLS else None
             if body is None:
                 found[name] = (node, inputs, backward)
                 continue
