@@ -192,10 +192,11 @@ class Abstract(Interpreter[V | None]):
         """The values of results that come by one of several ways."""
         found: list[V | None] | None = None
         for way in ways:
-            found = list(way) if found is None else [self._either(*pair) for pair in zip(found, way, strict=True)]
+            found = list(way) if found is None else [self.join(*pair) for pair in zip(found, way, strict=True)]
         return found or []
 
-    def _either(self, first: V | None, second: V | None) -> V | None:
+    def join(self, first: V | None, second: V | None) -> V | None:
+        """The value of what has one of two values, or depends on both."""
         if first is None or second is None:
             return second if first is None else first
         return self.either(first, second)

@@ -41,7 +41,7 @@ def detected(traced: Traced, arguments: Sequence[Any], batched: bool, name: str)
     flow = Flow(sets, constants)
     for x, numbers in zip(xs, np.split(sets.singles(), np.cumsum(counts)[:-1]), strict=True):
         flow.put(x, numbers.reshape(static_shape(x)))
-    flow.walk(graph.get_operations())
+    flow.run(graph.get_operations())
     return sets.rows(np.concatenate([np.ravel(flow.numbers(y)) for y in ys]))
 
 

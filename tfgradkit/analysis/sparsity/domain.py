@@ -1,4 +1,4 @@
-"""The walk through a graph: each op's rule gives what its results may depend on."""
+"""What the tensors of a graph may depend on: each op's rule says it of the op's results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ...graph.dependence import added
+from ...graph.emit import inlined
 from ...graph.fold import KnownValues
+from ...graph.interpret import Abstract
+from ...graph.ops import LOOPS, handed_over
 from .index_sets import EMPTY, IndexSets
 
 # What an op's rule gives: the sets of each result; None where it depends on nothing.
@@ -15,7 +19,8 @@ Dependence = Sequence["np.ndarray | None"]
 PatternRule = Callable[["Flow", Any], Dependence]
 
 RULES: dict[str, PatternRule] = {}
-_LOOPS_OF_OLD = frozenset({"Enter", "RefEnter"})
+# In place of an op type, for gradients that users put in place of TensorFlow's.
+CUSTOM_GRADIENT = "custom gradient"
 
 
 class UnknownSets(Exception):  # noqa: N818  a signal between a rule and the walk, never seen by a caller
@@ -32,30 +37,29 @@ def rule(*op_types: str) -> Callable[[PatternRule], PatternRule]:
     return register
 
 
-class Flow:
+class Flow(Abstract[np.ndarray]):
     """What the tensors of a graph may depend on.
 
     The sets of a tensor are an array of its shape with numbers of ``sets``; where the shape is not
     known, or the tensor is a list of tensors, a single number that holds for all of it.
     """
 
+    # A loop that moves elements along needs as many turns as they are many: then all of it is dense.
+    turns = 8
+
     def __init__(self, sets: IndexSets, constants: KnownValues) -> None:
+        super().__init__()
         self.sets = sets
         self.constants = constants
-        self._found: dict[Any, np.ndarray] = {}
 
-    def put(self, tensor: Any, numbers: np.ndarray | None) -> None:
+    def put(self, tensor: Any, value: np.ndarray | None) -> None:
         """Says what ``tensor`` depends on."""
-        if numbers is not None and _carries(tensor) and np.any(numbers):
-            self._found[tensor.ref()] = np.asarray(numbers)
+        if value is not None and _carries(tensor) and np.any(value):
+            super().put(tensor, np.asarray(value))
 
     def depends(self, tensor: Any) -> bool:
         """Whether ``tensor`` depends on anything."""
-        return tensor.ref() in self._found
-
-    def raw(self, tensor: Any) -> np.ndarray | None:
-        """As it was put; None where it depends on nothing."""
-        return self._found.get(tensor.ref())
+        return tensor.ref() in self.values
 
     def numbers(self, tensor: Any) -> np.ndarray:
         """The sets of every element.
@@ -64,12 +68,12 @@ class Flow:
             Unknown: the shape is not known.
         """
         shape = static_shape(tensor)
-        found = self.raw(tensor)
+        found = self.value(tensor)
         if shape is None:
             raise UnknownSets
         return np.full(shape, EMPTY) if found is None else np.broadcast_to(found, shape)
 
-    def value(self, tensor: Any) -> np.ndarray:
+    def constant(self, tensor: Any) -> np.ndarray:
         """The value of a tensor that depends on no input and no variable.
 
         Raises:
@@ -82,46 +86,67 @@ class Flow:
 
     def everything(self, tensors: Iterable[Any]) -> np.ndarray:
         """One set: whatever any element of ``tensors`` depends on."""
-        found = [np.unique(self._found[t.ref()]) for t in tensors if self.depends(t)]
+        found = [np.unique(numbers) for t in tensors if (numbers := self.value(t)) is not None]
         return self.sets.union(np.concatenate([[EMPTY], *found])[None])[0]
 
-    def either(self, first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | None:
+    def either(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """The union of what two ways to one tensor say."""
-        if first is None or second is None:
-            return second if first is None else first
         if first.shape != second.shape:
             both = np.concatenate([[EMPTY], np.unique(first), np.unique(second)])
             return self.sets.union(both[None])[0]
         return self.sets.union(np.stack([first, second], -1))
 
-    def walk(self, operations: Iterable[Any]) -> None:
-        """Follows ``operations``, which come in the order in which they can run."""
-        operations = list(operations)
-        if any(operation.type in _LOOPS_OF_OLD for operation in operations):
-            self._flood(operations)
-            return
-        for operation in operations:
-            if any(map(_carries, operation.outputs)) and any(map(self.depends, operation.inputs)):
-                for tensor, numbers in zip(operation.outputs, self._results(operation), strict=True):
-                    self.put(tensor, numbers)
+    def settled(self, inner: Flow, before: Sequence[np.ndarray | None], after: Sequence[np.ndarray | None]) -> bool:
+        """Whether all sets are the same."""
+        pairs = zip(before, after, strict=True)
+        return all(a is b or (a is not None and b is not None and np.array_equal(a, b)) for a, b in pairs)
 
-    def _flood(self, operations: Iterable[Any]) -> None:
+    def visits(self, operation: Any, inputs: list[np.ndarray | None]) -> bool:
+        """Derivatives may go through it."""
+        return any(map(_carries, operation.outputs)) and super().visits(operation, inputs)
+
+    def results(self, operation: Any, inputs: list[np.ndarray | None]) -> Dependence:
+        """What the rules say; where they can't, the conservative answer."""
+        try:
+            return super().results(operation, inputs)
+        except (UnknownSets, ValueError, IndexError):
+            # The last two: shapes that a rule was not written for.
+            return dense(self, operation)
+
+    def op(self, operation: Any, inputs: list[np.ndarray | None]) -> Dependence:
+        """By the rule for its type."""
+        return RULES.get(operation.type, dense)(self, operation)
+
+    def custom_gradient(self, operation: Any, inputs: list[np.ndarray | None]) -> Dependence:
+        """What the gradient says that was put in place of TensorFlow's."""
+        return RULES[CUSTOM_GRADIENT](self, operation)
+
+    def call(self, operation: Any, graph: Any, inputs: list[np.ndarray | None]) -> Dependence:
+        """A function that was traced for any batch is written out, for the shapes it is called with."""
+        if all(static_shape(inner) is not None for inner in graph.inputs):
+            return super().call(operation, graph, inputs)
+        with operation.graph.as_default():
+            results, written = added(lambda given: inlined(graph, given), list(operation.inputs))
+        return self.run(written, results[: len(operation.outputs)])
+
+    def enter(self, caller: Any, graph: Any, inputs: Sequence[np.ndarray | None]) -> Flow:
+        """With constants of its own: the next call of the same function may be with others."""
+        inner = super().enter(caller, graph, inputs)
+        inner.constants = KnownValues()
+        # The variables of a loop change from turn to turn; what a function is called with does not.
+        given = () if caller.type in LOOPS else handed_over(caller, list(caller.inputs))
+        for argument, tensor in zip(graph.inputs, given, strict=False):
+            if not self.depends(tensor):
+                inner.constants.put(argument, self.constants.value(tensor))
+        return inner
+
+    def old_loops(self, operations: list[Any], outputs: Sequence[Any]) -> None:
         """Everything depends on everything: loops of TensorFlow 1 lead back in the list of ops."""
-        found = [np.unique(numbers) for numbers in self._found.values()]
+        found = [np.unique(numbers) for numbers in self.values.values() if numbers is not None]
         total = self.sets.union(np.concatenate([[EMPTY], *found])[None])[0]
         for operation in operations:
             for tensor in operation.outputs:
                 self.put(tensor, np.full(static_shape(tensor) or (), total))
-
-    def _results(self, operation: Any) -> Dependence:
-        # An op whose gradient is replaced depends on what that gradient says.
-        replaced = "_gradient_op_type" in operation.node_def.attr and "f" not in operation.node_def.attr
-        found = RULES["custom gradient"] if replaced else RULES.get(operation.type, dense)
-        try:
-            return found(self, operation)
-        except (UnknownSets, ValueError, IndexError):
-            # The last two: shapes that a rule was not written for.
-            return dense(self, operation)
 
 
 def dense(flow: Flow, operation: Any) -> Dependence:

@@ -67,7 +67,7 @@ def without_derivative(flow: Flow, operation: Any) -> Dependence:
 @rule("IdentityN")
 def one_to_one(flow: Flow, operation: Any) -> Dependence:
     """The same tensors."""
-    return [flow.raw(tensor) for tensor in operation.inputs]
+    return [flow.value(tensor) for tensor in operation.inputs]
 
 
 @rule("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
@@ -109,7 +109,9 @@ def moved(flow: Flow, operation: Any) -> Dependence:
     Raises:
         Unknown: indices or sizes that only the run knows.
     """
-    values = [flow.numbers(t) if t.dtype.is_floating or t.dtype.is_complex else flow.value(t) for t in operation.inputs]
+    values = [
+        flow.numbers(t) if t.dtype.is_floating or t.dtype.is_complex else flow.constant(t) for t in operation.inputs
+    ]
     # float64 holds whole numbers up to 2**53, and every kernel takes it.
     results = computed(operation, values, tf.float64)
     if results is None:

@@ -20,7 +20,7 @@ def reduced(flow: Flow, operation: Any) -> Dependence:
     """Unions along the reduced axes."""
     x, axes = operation.inputs
     numbers = flow.numbers(x)
-    found = along(flow, numbers, np.ravel(flow.value(axes)))
+    found = along(flow, numbers, np.ravel(flow.constant(axes)))
     shape = static_shape(operation.outputs[0])
     if shape is None:
         raise UnknownSets
@@ -45,7 +45,7 @@ def by_channel(flow: Flow, operation: Any) -> Dependence:
 @rule("Cumsum", "Cumprod", "CumulativeLogsumexp")
 def running(flow: Flow, operation: Any) -> Dependence:
     """Each element depends on those before it: unions over twice the distance at every step."""
-    numbers = np.moveaxis(flow.numbers(operation.inputs[0]), int(flow.value(operation.inputs[1])), -1)
+    numbers = np.moveaxis(flow.numbers(operation.inputs[0]), int(flow.constant(operation.inputs[1])), -1)
     backwards = operation.get_attr("reverse")
     numbers = numbers[..., ::-1] if backwards else numbers
     if operation.get_attr("exclusive"):
@@ -55,14 +55,14 @@ def running(flow: Flow, operation: Any) -> Dependence:
         numbers = flow.sets.union(np.stack([numbers, _shifted(numbers, distance)], -1))
         distance *= 2
     numbers = numbers[..., ::-1] if backwards else numbers
-    return [np.moveaxis(numbers, -1, int(flow.value(operation.inputs[1])))]
+    return [np.moveaxis(numbers, -1, int(flow.constant(operation.inputs[1])))]
 
 
 @rule("UnsortedSegmentSum", "UnsortedSegmentMax", "UnsortedSegmentMin", "UnsortedSegmentProd")
 @rule("SegmentSum", "SegmentMean", "SegmentMax", "SegmentMin", "SegmentProd")
 def by_segment(flow: Flow, operation: Any) -> Dependence:
     """Unions of the elements with the same segment."""
-    data, segments = flow.numbers(operation.inputs[0]), flow.value(operation.inputs[1])
+    data, segments = flow.numbers(operation.inputs[0]), flow.constant(operation.inputs[1])
     shape = static_shape(operation.outputs[0])
     if shape is None:
         raise UnknownSets
@@ -78,7 +78,7 @@ def scattered(flow: Flow, operation: Any) -> Dependence:
     """Elements with the same index are added."""
     shape = static_shape(operation.outputs[0])
     first = operation.type == "ScatterNd"
-    indices = flow.value(operation.inputs[0 if first else 1])
+    indices = flow.constant(operation.inputs[0 if first else 1])
     updates = flow.numbers(operation.inputs[1 if first else 2])
     if shape is None:
         raise UnknownSets
@@ -98,7 +98,7 @@ def sparse_product(flow: Flow, operation: Any) -> Dependence:
     indices, values, _, matrix = operation.inputs
     if flow.depends(values) or operation.get_attr("adjoint_b"):
         raise UnknownSets
-    rows, columns = np.moveaxis(flow.value(indices), -1, 0)[:: -1 if operation.get_attr("adjoint_a") else 1]
+    rows, columns = np.moveaxis(flow.constant(indices), -1, 0)[:: -1 if operation.get_attr("adjoint_a") else 1]
     shape = static_shape(operation.outputs[0])
     if shape is None:
         raise UnknownSets
@@ -134,7 +134,7 @@ def matrix_product(flow: Flow, operation: Any) -> Dependence:
         found = np.broadcast_to(rows, shape)
     if flow.depends(right):
         columns = contracted(flow, _flipped(flow.numbers(right), not flip_right), _mask(flow, left, not flip_left))
-        found = flow.either(found, np.broadcast_to(np.swapaxes(columns, -1, -2), shape))
+        found = flow.join(found, np.broadcast_to(np.swapaxes(columns, -1, -2), shape))
     return [found]
 
 
@@ -157,7 +157,7 @@ def einsum(flow: Flow, operation: Any) -> Dependence:
             summed = along(flow, flow.numbers(tensor), [i for i, label in enumerate(term) if label not in result])
             ordered = np.transpose(summed, [kept.index(label) for label in result if label in kept])
             spread = ordered.reshape([shape[i] if label in kept else 1 for i, label in enumerate(result)])
-            found = flow.either(found, np.broadcast_to(spread, shape))
+            found = flow.join(found, np.broadcast_to(spread, shape))
     return [found]
 
 

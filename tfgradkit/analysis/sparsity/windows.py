@@ -147,7 +147,7 @@ def transposed_convolution(flow: Flow, operation: Any) -> Dependence:
 def resized(flow: Flow, operation: Any) -> Dependence:
     """Two axes, one after the other; which elements an element is made of is seen by resizing unit vectors."""
     images, size = operation.inputs
-    numbers, target = flow.numbers(images), [int(n) for n in flow.value(size)]
+    numbers, target = flow.numbers(images), [int(n) for n in flow.constant(size)]
     for axis in (1, 2):
         mask = _resized_units(operation, numbers.shape[axis], target[axis - 1], axis)
         numbers = np.moveaxis(contracted(flow, np.moveaxis(numbers, axis, -1), mask), -1, axis)
