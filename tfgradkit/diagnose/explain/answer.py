@@ -41,7 +41,7 @@ def connection(
 
 
 def _failing(block: RecordedBlock, output: NamedTensor, source: NamedTensor, error: str) -> Cut:
-    states = [block.state(output, source), *block.walk(source).states.values()]
+    states = [block.state(output, source), *block.walk(source).values.values()]
     found = next((state for state in states if isinstance(state, Cut) and state.fails), None)
     return found or Cut("unregistered", Step("an op", (), ()), fails=True, why=f"TensorFlow says: {error}")
 
@@ -74,7 +74,7 @@ def _turned(block: RecordedBlock, source: NamedTensor) -> Site:
     walk = block.walk(source)
     for step in block.steps:
         floats = any(carries(t.dtype) for t in step.outputs)
-        if step.site.layer and floats and any(walk.state(t) for t in step.inputs):
+        if step.site.layer and floats and any(walk.value(t) for t in step.inputs):
             return step.site
     return block.place_of(source)
 
@@ -83,7 +83,7 @@ def _by_asking(block: RecordedBlock, source: NamedTensor) -> Cut | None:
     """The first op whose results TensorFlow doesn't connect, where the walk alone found nothing."""
     walk, ask = block.walk(source), block.gradients
     for step in block.steps if ask is not None else ():
-        made = [t for t in step.outputs if walk.state(t) == CONNECTED and carries(t.dtype)]
+        made = [t for t in step.outputs if walk.value(t) == CONNECTED and carries(t.dtype)]
         if made and ask is not None and all(ask(t, [source.value])[0] is None for t in made):
             return Cut("custom_gradient" if step.rule or step.graph else "not_differentiable", step)
     return None

@@ -6,161 +6,127 @@ Two things travel: the gradient's way, and the mere influence on values, which g
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import zip_longest
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any, Literal, Self
 
 import tensorflow as tf
 
-from ...graph.ops import LOOPS, called_graph
+from ...graph.interpret import Abstract, in_order
+from ...graph.ops import functions_of, handed_over
 from ..trace_ops.recording import Step, steps_of
 from .cut import Cut, carries, cut_by
 
 # By identity, with the thing itself, which so is kept: a graph with its steps, a step with what cuts it.
 Cuts = dict[Any, tuple[Any, Any]]
-# A tensor that a gradient comes from, one whose gradient is cut on the way, one that isn't influenced.
-Reach = Literal["connected"] | Cut | None
+# A tensor that a gradient comes from, or one whose gradient is cut on the way.
+Influenced = Literal["connected"] | Cut
+Reach = Influenced | None
 CONNECTED: Literal["connected"] = "connected"
 _READERS = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VariableShape", "VarIsInitializedOp"})
-_TWO_BRANCHES = frozenset({"If", "StatelessIf"})
-_BRANCHES = frozenset({"Case", "StatelessCase"})
-_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 
 
-@dataclass
-class Walk:
-    """States of tensors, by ``ref()``, after the steps so far.
+class Walk(Abstract[Influenced]):
+    """The states of the tensors that some inputs influence, after the steps so far.
 
-    Attributes:
-        states: of what is influenced.
-        cuts: what is known of ops already, from walks from other inputs.
+    Args:
+        states: of those inputs, by ``ref()``.
         layer_names: of the layers whose scopes name ops.
+        cuts: what is known of ops already, from walks from other inputs.
     """
 
-    states: dict[Any, Reach]
-    layer_names: Sequence[str] = ()
-    cuts: Cuts = field(default_factory=dict)
-
-    def state(self, tensor: Any) -> Reach:
-        """Of one tensor."""
-        return self.states.get(tensor.ref())
-
-    def over(self, steps: Iterable[Step]) -> Walk:
-        """Itself, after more steps."""
-        for step in steps:
-            if not step.inputs:  # a constant, or an argument whose state is known
-                continue
-            given = [self.state(tensor) for tensor in step.inputs]
-            for tensor, state in zip(step.outputs, self._results(step, given), strict=True):
-                self.states[tensor.ref()] = state
-            self._write(step, given)
-        return self
-
-    def _results(self, step: Step, given: list[Reach]) -> list[Reach]:
-        if step.graph is None and not any(given):
-            return [None] * len(step.outputs)
-        graphs = _called(step)
-        if any(graph is None for graph in graphs):
-            return [_joined(given)] * len(step.outputs)
-        if step.type in LOOPS:
-            return self._around(step, graphs[0], given)
-        if graphs:
-            skipped = 1 if step.type in _TWO_BRANCHES | _BRANCHES else 0
-            ways = [self._through(step, graph, given[skipped:]) for graph in graphs]
-            choice = [_decided(step, state) for state in given[:skipped]]
-            return [_joined([*states, *choice]) for states in zip(*ways, strict=True)]
-        return _through_op(step, given, self.cuts)
+    def __init__(self, states: dict[Any, Reach], layer_names: Sequence[str] = (), cuts: Cuts | None = None) -> None:
+        super().__init__(states)
+        self._layer_names = layer_names
+        self._cuts: Cuts = {} if cuts is None else cuts
 
     def inside(self, step: Step) -> Walk:
         """The walk through the function that a step calls."""
-        return self._inner(step.graph, [self.state(tensor) for tensor in step.inputs])
+        inner = self.enter(step, step.graph, [self.value(tensor) for tensor in step.inputs])
+        inner.run(self.contents(step.graph))
+        return inner
 
-    def _inner(self, graph: Any, given: Sequence[Reach]) -> Walk:
-        start = {tensor.ref(): state for tensor, state in zip(graph.inputs, given, strict=False)}
-        return Walk(start, self.layer_names, self.cuts).over(_steps(graph, self.layer_names, self.cuts))
+    def contents(self, graph: Any) -> list[Step]:
+        """The steps of a graph, made once."""
+        if id(graph) not in self._cuts:
+            steps = steps_of(in_order(graph.get_operations()), self._layer_names)
+            self._cuts[id(graph)] = (graph, steps)
+        found: list[Step] = self._cuts[id(graph)][1]
+        return found
 
-    def _through(self, step: Step, graph: Any, given: Sequence[Reach]) -> list[Reach]:
-        """The results of a function; what it writes into variables is known to the caller afterwards."""
-        pairs = list(zip(graph.inputs, given, strict=False))
-        inner = self._inner(graph, given)
-        outside = step.inputs[len(step.inputs) - len(pairs) :]
-        for (tensor, before), outer in zip(pairs, outside, strict=True):
-            after = _within(step, inner.state(tensor))
-            if before is None and after is not None and tensor.dtype == tf.resource:
-                self.states[outer.ref()] = after
-        return [_within(step, inner.state(tensor)) for tensor in graph.outputs[: len(step.outputs)]]
+    def order(self, operations: list[Any], outputs: Sequence[Any]) -> Iterable[Any]:
+        """All steps, as they are."""
+        return operations
 
-    def _around(self, step: Step, body: Any, given: list[Reach]) -> list[Reach]:
-        """What a turn of the loop makes of its variables, once no more of them gets influenced by another turn."""
-        current = list(given)
-        while True:
-            made = self._through(step, body, current)
-            # A loop that is differentiated carries more than its body returns.
-            after = [_joined(pair) for pair in zip_longest(current, made)][: len(current)]
-            if [_rank(state) for state in after] == [_rank(state) for state in current]:
-                return [*made, *current[len(made) :]][: len(step.outputs)]
-            current = after
+    def functions(self, operation: Step) -> list[Any]:
+        """Those that a step calls, which may have run eagerly."""
+        if operation.graph is not None:
+            return [operation.graph]
+        return functions_of(operation.operation) if hasattr(operation.operation, "node_def") else []
 
-    def _write(self, step: Step, given: list[Reach]) -> None:
+    def replaced(self, operation: Step) -> bool:
+        """A gradient of the user's is asked like all others."""
+        return False
+
+    def op(self, operation: Step, inputs: list[Reach]) -> Sequence[Reach]:
+        """Whether its gradient function leads on what comes from the inputs that are connected, or fail."""
+        if operation.type == "IdentityN" and "_gradient_op_type" not in _attributes(operation):
+            return list(inputs)
+        alive = [i for i, state in enumerate(inputs) if _rank(state) > 1]
+        if not alive:
+            return self.opaque(operation, inputs)
+        key = (id(operation), *alive)
+        if key not in self._cuts:
+            self._cuts[key] = (operation, cut_by(operation, alive))
+        cut = self._cuts[key][1]
+        if cut is not None:
+            return [self._here(cut)] * len(operation.outputs)
+        so_far = _joined([inputs[i] for i in alive])
+        end = self._here(Cut("not_differentiable", operation))
+        return [so_far if carries(tensor.dtype) else end for tensor in operation.outputs]
+
+    def opaque(self, operation: Step, inputs: list[Reach]) -> Sequence[Reach]:
+        """Influence goes through."""
+        return [_joined(inputs)] * len(operation.outputs)
+
+    def branch(self, operation: Step, graphs: list[Any], inputs: list[Reach]) -> Sequence[Reach]:
+        """What only decides which branch is taken has no gradient."""
+        choice = self._here(Cut("not_differentiable", operation)) if inputs[0] == CONNECTED else inputs[0]
+        return [_joined([state, choice]) for state in super().branch(operation, graphs, inputs)]
+
+    def ended(self, after: list[Reach], made: list[Reach]) -> Sequence[Reach]:
+        """A loop is taken to make a turn."""
+        return made
+
+    def either(self, first: Influenced, second: Influenced) -> Reach:
+        """What is influenced by several."""
+        return _joined([first, second])
+
+    def settled(self, inner: Walk, before: Sequence[Reach], after: Sequence[Reach]) -> bool:
+        """Whether no more variables get influenced by another turn."""
+        return [_rank(state) for state in before] == [_rank(state) for state in after]
+
+    def leave(self, inner: Self, caller: Step, graph: Any) -> None:
+        """What a function writes into variables is known to the caller afterwards."""
+        for tensor, outer in zip(graph.inputs, handed_over(caller, caller.inputs), strict=True):
+            if tensor.dtype == tf.resource and self.value(outer) is None:
+                self.put(outer, inner.value(tensor))
+
+    def passed(self, operation: Step) -> None:
         """What an op is told, it may write into the variables, queues and iterators that it takes."""
-        told = _joined([state for t, state in zip(step.inputs, given, strict=True) if t.dtype != tf.resource])
-        if told is None or step.graph is not None or step.type in _READERS or _called(step):
+        told = _joined([self.value(tensor) for tensor in operation.inputs if tensor.dtype != tf.resource])
+        if told is None or operation.type in _READERS or self.functions(operation):
             return
-        for tensor in step.inputs:
-            if tensor.dtype == tf.resource and self.state(tensor) is None:
-                self.states[tensor.ref()] = told if isinstance(told, Cut) else cut_by(step, ()) or Cut("state", step)
+        for tensor in operation.inputs:
+            if tensor.dtype == tf.resource and self.value(tensor) is None:
+                written = cut_by(operation, ()) or Cut("state", operation)
+                self.put(tensor, told if isinstance(told, Cut) else self._here(written))
 
-
-def _called(step: Step) -> list[Any]:
-    """The graphs of the functions that a step calls, a loop's condition left out."""
-    if step.graph is not None:
-        return [step.graph]
-    if not hasattr(step.operation, "node_def"):
-        return []
-    if step.type in LOOPS:
-        return [called_graph(step.operation, "body")]
-    if step.type in _TWO_BRANCHES:
-        return [called_graph(step.operation, name) for name in ("then_branch", "else_branch")]
-    if step.type in _BRANCHES:
-        count = len(step.operation.node_def.attr["branches"].list.func)
-        return [called_graph(step.operation, "branches", i) for i in range(count)]
-    return [called_graph(step.operation, "f")] if step.type in _CALLS else []
-
-
-def _steps(graph: Any, layer_names: Sequence[str], kept: Cuts) -> list[Step]:
-    """The steps of a graph, made once."""
-    if id(graph) not in kept:
-        kept[id(graph)] = (graph, steps_of(graph.get_operations(), layer_names))
-    return kept[id(graph)][1]
-
-
-def _through_op(step: Step, given: list[Reach], known: Cuts) -> list[Reach]:
-    if step.type == "IdentityN" and "_gradient_op_type" not in _attributes(step):
-        return list(given)
-    alive = [i for i, state in enumerate(given) if state == CONNECTED or (isinstance(state, Cut) and state.fails)]
-    if not alive:
-        return [_joined(given)] * len(step.outputs)
-    key = (id(step), *alive)
-    if key not in known:
-        known[key] = (step, cut_by(step, alive))
-    cut = known[key][1]
-    if cut is not None:
-        return [cut] * len(step.outputs)
-    so_far = _joined([given[i] for i in alive])
-    return [so_far if carries(t.dtype) else Cut("not_differentiable", step) for t in step.outputs]
+    def _here(self, cut: Cut) -> Cut:
+        return replace(cut, calls=self.callers)
 
 
 def _attributes(step: Step) -> Any:
     return step.operation.node_def.attr if hasattr(step.operation, "node_def") else ()
-
-
-def _decided(step: Step, state: Reach) -> Reach:
-    """What only decides which branch is taken has no gradient."""
-    return Cut("not_differentiable", step) if state == CONNECTED else state
-
-
-def _within(step: Step, state: Reach) -> Reach:
-    return replace(state, calls=(step, *state.calls)) if isinstance(state, Cut) else state
 
 
 def _joined(states: Iterable[Reach]) -> Reach:

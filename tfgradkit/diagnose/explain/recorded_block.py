@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...graph.ops import called_graphs
+from ...graph.ops import everywhere
 from ...op_gradients.registry import ABSENT, SHIPPED
 from ..trace_ops.recording import Step
 from ..trace_ops.user_line import Location, Site
@@ -55,7 +55,8 @@ class RecordedBlock:
         key = source.tensor.ref()
         if key not in self._walks:
             start: dict[Any, Reach] = {tensor.ref(): CONNECTED for tensor in self.starts(source)}
-            self._walks[key] = Walk(start, self.layer_names, self._cuts).over(self.steps)
+            self._walks[key] = Walk(start, self.layer_names, self._cuts)
+            self._walks[key].run(self.steps)
         return self._walks[key]
 
     def starts(self, source: NamedTensor) -> list[Any]:
@@ -71,7 +72,7 @@ class RecordedBlock:
 
     def state(self, output: NamedTensor, source: NamedTensor) -> Reach:
         """How far the source's gradient and influence go."""
-        return self.walk(source).state(output.tensor)
+        return self.walk(source).value(output.tensor)
 
     def is_watched(self, source: NamedTensor) -> bool:
         """Whether the tape watches it, or the block itself makes it."""
@@ -107,11 +108,4 @@ class RecordedBlock:
 
 
 def _types(step: Step) -> list[str]:
-    return [step.type] if step.graph is None else [op.type for op in _everywhere(step.graph)]
-
-
-def _everywhere(graph: Any) -> list[Any]:
-    found = []
-    for operation in graph.get_operations():
-        found += [operation, *(op for inner in called_graphs(operation) for op in _everywhere(inner))]
-    return found
+    return [step.type] if step.graph is None else [op.type for op in everywhere(step.graph.get_operations())]

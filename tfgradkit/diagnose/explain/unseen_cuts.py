@@ -54,7 +54,7 @@ def without_influence(block: RecordedBlock, source: NamedTensor, output: NamedTe
     """No op leads from the source to the output, not even one that has no gradient."""
     walk = block.walk(source)
     for step in block.steps:
-        state = walk.state(step.inputs[0]) if step.type == "numpy" else None
+        state = walk.value(step.inputs[0]) if step.type == "numpy" else None
         if state is not None and not _only_shown(step):
             return state if isinstance(state, Cut) else Cut("left_tensorflow", step)
     names = _names_after(block, source)
@@ -115,7 +115,7 @@ def _names_after(block: RecordedBlock, source: NamedTensor) -> set[str]:
         place = step.site.location
         if place is None or block.code is None or place.file != block.code.location.file:
             continue
-        if any(walk.state(tensor) == CONNECTED for tensor in step.outputs):
+        if any(walk.value(tensor) == CONNECTED for tensor in step.outputs):
             names |= SourceCode(place).made_here()
     return names
 

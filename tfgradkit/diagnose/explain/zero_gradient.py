@@ -47,7 +47,7 @@ def _asked(gradients: Gradients | None, output: Any, tensors: list[Any]) -> list
 
 
 def _lives(walk: Walk, tensor: Any) -> bool:
-    return walk.state(tensor) == CONNECTED and carries(tensor.dtype)
+    return walk.value(tensor) == CONNECTED and carries(tensor.dtype)
 
 
 def _moves(gradient: Any) -> bool:
