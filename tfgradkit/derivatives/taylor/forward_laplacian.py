@@ -9,17 +9,16 @@ import tensorflow as tf
 
 from ...graph.dependence import added, reached, sample_bytes
 from ...graph.emit import NoRuleError, emit
-from ...graph.ops import called_graphs
+from ...graph.interpret import Interpreter, needed, own_outputs
+from ...graph.ops import calls_functions
 from ...op_gradients.exact_functions import plain_silu
 from ..pullback import Partials, Tensors
 from . import linear_rules as _linear  # noqa: F401  registers its rules
 from .jet import Jet
 from .taylor_rules import RULES, local
 
-_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 # Stateful by name alone: they may be run again.
 _READS = frozenset({"ReadVariableOp", "ResourceGather"})
-Jets = dict[Any, Jet]
 
 
 class JetProgram:
@@ -44,39 +43,65 @@ class JetProgram:
                 gradient of the user's own.
         """
         jets = {x.ref(): Jet(x, slope) for x, slope in zip(self.xs, slopes, strict=True)}
-        return _walk(self._operations, self.ys, jets, _untouched)
+        return _Carry(jets).run(self._operations, self.ys)
 
 
-def _untouched(operation: Any, inputs: list[Jet]) -> list[Jet]:
-    """What does not depend on x stays as it is: it is a tensor of this graph already."""
-    return [Jet(_own_handle(y)) for y in operation.outputs]
+class _Carry(Interpreter[Jet]):
+    """Jets of tensors. What does not depend on x has no slopes.
 
+    In the graph itself that is a tensor already; in the body of a function nothing is, so every op is run again.
+    """
 
-def _run_again(operation: Any, inputs: list[Jet]) -> list[Jet]:
-    """In the body of a function nothing is a tensor of this graph."""
-    if operation.op_def.is_stateful and operation.type not in _READS:
-        raise NoRuleError(operation.type)
-    return [Jet(y) for y in emit(operation, [jet.value for jet in inputs])]
+    def order(self, operations: list[Any], outputs: Sequence[Any]) -> Iterable[Any]:
+        """Those on the way to ``outputs``."""
+        wanted = {tensor.ref() for tensor in outputs} - set(self.values)
+        return needed(
+            operations,
+            lambda operation: any(tensor.ref() in wanted for tensor in operation.outputs),
+            lambda tensor: tensor.ref() in self.values,
+        )
 
+    def outside(self, tensor: Any) -> Jet:
+        """It does not depend on x."""
+        return Jet(_own_handle(tensor))
 
-def _walk(
-    operations: Iterable[Any],
-    outputs: Sequence[tf.Tensor],
-    jets: Jets,
-    constant: Callable[[Any, list[Jet]], list[Jet]],
-) -> list[Jet]:
-    """Jets of ``outputs``; graphs list their ops in an order in which they can be run."""
-    for operation in _needed(list(operations), outputs, jets):
-        inputs = [jets.get(t.ref()) or Jet(_own_handle(t)) for t in operation.inputs]
+    def results(self, operation: Any, inputs: list[Jet]) -> Sequence[Jet]:
+        """What does not depend on x stays as it is."""
+        if self.callers or any(jet.slopes is not None for jet in inputs):
+            return super().results(operation, inputs)
+        return [Jet(_own_handle(y)) for y in operation.outputs]
+
+    def op(self, operation: Any, inputs: list[Jet]) -> Sequence[Jet]:
+        """By the rule for its type, or run again."""
         active = [i for i, jet in enumerate(inputs) if jet.slopes is not None]
-        if operation.type in _CALLS and (active or constant is _run_again):
-            results = _called(operation, inputs)
-        elif active:
-            results = _differentiated(operation, inputs, active)
-        else:
-            results = constant(operation, inputs)
-        jets |= {tensor.ref(): jet for tensor, jet in zip(operation.outputs, results, strict=True)}
-    return [jets.get(y.ref()) or Jet(y) for y in outputs]
+        if active:
+            return _differentiated(operation, inputs, active)
+        if operation.op_def.is_stateful and operation.type not in _READS:
+            raise NoRuleError(operation.type)
+        return [Jet(y) for y in emit(operation, [jet.value for jet in inputs])]
+
+    def call(self, operation: Any, graph: Any, inputs: list[Jet]) -> Sequence[Jet]:
+        """Through the function, if it is the one that the op was made for."""
+        outputs = own_outputs(operation, graph)
+        if len(graph.inputs) != len(inputs) or [y.dtype for y in outputs] != [y.dtype for y in operation.outputs]:
+            raise NoRuleError(operation.type)
+        return super().call(operation, graph, inputs)
+
+    def custom_gradient(self, operation: Any, inputs: list[Jet]) -> Sequence[Jet]:
+        """Nothing is known of a gradient of somebody's own."""
+        raise NoRuleError(operation.type)
+
+    def opaque(self, operation: Any, inputs: list[Jet]) -> Sequence[Jet]:
+        """Nor of a function that isn't there."""
+        raise NoRuleError(operation.type)
+
+    def branch(self, operation: Any, graphs: list[Any], inputs: list[Jet]) -> Sequence[Jet]:
+        """There is no rule for branches."""
+        raise NoRuleError(operation.type)
+
+    def loop(self, operation: Any, condition: Any, body: Any, inputs: list[Jet]) -> Sequence[Jet]:
+        """There is no rule for loops."""
+        raise NoRuleError(operation.type)
 
 
 def _own_handle(tensor: Any) -> Any:
@@ -89,42 +114,14 @@ def _own_handle(tensor: Any) -> Any:
     return tensor
 
 
-def _needed(operations: list[Any], outputs: Sequence[tf.Tensor], jets: Jets) -> list[Any]:
-    """Those on the way to ``outputs``."""
-    wanted = {y.ref() for y in outputs}
-    found = []
-    for operation in reversed(operations):
-        if any(y.ref() in wanted and y.ref() not in jets for y in operation.outputs):
-            found.append(operation)
-            wanted.update(t.ref() for t in operation.inputs)
-    return found[::-1]
-
-
-def _called(operation: Any, inputs: list[Jet]) -> list[Jet]:
-    graphs = called_graphs(operation)
-    if len(graphs) != 1 or len(graphs[0].inputs) != len(inputs):
-        raise NoRuleError(operation.type)
-    graph = graphs[0]
-    # Behind its own results a function lists what its gradients, if it has any, want to know.
-    outputs = graph.outputs[: len(operation.outputs)]
-    if [y.dtype for y in outputs] != [y.dtype for y in operation.outputs]:
-        raise NoRuleError(operation.type)
-    jets = {inner.ref(): jet for inner, jet in zip(graph.inputs, inputs, strict=True)}
-    return _walk(graph.get_operations(), outputs, jets, _run_again)
-
-
 def _differentiated(operation: Any, inputs: list[Jet], active: list[int]) -> list[Jet]:
-    """Nothing is known of a gradient of somebody's own, nor of an op that may not be run twice."""
-    own_gradient = "_gradient_op_type" in operation.node_def.attr or operation.type == "PreventGradient"
+    """Nothing is known of an op that may not be run twice."""
     plain = all(inputs[i].value.dtype.is_floating for i in active) and not any(map(_hides, operation.outputs))
     ranked = all(t.shape.rank is not None for t in (*operation.inputs, *operation.outputs))
-    if own_gradient or operation.op_def.is_stateful or not plain or not ranked or _holds_function(operation):
+    once = operation.op_def.is_stateful or operation.type == "PreventGradient" or calls_functions(operation)
+    if once or not plain or not ranked:
         raise NoRuleError(operation.type)
     return RULES.get(operation.type, local)(operation, inputs, active)
-
-
-def _holds_function(operation: Any) -> bool:
-    return any(a.HasField("func") or a.list.func for a in operation.node_def.attr.values())
 
 
 def _hides(tensor: Any) -> bool:
