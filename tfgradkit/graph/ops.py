@@ -129,9 +129,3 @@ def _names(attribute: Any) -> list[str]:
 
 def _graph(operation: Any, name: str) -> Any:
     return getattr(operation.graph._get_function(name), "graph", None)
-
-
-def called_graph(operation: Any, attribute: str, position: int | None = None) -> Any:
-    """The graph of one function that an operation calls; None where TensorFlow doesn't have it."""
-    value = operation.node_def.attr[attribute]
-    return _graph(operation, (value.func if position is None else value.list.func[position]).name)

@@ -12,11 +12,11 @@ import tensorflow as tf
 
 from ...errors import GradientError, SignatureError
 from ...graph.contexts import foreign_function
+from ...graph.ops import op_types
 from ...public import public
 from ...sources.method_patch import replaced
 from ...sources.resolve import resolve
 from .backward_transforms import serialized
-from .rewrite import op_types
 from .rule_targets import AFTER, OP, RuleTarget, layers_of, ruled
 from .with_op_rules import WithOpRules, check_op_types
 

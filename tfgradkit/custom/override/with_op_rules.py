@@ -8,8 +8,8 @@ from typing import Any
 import tensorflow as tf
 
 from ...errors import SignatureError
-from ...graph.ops import called_graphs
-from .rewrite import Replay, op_types
+from ...graph.ops import CALLS, everywhere, op_types
+from .rewrite import Replay
 from .rule_targets import OverrideRule
 
 
@@ -49,7 +49,7 @@ class WithOpRules:
         known = {inner.ref(): outer for outer, inner in graph.captures}
         known |= {inner.ref(): tensor for inner, tensor in zip(graph.inputs, tensors, strict=False)}
         outputs = [y for y in tf.nest.flatten(graph.structured_outputs) if y is not None]
-        results = iter(Replay(self._rules, graph.variables).run(graph, known, outputs))
+        results = iter(Replay(self._rules, graph.variables, known).run(graph.get_operations(), outputs))
         return tf.nest.map_structure(lambda y: None if y is None else next(results), graph.structured_outputs)
 
 
@@ -68,10 +68,9 @@ def check_op_types(rules: Iterable[str], graphs: Sequence[Any]) -> None:
 
 def _differentiable(graph: Any) -> set[str]:
     """Types of ops that take and give floating tensors."""
-    found: set[str] = set()
-    for operation in graph.get_operations():
-        if any(x.dtype.is_floating for x in operation.inputs) and any(y.dtype.is_floating for y in operation.outputs):
-            found.add(operation.type)
-        for inner in called_graphs(operation):
-            found |= _differentiable(inner)
-    return found - {"Identity", "IdentityN", "PartitionedCall", "StatefulPartitionedCall"}
+    found = {
+        operation.type
+        for operation in everywhere(graph.get_operations())
+        if any(x.dtype.is_floating for x in operation.inputs) and any(y.dtype.is_floating for y in operation.outputs)
+    }
+    return found - CALLS - {"Identity", "IdentityN"}
