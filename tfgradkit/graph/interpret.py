@@ -15,11 +15,13 @@ import copy
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any, Generic, Self, TypeVar
 
 from .ops import BRANCHES, LOOPS, OLD_LOOPS, functions_of, has_own_gradient
 
 V = TypeVar("V")
+_type = attrgetter("type")
 
 
 class Interpreter(Generic[V]):
@@ -113,16 +115,16 @@ class Interpreter(Generic[V]):
     def run(self, operations: Iterable[Any], outputs: Sequence[Any] = ()) -> list[V]:
         """The values of ``outputs``, after the ``operations`` of a graph."""
         operations = list(operations)
-        if any(operation.type in OLD_LOOPS for operation in operations):
-            self.old_loops(operations, outputs)
-        else:
+        if OLD_LOOPS.isdisjoint(map(_type, operations)):
             self.walk(self.order(operations, outputs))
-        return [self.value(tensor) for tensor in outputs]
+        else:
+            self.old_loops(operations, outputs)
+        return list(map(self.value, outputs))
 
     def walk(self, operations: Iterable[Any]) -> None:
         """Looks at one op after another."""
         for operation in operations:
-            inputs = [self.value(tensor) for tensor in operation.inputs]
+            inputs = list(map(self.value, operation.inputs))
             if self.visits(operation, inputs):
                 for tensor, value in zip(operation.outputs, self.results(operation, inputs), strict=True):
                     self.put(tensor, value)
@@ -266,7 +268,7 @@ def in_order(operations: list[Any]) -> list[Any]:
 
     It is that of the graph, but for loops, which get inputs after they were made, when they are differentiated.
     """
-    return needed(operations, lambda _: True) if any(op.type in LOOPS for op in operations) else operations
+    return operations if LOOPS.isdisjoint(map(_type, operations)) else needed(operations, lambda _: True)
 
 
 def needed(

@@ -36,14 +36,15 @@ class Screen(Abstract[Rows]):
     """
 
     def __init__(self, xs: Iterable[Any]) -> None:
-        super().__init__({x.ref(): Rows(0) for x in xs})
+        super().__init__()
         self.suspects: list[Suspect] = []
+        for x in xs:
+            self.values[x.ref()] = Rows(0)
 
     @property
     def suspect(self) -> Any:
         """The op to name, if the samples are found to be mixed."""
-        known = [suspect.op for suspect in self.suspects if suspect.mixing]
-        return next(iter([*known, *(suspect.op for suspect in self.suspects)]), None)
+        return min(self.suspects, key=_is_unsure).op if self.suspects else None
 
     def run(self, operations: Iterable[Any], outputs: Sequence[Any] = ()) -> list[AxisState]:
         """Where the samples of ``outputs`` lie; suspects that aren't on the way to them are forgotten."""
@@ -70,7 +71,7 @@ class Screen(Abstract[Rows]):
 
     def results(self, operation: Any, inputs: list[AxisState]) -> Sequence[AxisState]:
         """As the rules say; what they refuse is suspected."""
-        if not any(_differentiable(tensor) for tensor in operation.outputs):
+        if not any(map(_differentiable, operation.outputs)):
             return [None] * len(operation.outputs)
         mixing = False
         try:
@@ -107,6 +108,10 @@ class Screen(Abstract[Rows]):
     def leave(self, inner: Screen, caller: Any, graph: Any) -> None:
         """The function's suspects, at the op that calls it."""
         self.suspects += [Suspect(suspect.op, caller, suspect.mixing) for suspect in inner.suspects]
+
+
+def _is_unsure(suspect: Suspect) -> bool:
+    return not suspect.mixing
 
 
 def screened(operations: Iterable[Any], xs: Sequence[Any], ys: Sequence[Any]) -> Screen:
