@@ -20,12 +20,13 @@ TfGradKitError
 │   └── ChecksumError         a file of the library was changed, or is missing
 └── VersionError              a dependency is missing, or has a version that is not supported
 
-Every message says what failed, on which thing, what was expected, what came, and what to
-try. The same facts are attributes of the exception: ``subject``, ``expected``, ``got``, ``hint``.
+Every message says what failed, on which thing, what was expected, what came, what to try, and where to
+read on. The same facts are attributes of the exception: ``subject``, ``expected``, ``got``, ``hint``, ``read_on``.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 __all__ = [
@@ -49,6 +50,12 @@ __all__ = [
     "UnsupportedModelError",
     "VersionError",
 ]
+
+PAGE = "docs/errors.md"
+"""The page with a section for each class here. Set it to an address where your users have the page elsewhere."""
+
+# Keras makes a new exception of the same class, whose text holds the first one's.
+_READ_ON = re.compile(r"\nRead on: [^\s\x1b]+")
 
 
 class TfGradKitError(Exception):
@@ -84,7 +91,14 @@ class TfGradKitError(Exception):
     def _message(self) -> str:
         facts = (("expected", self.expected), ("got", self.got), ("try", self.hint))
         head = self.what if self.subject is None else f"{self.what}: {self.subject}"
-        return "\n".join([head, *(f"  {name}: {fact}" for name, fact in facts if fact is not None)])
+        text = "\n".join([head, *(f"  {name}: {fact}" for name, fact in facts if fact is not None)])
+        return f"{_READ_ON.sub('', text)}\nRead on: {self.read_on}"
+
+    @property
+    def read_on(self) -> str:
+        """The page of the documentation, and the section there, about this kind of error."""
+        known = next(cls.__name__ for cls in type(self).__mro__ if cls.__module__ == __name__)
+        return f"{PAGE}#{known.lower()}"
 
     def __reduce__(self) -> tuple[object, ...]:
         # A pool of processes sends its workers' exceptions home; the keywords must survive.

@@ -16,7 +16,7 @@ from .method import Method, Scores
 
 
 def saliency(fn: Any, *, absolute: bool = True, of: str | None = None) -> Method:
-    """|∂y/∂x|, how strongly each input moves the explained element; with its sign where not ``absolute``.
+    """``|∂y/∂x|``, how strongly each input moves the explained element; with its sign where not ``absolute``.
 
     Args:
         fn: a Keras model, or any batched function of one argument.

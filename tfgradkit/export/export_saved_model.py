@@ -43,7 +43,7 @@ def export_saved_model(
         path: the folder to write; must not exist or be empty.
         derivatives: of "jacobian", "vjp", "jvp", "gradient", "hessian", "hvp"; "value" is always there.
         batch: a fixed batch size; None for any.
-        input_specs: ``tf.TensorSpec``s of the inputs where the function has none of its own.
+        input_specs: a ``tf.TensorSpec`` for each input where the function has none of its own.
         input_names: a name for each input, in place of "x" or the model's own.
         output_names: a name for each output, in place of "y" or the model's own.
         overwrite: replace an earlier export in ``path``.

@@ -41,15 +41,19 @@ class NativeLibrary(Library):
     they lie are copied; integers are refused.
 
     Every method takes
+
         out: what to write the result into, in the result's own form: an array, a dict, for a twin a tuple
             of them; None in it makes a new one. Shape and dtype must be the result's, and no memory
             shared with an argument. An array that is not contiguous is written through a copy.
         threads: at most how many threads; None and "all": one for each processor that this process
             may use. A batch that is too small to gain by it stays on the calling thread, and the
             results are the same to the last bit.
+
     and raises
+
         SignatureError: an argument that doesn't fit.
         LibraryError: a kind that is not in the library.
+
     A result that is not finite and an input outside its range are a RuntimeWarning.
     The interpreter is free during a call; calls from several threads may overlap.
 

@@ -56,7 +56,7 @@ def export_native(
         targets: what to make code for: "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4" (the levels of the
             System V ABI). With several the library picks the best that the processor has, at run time.
             "host" stands for those that this machine runs: the baseline, v3 (AVX2, FMA) and v4 (AVX-512).
-        input_specs: ``tf.TensorSpec``s of the inputs where the function has none of its own.
+        input_specs: a ``tf.TensorSpec`` for each input where the function has none of its own.
         input_names: a name for each input, in place of "x" or the model's own.
         output_names: a name for each output, in place of "y" or the model's own.
         ranges: ``{"x": (low, high)}``; the library reports inputs outside, and is tested inside.

@@ -1,0 +1,77 @@
+"""Sphinx: how the site of documentation is built. ``scripts/docs`` does it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+# TensorFlow reads these when it is imported.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+from docutils.nodes import SkipNode
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.application import Sphinx
+
+from tfgradkit.version import __version__
+
+project = "tfgradkit"
+copyright = "the authors of tfgradkit, Apache-2.0"
+version = release = __version__
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx_click",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+nitpicky = True
+# What annotations name: classes of other packages, and those that users get but never import.
+nitpick_ignore_regex = [(r"py:(class|exc|mod)", r"(?!tfgradkit\.\w+$).*")]
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 4
+myst_update_mathjax = False
+suppress_warnings = ["myst.header"]
+
+# The tutorials run at every build, and a cell that raises fails it.
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+nb_merge_streams = True
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autosummary_generate = False
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+
+html_theme = "furo"
+html_title = "tfgradkit"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_js_files = ["site.js"]
+html_copy_source = False
+html_show_sourcelink = False
+html_math_renderer = "mathml"
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
+
+
+def _inline(writer: Any, node: Any) -> None:
+    writer.body.append(tex2mathml(node.astext(), as_block=False))
+    raise SkipNode
+
+
+def _block(writer: Any, node: Any) -> None:
+    writer.body.append(f'<div class="math">{tex2mathml(node.astext(), as_block=True)}</div>')
+    raise SkipNode
+
+
+def setup(app: Sphinx) -> None:
+    """Formulas become MathML, which browsers show by themselves: no script, no font, no network."""
+    app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
