@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 # TensorFlow reads these when it is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+# The tutorials run in an empty folder, and link to what they use.
+os.environ["TFGRADKIT_ROOT"] = str(Path(__file__).resolve().parent.parent)
 
 from docutils.nodes import SkipNode
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -35,13 +38,13 @@ nitpick_ignore_regex = [(r"py:(class|exc|mod)", r"(?!tfgradkit\.\w+$).*")]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
 myst_update_mathjax = False
-suppress_warnings = ["myst.header"]
 
 # The tutorials run at every build, and a cell that raises fails it.
 nb_execution_mode = "force"
+nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
-nb_merge_streams = True
+nb_output_stderr = "remove"  # TensorFlow's news about the machine
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
@@ -53,13 +56,12 @@ napoleon_use_rtype = False
 html_theme = "furo"
 html_title = "tfgradkit"
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
 html_copy_source = False
 html_show_sourcelink = False
 html_math_renderer = "mathml"
-pygments_style = "friendly"
-pygments_dark_style = "github-dark"
 
 
 def _inline(writer: Any, node: Any) -> None:
