@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ["TFGRADKIT_ROOT"] = str(Path(__file__).resolve().parent.parent)
 
 from docutils.nodes import SkipNode
+from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
+from sphinx.util import logging
 
 from tfgradkit.version import __version__
 
@@ -32,6 +35,7 @@ extensions = [
     "sphinx_design",
 ]
 nitpicky = True
+smartquotes_action = "qe"  # not of the dashes before options
 # What annotations name: classes of other packages, and those that users get but never import.
 nitpick_ignore_regex = [(r"py:(class|exc|mod)", r"(?!tfgradkit\.\w+$).*")]
 
@@ -43,7 +47,8 @@ myst_update_mathjax = False
 nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
-nb_execution_timeout = 300
+nb_execution_timeout = 600
+nb_merge_streams = True
 nb_output_stderr = "remove"  # TensorFlow's news about the machine
 
 autodoc_member_order = "bysource"
@@ -65,13 +70,21 @@ html_math_renderer = "mathml"
 
 
 def _inline(writer: Any, node: Any) -> None:
-    writer.body.append(tex2mathml(node.astext(), as_block=False))
+    writer.body.append(_mathml(node, block=False))
     raise SkipNode
 
 
 def _block(writer: Any, node: Any) -> None:
-    writer.body.append(f'<div class="math">{tex2mathml(node.astext(), as_block=True)}</div>')
+    writer.body.append(f'<div class="math">{_mathml(node, block=True)}</div>')
     raise SkipNode
+
+
+def _mathml(node: Any, *, block: bool) -> str:
+    try:
+        return tex2mathml(node.astext(), as_block=block)
+    except MathError as error:
+        logging.getLogger(__name__).warning("a formula can't be shown: %s", error, location=node)
+        return f"<code>{escape(node.astext())}</code>"
 
 
 def setup(app: Sphinx) -> None:
