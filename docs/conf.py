@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,6 @@ extensions = [
     "sphinx_design",
 ]
 nitpicky = True
-smartquotes_action = "qe"  # not of the dashes before options
 # What annotations name: classes of other packages, and those that users get but never import.
 nitpick_ignore_regex = [(r"py:(class|exc|mod)", r"(?!tfgradkit\.\w+$).*")]
 
@@ -54,7 +54,9 @@ nb_output_stderr = "remove"  # TensorFlow's news about the machine
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
 autosummary_generate = False
+python_maximum_signature_line_length = 80
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 
@@ -87,6 +89,16 @@ def _mathml(node: Any, *, block: bool) -> str:
         return f"<code>{escape(node.astext())}</code>"
 
 
+def _name_options(_app: Sphinx, _context: Any, lines: list[str]) -> None:
+    """Names of options as code, where a dash stays a dash."""
+    lines[:] = [
+        line if line.lstrip().startswith("..") else re.sub(r"(?<![\w`-])--\w[\w-]*", r"``\g<0>``", line)
+        for line in lines
+    ]
+
+
 def setup(app: Sphinx) -> None:
     """Formulas become MathML, which browsers show by themselves: no script, no font, no network."""
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
+    for part in ("description", "options"):
+        app.connect(f"sphinx-click-process-{part}", _name_options)
