@@ -1,4 +1,4 @@
-"""How long the first call of a Jacobian and a Hessian takes, by model, and what a later eager call costs.
+"""What the first call of a Jacobian and a Hessian costs, by model, and a later eager call.
 
 ``python benchmarks/first_trace.py [ROUNDS]`` prints the smallest times. To compare two trees, run it on each in
 turn (``PYTHONPATH=TREE``), several times: a machine's speed changes more from hour to hour than the trees differ.
@@ -66,11 +66,11 @@ def _noise(*shape: int) -> np.ndarray:
 
 
 def first_call(operator: Callable[..., Any], make: Callable[[], tuple[Any, Any]]) -> float:
-    """Seconds of the first call for a new model."""
+    """Seconds of processor time of the first call for a new model."""
     model, x = make()
-    start = time.perf_counter()
+    start = time.process_time()
     operator(model)(x)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def later_call(calls: int = 2000) -> float:

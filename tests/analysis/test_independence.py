@@ -272,6 +272,12 @@ def test_saved_models_and_tf_functions(tmp_path, water_saved_model):
         tgk.jacobian(tgk.load(tmp_path / "coupled"))(X)
 
 
+def test_two_samples_that_only_trade_places_with_a_third_are_coupled():
+    z = np.arange(9.0).reshape(3, 3)
+    with pytest.raises(GradientError, match="influence each other"):
+        tgk.jacobian(lambda z: tf.concat([z[2:], z[:2]], 0) ** 2, batched=True)(z)
+
+
 def test_a_probe_that_fails_is_skipped_and_said():
     def four_samples(x):  # an op without a rule, and a shape that two samples don't have
         return tf.linalg.adjoint(tf.linalg.diag_part(tf.linalg.diag(tf.reshape(x, [4, 3]))))

@@ -54,15 +54,10 @@ class Evaluated:
     @property
     def results(self) -> Any:
         """What the caller gets, in the caller's structures: one part, or a tuple of several, the aux last."""
-        values = []
-        for name in self.wanted:
-            values.append(_packed(self.structures, self.layouts[name], self.parts[name]))
-        values += [self.aux] if self.has_aux else []
+        values = [self.aux] if self.has_aux else []
+        for name in reversed(self.wanted):
+            values.insert(0, _packed(self.structures, self.layouts[name], self.parts[name]))
         return values[0] if len(values) == 1 else tuple(values)
-
-    def packed(self, name: str) -> Any:
-        """A part in the structures of the caller."""
-        return _packed(self.structures, self.layouts[name], self.parts[name])
 
 
 def evaluate(

@@ -1,4 +1,4 @@
-"""A probe of two samples: does one's result have a gradient by the other?
+"""A probe of a few samples: does one's result have a gradient by another?
 
 The same test, with one random seed, is what "check that vmap is legitimate" amounts to: the off-diagonal
 blocks of the full Jacobian, multiplied by a random vector, vanish only if they are zero (with probability one).
@@ -21,6 +21,9 @@ from ..problem import batch_axis, is_batched, select
 from ..pullback import pullback
 
 _TRIALS = 3
+# Two samples would not show what comes back to its place after two; but some functions take no more. An odd number,
+# so that it is rarely the size of another axis.
+_SAMPLES = (5, 2)
 # Roundings of a matrix product may differ with the batch, but they are no gradient.
 _TOLERANCE = 1e-6
 
@@ -34,44 +37,46 @@ class ProbeResult:
 
 
 def probe(source: Differentiable, options: Options, sample_arguments: Any) -> ProbeResult:
-    """Runs the function on two samples: the first of ``sample_arguments``, disturbed, or random ones.
+    """Runs the function on a few samples: the first of ``sample_arguments``, disturbed, or random ones.
 
     Args:
         source: the function.
         options: what is differentiated by what.
         sample_arguments: its arguments, tensors of any graph or eager ones, ``[B] + x``.
     """
-    try:
-        return _probe(source, options, sample_arguments)
-    except Exception as error:  # whatever the user's function does with two samples; it may need more
-        return ProbeResult("unknown", f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}")
+    for count in _SAMPLES:
+        try:
+            return _probe(source, options, sample_arguments, count)
+        except Exception as error:  # whatever the user's function does with so many samples; it may need others
+            told = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
+    return ProbeResult("unknown", told)
 
 
-def _probe(source: Differentiable, options: Options, sample_arguments: Any) -> ProbeResult:
+def _probe(source: Differentiable, options: Options, sample_arguments: Any, count: int) -> ProbeResult:
     leaves = tf.nest.flatten(sample_arguments)
     numbers = [i for i, leaf in enumerate(leaves) if isinstance(leaf, tf.Tensor)]
     batch = batch_axis(options, sample_arguments)
-    makers = [partial(_values, leaves[i], is_batched(leaves[i], batch)) for i in numbers]
+    makers = [partial(_values, leaves[i], is_batched(leaves[i], batch), count) for i in numbers]
 
     def products(*tensors: tf.Tensor) -> Any:
         given = [tensors[numbers.index(i)] if i in numbers else leaf for i, leaf in enumerate(leaves)]
-        return _gradients(source, options, tf.nest.pack_sequence_as(sample_arguments, given))
+        return _gradients(source, options, tf.nest.pack_sequence_as(sample_arguments, given), count)
 
-    specs = [tf.TensorSpec(_shape(leaves[i], is_batched(leaves[i], batch)), leaves[i].dtype) for i in numbers]
+    specs = [tf.TensorSpec(_shape(leaves[i], is_batched(leaves[i], batch), count), leaves[i].dtype) for i in numbers]
     # Traced out here: inside init_scope no tape records.
     function = tf.function(products, autograph=False).get_concrete_function(*specs)
     with tf.init_scope():
-        return _found_in_numbers(function, makers)
+        return _found_in_numbers(function, makers, count)
 
 
-def _found_in_numbers(function: Any, makers: Sequence[Callable[..., tf.Tensor]]) -> ProbeResult:
+def _found_in_numbers(function: Any, makers: Sequence[Callable[..., tf.Tensor]], count: int) -> ProbeResult:
     restore = _snapshot(function.graph)
     found = ProbeResult("unknown", "no gradient was found that is finite and not zero")
     for trial in range(_TRIALS):
         generator = np.random.default_rng(trial)
         own, other, rows = (float(n) for n in function(*[make(generator, trial) for make in makers]))
         restore()
-        if rows != 2:
+        if rows != count:
             return ProbeResult("reduced", "a result's first axis does not count the samples")
         if np.isfinite(own + other) and own + other > 0:
             if other > _TOLERANCE * max(own, other):
@@ -80,28 +85,28 @@ def _found_in_numbers(function: Any, makers: Sequence[Callable[..., tf.Tensor]])
     return found
 
 
-def _gradients(source: Differentiable, options: Options, arguments: Any) -> Any:
-    """How large the gradients by the own and by the other sample are, and the batch size of the results."""
+def _gradients(source: Differentiable, options: Options, arguments: Any, count: int) -> Any:
+    """How large the gradients by the own and by other samples are, and the batch size of the results."""
     selection = select(source, options, arguments)
     pull = pullback(selection.call, selection.xs, linear=False)
     sizes = [tf.shape(y)[0] if y.shape.rank else tf.constant(0) for y in pull.ys]
-    rows = tf.cast(tf.reduce_max([tf.abs(size - 2) for size in sizes]) + 2, tf.float64)
+    rows = tf.cast(tf.reduce_max([tf.abs(size - count) for size in sizes]) + count, tf.float64)
     own, other = [tf.constant(0.0, tf.float64)], [tf.constant(0.0, tf.float64)]
-    if all(y.shape.rank and y.shape[0] in (None, 2) for y in pull.ys):
-        for sample in range(2):
-            seeds = [_random(y, sample) for y in pull.ys]
+    if all(y.shape.rank and y.shape[0] in (None, count) for y in pull.ys):
+        for sample in range(count):
+            seeds = [_random(y, sample, count) for y in pull.ys]
             for gradient in pull.product(seeds):
                 if gradient is not None:
                     own.append(_largest(gradient[sample : sample + 1]))
-                    other.append(_largest(gradient[1 - sample : 2 - sample]))
+                    other.append(_largest(tf.concat([gradient[:sample], gradient[sample + 1 :]], 0)))
     # Sums, since a maximum leaves NaN out.
     return [tf.add_n(own), tf.add_n(other), rows]
 
 
-def _random(y: tf.Tensor, sample: int) -> tf.Tensor:
-    """Random gradients of the results of one sample, zero for the other."""
+def _random(y: tf.Tensor, sample: int, count: int) -> tf.Tensor:
+    """Random gradients of the results of one sample, zero for the others."""
     noise = tf.random.stateless_normal(tf.shape(y), seed=[1, sample], dtype=tf.float64)
-    here = tf.reshape(tf.one_hot(sample, 2, dtype=tf.float64), [2, *[1] * (y.shape.rank - 1)])
+    here = tf.reshape(tf.one_hot(sample, count, dtype=tf.float64), [count, *[1] * (y.shape.rank - 1)])
     return tf.cast(noise * here, y.dtype)
 
 
@@ -114,18 +119,18 @@ def _largest(gradient: tf.Tensor) -> tf.Tensor:
     )
 
 
-def _shape(leaf: tf.Tensor, batched: bool) -> list[int]:
-    """The shape for a probe: two samples, where the first axis counts samples, and 1 for what isn't known."""
+def _shape(leaf: tf.Tensor, batched: bool, count: int) -> list[int]:
+    """The shape for a probe: ``count`` samples, where the first axis counts samples, and 1 for what isn't known."""
     sizes = [n or 1 for n in leaf.shape.as_list()]
-    return [2, *sizes[1:]] if batched else sizes
+    return [count, *sizes[1:]] if batched else sizes
 
 
-def _values(leaf: tf.Tensor, batched: bool, generator: np.random.Generator, trial: int) -> tf.Tensor:
-    """Values for an argument: two samples of it, where its first axis counts samples."""
+def _values(leaf: tf.Tensor, batched: bool, count: int, generator: np.random.Generator, trial: int) -> tf.Tensor:
+    """Values for an argument: ``count`` samples of it, where its first axis counts samples."""
     if isinstance(leaf, _EAGER) and not batched:
         return leaf
     known = leaf[:1].numpy() if isinstance(leaf, _EAGER) else None
-    shape = _shape(leaf, batched)
+    shape = _shape(leaf, batched, count)
     if not (leaf.dtype.is_floating or leaf.dtype.is_complex):
         return tf.constant(np.resize(known[:1] if known is not None and known.size else 0, shape), leaf.dtype)
     noise = generator.standard_normal(shape)

@@ -48,7 +48,7 @@ def by_name(
         evaluated = derivative.evaluate(arguments, FlatSeed(seeds) if seeds else None)
         computed = evaluated.parts
         if log is not None:
-            log[:] = evaluated.steps
+            log[:] = [step.counted() for step in evaluated.steps]
         batch = split(given[0], source.batched)[0]
         return {
             port.name: _as_port(_at(computed, path), [*batch, *port.shape], port.dtype)
