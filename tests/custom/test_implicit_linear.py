@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgradkit.custom.implicit.batched_solvers import bicgstab, gmres, inverted
+from tfgradkit.custom.implicit.batched_solvers import bicgstab, gmres, invert
 
 
 def matrices(size, count=4, dtype="float64"):
@@ -19,7 +19,7 @@ def test_inverses(size):
     a = matrices(size)
     # Columns and rows in other units, and pivots that have to be looked for.
     a[1] = np.diag(10.0 ** np.linspace(-12, 12, size)) @ a[1][::-1]
-    inverse, singular = inverted(tf.constant(a))
+    inverse, singular = invert(tf.constant(a))
     assert not singular.numpy().any()
     np.testing.assert_allclose(inverse @ a, np.tile(np.eye(size), (4, 1, 1)), atol=1e-11)
 
@@ -30,7 +30,7 @@ def test_singular_matrices_are_told_from_the_others(size):
     a[1, 0] = 0.0
     a[2, :, 0] = 0.3 * a[2, :, 1]
     a[3, 0, 0] = np.nan
-    inverse, singular = inverted(tf.constant(a))
+    inverse, singular = invert(tf.constant(a))
     assert singular.numpy().tolist() == [False, True, True, True, False]
     np.testing.assert_allclose(inverse[::4] @ a[::4], np.tile(np.eye(size), (2, 1, 1)), atol=1e-12)
 

@@ -1,9 +1,9 @@
-"""A value whose gradient is somebody's rule, and what happens where TensorFlow loses that.
+"""A gradient rule attached to tensors, and a function with its two products with the Jacobian, uᵀJ and Jv, as rules.
 
-The two products with the Jacobian by rules, each the transpose of the other, differentiable to any order.
-
-uᵀJ(x) is linear in u, so that its own reverse derivative by u is J(x)v, and that of J(x)v by v is uᵀJ(x) again. What
-they depend on x by is left to TensorFlow, which differentiates the rules.
+:func:`attach_gradient` gives values a rule, and says what happens where TensorFlow's vectorized loops lose it.
+:func:`with_products` builds on it. Each of the two products is the transpose of the other: uᵀJ(x) is linear in u, so
+its own reverse derivative by u is J(x)v, and the reverse derivative of J(x)v by v is uᵀJ(x) again. So they can be
+differentiated to any order; their derivatives by x are left to TensorFlow, which differentiates the rules.
 """
 
 from __future__ import annotations
@@ -22,47 +22,47 @@ from ..graph.pfor import OPEN_IN_LOOPS
 
 Tensors = list[tf.Tensor]
 GradientRule = Callable[[Tensors], Sequence[tf.Tensor | None]]
+# (xs, seeds) ↦ the product with the Jacobian at xs.
+Product = Callable[[Tensors, Tensors], Tensors]
 
 
 def attach_gradient(
     values: Tensors, inputs: Tensors, rule: GradientRule, *, beside: Sequence[tf.Tensor] = ()
 ) -> Tensors:
-    """``values``, with gradients ``us`` that go to ``inputs`` as ``rule(us)``.
+    """``values``, whose gradients ``us`` go to ``inputs`` as ``rule(us)``.
 
-    All that the values are made of is handed in, so that ``tf.custom_gradient`` finds no variables inside, and
-    nothing goes to the values themselves. TensorFlow's vectorized loops drop a custom gradient from what they
-    stack: there, gradients go to the values, and to nothing else. That happens to what has one of ``beside`` among
-    its inputs as soon as that one is stacked.
+    The values are arguments of the ``tf.custom_gradient``, so that it finds no variables inside; they get no gradient
+    themselves. TensorFlow's vectorized loops drop the custom gradient of tensors that they stack: there, gradients go
+    to the values, and to nothing else. One stacked tensor among inputs, values and ``beside`` is enough.
     """
     if tf.executing_eagerly() and not is_recording():
         return values
-    given = [*inputs, *beside, *values]
 
     @tf.custom_gradient
-    def tie(*tensors: tf.Tensor) -> tuple[Tensors, Callable[..., list[tf.Tensor | None]]]:
+    def with_rule(*tensors: tf.Tensor) -> tuple[Tensors, Callable[..., list[tf.Tensor | None]]]:
         def gradient(*us: tf.Tensor) -> list[tf.Tensor | None]:
             return [*rule(list(us)), *[None] * (len(beside) + len(values))]
 
         return [tf.identity(value) for value in tensors[len(tensors) - len(values) :]], gradient
 
-    return list(tie(*given))
+    return list(with_rule(*inputs, *beside, *values))
 
 
-def guarded(values: Sequence[tf.Tensor], xs: Sequence[tf.Tensor], name: str) -> Tensors:
-    """``values`` whose own gradient is an error, not None: for :func:`tied`, whose rule comes first."""
+def refuse_gradient(values: Sequence[tf.Tensor], xs: Sequence[tf.Tensor], name: str) -> Tensors:
+    """``values`` whose own gradient is an error, not None: :func:`attach_gradient` puts a rule in front of it."""
     message = (
         f"the derivative of {name} is a rule of its own, which a vectorized loop over {name} has lost: "
         "differentiate inside tf.vectorized_map, not around it, or use tf.map_fn"
     )
     if tf.executing_eagerly():
         return list(values)
-    # A tape asks for the gradients of what depends on xs, and of nothing else.
+    # A tape asks for the gradients of tensors that depend on xs, and of no others.
     depending = tf.identity_n([*values, *xs])[: len(values)]
     return [tf.raw_ops.PreventGradient(input=value, message=message) for value in depending]
 
 
-def held(xs: Sequence[tf.Tensor]) -> Tensors:
-    """The same values, through which no gradient goes but where a vectorized loop has lost the tie."""
+def refuse_lost_rule(xs: Sequence[tf.Tensor]) -> Tensors:
+    """The same values, whose gradient is an error: it is asked for only where a vectorized loop has lost the rule."""
     return [tf.raw_ops.PreventGradient(input=x, message=OPEN_IN_LOOPS) for x in xs]
 
 
@@ -75,121 +75,124 @@ def is_differentiable(x: object) -> bool:
     return bool(kind.is_floating or kind.is_complex)
 
 
-Product = Callable[[Tensors, Tensors], Tensors]
+def differentiable(xs: Sequence[tf.Tensor]) -> Tensors:
+    """The differentiable tensors of ``xs``."""
+    return [x for x in xs if is_differentiable(x)]
+
+
+def local_copies(xs: Sequence[tf.Tensor]) -> Tensors:
+    """``xs`` as tensors of the current graph, the gradient's: a graph inside it can reach no other graph's tensors."""
+    return [tf.identity(x) for x in xs]
 
 
 @dataclass(frozen=True)
 class VjpJvpPair:
-    """A function's products, flat tensors to flat tensors, of which one may be missing.
+    """A function's products with its Jacobian, flat tensors to flat tensors; one of the two may be missing.
 
-    xs are all tensors that the rules need, integers among them; seeds and results are only for those that
-    are differentiable.
+    xs are all tensors that the rules need, integers, too; seeds and results belong to the differentiable ones alone.
 
     Attributes:
         reverse: (xs, us) ↦ Σ uᵀ ∂y/∂x for each x.
         forward: (xs, vs) ↦ Σ (∂y/∂x) v for each y.
-        closed: eager tensors that the function or the rules are known to close over. Variables are found, and
-            in a graph all tensors.
+        captures: the eager tensors that the function or the rules close over. Variables need not be listed, nor in a
+            graph any tensor.
     """
 
     reverse: Product | None
     forward: Product | None
-    closed: Tensors
+    captures: Tensors
 
 
-def applied(f: Callable[[Tensors], Tensors], products: VjpJvpPair, xs: Tensors, name: str) -> Tensors:
-    """``f(xs)``, whose derivatives by xs are ``products``; by what f closes over, TensorFlow's."""
-    xs = here(xs)
-    ys, rest = _observed(lambda: f(_unseen(xs)), xs, products)
+def with_products(f: Callable[[Tensors], Tensors], products: VjpJvpPair, xs: Tensors, name: str) -> Tensors:
+    """``f(xs)`` with ``products`` as its derivatives by xs; those by its captures are TensorFlow's."""
+    xs = local_copies(xs)
+    ys, captures = _with_captures(lambda: f(_without_forward_mode(xs)), xs, products)
 
     def rule(us: Tensors) -> Tensors:
-        at = here(xs)
-        return [*_reverse(products, at, us), *_gradients(lambda: f(at), rest.sources, us)]
+        at = local_copies(xs)
+        return [*_reverse(products, at, us), *_gradients_of(lambda: f(at), captures.sources, us)]
 
-    return attach_gradient(guarded(ys, picked(xs), name), [*picked(xs), *rest.tensors], rule)
+    inputs = differentiable(xs)
+    return attach_gradient(refuse_gradient(ys, inputs, name), [*inputs, *captures.tensors], rule)
 
 
 @dataclass(frozen=True)
-class _Rest:
-    """What a calculation uses beside its arguments: tensors, and the variables behind some of them."""
+class _Captures:
+    """Tensors and variables that a calculation uses beside its arguments.
+
+    Attributes:
+        sources: what a tape differentiates by: tensors and variables.
+        tensors: the same, with the value of each variable.
+    """
 
     sources: list[Any]
     tensors: Tensors
 
 
-def _observed(build: Callable[[], Tensors], arguments: Tensors, products: VjpJvpPair) -> tuple[Tensors, _Rest]:
+def _with_captures(build: Callable[[], Tensors], arguments: Tensors, products: VjpJvpPair) -> tuple[Tensors, _Captures]:
+    """The results of ``build()``, and what it uses beside ``arguments``."""
     with tf.GradientTape() as tape:
         results, operations = (build(), []) if tf.executing_eagerly() else added(lambda _: build(), arguments)
     variables = tape.watched_variables()
-    others = products.closed if tf.executing_eagerly() else _from_outside(operations, arguments)
-    return results, _Rest([*others, *variables], [*others, *(tf.convert_to_tensor(v) for v in variables)])
+    others = products.captures if tf.executing_eagerly() else _captured_tensors(operations, arguments)
+    return results, _Captures([*others, *variables], [*others, *(tf.convert_to_tensor(v) for v in variables)])
 
 
-def _from_outside(operations: Sequence[Any], arguments: Tensors) -> Tensors:
-    """What ``operations`` take beside their arguments and constants; variables are no tensors."""
+def _captured_tensors(operations: Sequence[Any], arguments: Tensors) -> Tensors:
+    """The tensors from outside that ``operations`` take beside their arguments and constants; no variables."""
     own = {tensor.ref() for operation in operations for tensor in operation.outputs} | {x.ref() for x in arguments}
     taken = {t.ref(): t for operation in operations for t in operation.inputs if t.ref() not in own}
     return [t for t in taken.values() if is_differentiable(t) and t.op.type != "Const"]
 
 
-def _gradients(build: Callable[[], Tensors], sources: Sequence[Any], us: Tensors) -> Tensors:
-    """TensorFlow's gradients of a calculation that is done again, so that they depend on all that it depends on."""
+def _gradients_of(build: Callable[[], Tensors], sources: Sequence[Any], us: Tensors) -> Tensors:
+    """TensorFlow's gradients of ``build()``, run once more, so that they depend on all that its results depend on."""
     if not sources:
         return []
     with tf.GradientTape() as tape:
         tape.watch(sources)
         results = build()
     zero = tf.UnconnectedGradients.ZERO
-    found = tape.gradient(results, sources, output_gradients=us, unconnected_gradients=zero)
-    return [tf.convert_to_tensor(gradient) for gradient in found]
-
-
-def picked(xs: Sequence[tf.Tensor]) -> Tensors:
-    """Those that are differentiable."""
-    return [x for x in xs if is_differentiable(x)]
-
-
-def here(xs: Sequence[tf.Tensor]) -> Tensors:
-    """``xs`` as tensors of this graph, the gradient's: from the next one, only its own could be reached."""
-    return [tf.identity(x) for x in xs]
+    gradients = tape.gradient(results, sources, output_gradients=us, unconnected_gradients=zero)
+    return [tf.convert_to_tensor(gradient) for gradient in gradients]
 
 
 def _reverse(products: VjpJvpPair, xs: Tensors, us: Tensors) -> Tensors:
     if products.reverse is None:
         assert products.forward is not None
-        like = picked(xs)
+        like = differentiable(xs)
         return list(map(or_zeros, transpose(partial(products.forward, xs), like)(us), like))
     if products.forward is None:
         return products.reverse(xs, us)
-    return _paired(products.reverse, products, xs, us, lambda vs: _forward(products, here(xs), vs))
+    return _with_transpose(products.reverse, products, xs, us, lambda vs: _forward(products, local_copies(xs), vs))
 
 
 def _forward(products: VjpJvpPair, xs: Tensors, vs: Tensors) -> Tensors:
     assert products.forward is not None
-    return _paired(products.forward, products, xs, vs, lambda us: _reverse(products, here(xs), us))
+    return _with_transpose(products.forward, products, xs, vs, lambda us: _reverse(products, local_copies(xs), us))
 
 
-def _paired(
+def _with_transpose(
     product: Product, products: VjpJvpPair, xs: Tensors, seeds: Tensors, transpose: Callable[[Tensors], Tensors]
 ) -> Tensors:
-    """``product(xs, seeds)`` with its derivative by seeds from ``transpose``, by all else from TensorFlow.
+    """``product(xs, seeds)`` with ``transpose`` as its derivative by seeds; those by xs and captures are TensorFlow's.
 
-    The second is that of a zero beside the value, so that each is asked for by itself. A vectorized loop loses
-    both, and goes on with TensorFlow's derivatives of the value.
+    TensorFlow's are attached to a zero that is added to the value, so that each derivative is asked for by itself. A
+    vectorized loop loses both rules, and goes on with TensorFlow's derivatives of the value.
     """
-    values, rest = _observed(lambda: product(_unseen(xs), _unseen(seeds)), [*xs, *seeds], products)
+    hidden_xs, hidden_seeds = _without_forward_mode(xs), _without_forward_mode(seeds)
+    values, captures = _with_captures(lambda: product(hidden_xs, hidden_seeds), [*xs, *seeds], products)
 
-    def by_the_rest(us: Tensors) -> Tensors:
-        at, weights = here(xs), here(seeds)
-        return _gradients(lambda: product(at, weights), [*picked(at), *rest.sources], us)
+    def by_inputs(us: Tensors) -> Tensors:
+        at, weights = local_copies(xs), local_copies(seeds)
+        return _gradients_of(lambda: product(at, weights), [*differentiable(at), *captures.sources], us)
 
-    # Both ties, or none.
-    inputs = [*picked(xs), *rest.tensors]
-    all_of_it = [*inputs, *seeds, *values]
-    zeros = attach_gradient([tf.zeros_like(value) for value in values], inputs, by_the_rest, beside=all_of_it)
-    return [a + b for a, b in zip(attach_gradient(values, seeds, transpose, beside=all_of_it), zeros, strict=True)]
+    inputs = [*differentiable(xs), *captures.tensors]
+    every = [*inputs, *seeds, *values]  # beside both, so that a loop loses both rules or none
+    zeros = attach_gradient([tf.zeros_like(value) for value in values], inputs, by_inputs, beside=every)
+    return [a + b for a, b in zip(attach_gradient(values, seeds, transpose, beside=every), zeros, strict=True)]
 
 
-def _unseen(xs: Tensors) -> Tensors:
+def _without_forward_mode(xs: Tensors) -> Tensors:
     """The same values; eagerly, hidden from a ``tf.autodiff.ForwardAccumulator``, which would follow every op."""
     return [tf.stop_gradient(x) for x in xs] if tf.executing_eagerly() else xs

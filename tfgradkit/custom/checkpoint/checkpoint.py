@@ -1,6 +1,4 @@
-"""A Keras layer or model that computes its intermediate results again for the gradient, as a layer.
-
-``checkpoint``: intermediate results are computed again on the way back rather than kept.
+"""``checkpoint``: a function, layer or model whose intermediate results are computed again for the gradient, not kept.
 
 T. Chen, B. Xu, C. Zhang, C. Guestrin, "Training deep nets with sublinear memory cost", 2016; A. Griewank, A. Walther,
 "Algorithm 799: revolve", ACM TOMS 26, 2000. Unlike ``tf.recompute_grad``, this has second derivatives.
@@ -59,16 +57,16 @@ class Checkpoint(keras.layers.Layer):
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """What the layer inside returns."""
         if training not in self._checkpointed:
-            self._checkpointed[training] = Checkpointed(partial(self._of_layer, training), self.layer.name)
+            self._checkpointed[training] = Checkpointed(partial(self._call_layer, training), self.layer.name)
         return self._checkpointed[training](inputs, mask)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """As the layer inside."""
         return self.layer.compute_mask(inputs, previous_mask)
 
-    def _of_layer(self, training: Any, inputs: Any, mask: Any) -> Any:
-        told = {"training": training} if self.layer._call_has_training_arg else {}
-        return self.layer(inputs, **told, **({} if mask is None else {"mask": mask}))
+    def _call_layer(self, training: Any, inputs: Any, mask: Any) -> Any:
+        keywords = {"training": training} if self.layer._call_has_training_arg else {}
+        return self.layer(inputs, **keywords, **({} if mask is None else {"mask": mask}))
 
     def compute_output_spec(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """As the layer's inside."""
@@ -76,7 +74,7 @@ class Checkpoint(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The layer inside."""
-        # Twice: from the second time on Keras marks it as shared, and it is one again when it is loaded.
+        # Twice: from the second time on Keras marks the layer as shared, so that loading makes one object of it.
         keras.saving.serialize_keras_object(self.layer)
         return {**super().get_config(), "layer": keras.saving.serialize_keras_object(self.layer)}
 
@@ -87,7 +85,7 @@ class Checkpoint(keras.layers.Layer):
 
 
 def _check_layer(layer: Any) -> None:
-    """Raises :class:`SignatureError` for a layer of ``tf_keras``."""
+    """Raises :class:`SignatureError` for a layer of ``tf_keras``, and for anything that is no layer."""
     if not isinstance(layer, keras.layers.Layer):
         raise SignatureError(
             "only layers of Keras 3 become checkpointed layers",

@@ -1,4 +1,4 @@
-"""``wrap_external``: NumPy, C or hardware as a node of a model, with derivatives that the user gives or differences.
+"""``wrap_external``: NumPy, C or hardware as an op of a model, with the user's derivatives or finite differences.
 
-Not here: rules for what TensorFlow can run itself (``custom/rule``).
+Not here: rules for functions of TensorFlow ops (``custom/rule``).
 """

@@ -1,4 +1,4 @@
-"""The side of NumPy: calling the user's function on a batch, and checking what it returns."""
+"""The user's function in Python: called with a batch of NumPy arrays, its results checked against their declaration."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ BatchFunction = Callable[[Sequence[np.ndarray]], Arrays]
 
 @dataclass
 class Outputs:
-    """What a function returns for one sample.
+    """The declared results of a function, for one sample.
 
     Attributes:
         structure: the nest of the results.
-        shapes: without the batch; None where a size is not known.
-        dtypes: of each.
+        shapes: of each result, without the batch; None for a size that is not known.
+        dtypes: of each result.
     """
 
     structure: Any
@@ -38,41 +38,42 @@ class PythonCall:
     """A function outside TensorFlow.
 
     Attributes:
-        fn: what the user gave.
+        fn: the user's function.
         name: for messages.
-        outputs: what it returns.
-        by_rows: whether it takes one sample at a time.
-        allow_nan: whether a NaN for finite numbers is no error.
-        dtype: what floating arguments are cast to; None for their own.
-        calls: how often it was called.
+        outputs: its declared results.
+        by_sample: whether it takes one sample at a time.
+        allow_nan: whether a NaN for finite arguments is no error.
+        dtype: the dtype that floating arguments are cast to; None for their own.
+        lock: held during each call.
+        calls: how often the function, or its derivative, was called.
     """
 
     fn: Callable[..., Any]
     name: str
     outputs: Outputs
-    by_rows: bool = False
+    by_sample: bool = False
     allow_nan: bool = False
     dtype: np.dtype | None = None
     lock: AbstractContextManager[Any] = field(default_factory=threading.RLock)
     calls: int = 0
 
     def values(self, structure: Any, *, exact: bool = False) -> BatchFunction:
-        """The function for flat arrays, of arguments in ``structure``; ``exact`` keeps all digits that it returns."""
-        return lambda xs: self.checked(self.raw(self.fn, structure, xs), xs, exact=exact)
+        """The function, of flat arrays for arguments in ``structure``; ``exact`` keeps the dtype of its results."""
+        return lambda xs: self.check(self.run(self.fn, structure, xs), xs, exact=exact)
 
-    def raw(self, fn: Callable[..., Any], structure: Any, xs: Sequence[np.ndarray]) -> Any:
-        """What ``fn`` returns for a batch; by rows, a list of what it returns for each sample.
+    def run(self, fn: Callable[..., Any], structure: Any, xs: Sequence[np.ndarray]) -> Any:
+        """The result of ``fn`` for a batch; of a function that takes one sample, a list with a result for each.
 
         Raises:
-            ExternalError: it raised an exception, which is the cause of this one.
+            ExternalError: ``fn`` raised an exception, which is the cause of this one.
         """
-        # The function may write into its arguments, or keep them: their memory is TensorFlow's.
-        given = [np.array(x, self.taken(x)) for x in xs]
+        # Copies: the function may write into its arguments, or keep them, and the memory is TensorFlow's.
+        copies = [np.array(x, self.argument_dtype(x)) for x in xs]
         with self.lock:
             try:
-                if not self.by_rows:
-                    return self._called(fn, structure, given)
-                return [self._called(fn, structure, [x[row] for x in given]) for row in range(len(given[0]))]
+                if not self.by_sample:
+                    return self._call(fn, structure, copies)
+                return [self._call(fn, structure, [x[row] for x in copies]) for row in range(len(copies[0]))]
             except ExternalError:
                 raise
             except Exception as error:
@@ -82,38 +83,38 @@ class PythonCall:
                     got=str(error) or repr(error),
                 ) from error
 
-    def _called(self, fn: Callable[..., Any], structure: Any, xs: Sequence[np.ndarray]) -> Any:
+    def _call(self, fn: Callable[..., Any], structure: Any, xs: Sequence[np.ndarray]) -> Any:
         self.calls += 1
         return fn(*(xs if structure is None else tf.nest.pack_sequence_as(structure, xs)))
 
-    def taken(self, x: np.ndarray) -> np.dtype:
-        """The dtype in which the function takes an argument."""
+    def argument_dtype(self, x: np.ndarray) -> np.dtype:
+        """The dtype in which the function takes the argument ``x``."""
         return self.dtype if self.dtype is not None and x.dtype.kind == "f" else x.dtype
 
-    def checked(self, y: Any, xs: Sequence[np.ndarray], *, exact: bool = False) -> Arrays:
-        """The results for a batch, as declared.
+    def check(self, y: Any, xs: Sequence[np.ndarray], *, exact: bool = False) -> Arrays:
+        """The leaves of the result ``y`` for the batch ``xs``, as declared; ``exact`` keeps the dtype of floating ones.
 
         Raises:
-            ExternalError: another structure, shape or dtype than declared, or NaN for finite numbers.
+            ExternalError: another structure, shape or dtype than declared, or NaN for finite arguments.
         """
         outputs = self.outputs
-        leaves = self.flat(y, outputs.structure)
+        leaves = self.flatten(y, outputs.structure)
         results = []
         for i, (leaf, shape, dtype) in enumerate(zip(leaves, outputs.shapes, outputs.dtypes, strict=True)):
             what = "a result" if len(leaves) == 1 else f"result {i}"
-            array = self.shaped(leaf, (len(xs[0]), *shape), what)
+            array = self.as_array(leaf, (len(xs[0]), *shape), what)
             keep = exact and array.dtype.kind == dtype.kind == "f"
             results.append(array if keep else self.cast(array, dtype, what))
         if not self.allow_nan:
             self._refuse_nan(results, xs)
         return results
 
-    def flat(self, y: Any, structure: Any) -> list[Any]:
-        """The leaves of a result; by rows, each a list of rows."""
+    def flatten(self, y: Any, structure: Any) -> list[Any]:
+        """The leaves of a result; of a function that takes one sample, each a list with an entry for each sample."""
         if structure is None:
             return [y]
         try:
-            if not self.by_rows:
+            if not self.by_sample:
                 tf.nest.assert_same_structure(structure, y, check_types=False)
                 return tf.nest.flatten(y)
             for row in y:
@@ -125,25 +126,25 @@ class PythonCall:
                 "another structure", str(tf.nest.map_structure(lambda _: ".", structure)), type(y).__name__
             ) from error
 
-    def shaped(self, leaf: Any, wanted: tuple[int | None, ...], what: str) -> np.ndarray:
-        """``leaf`` as an array of a shape."""
+    def as_array(self, leaf: Any, wanted: tuple[int | None, ...], what: str) -> np.ndarray:
+        """``leaf`` as an array, whose shape is checked against ``wanted``; ``what`` names it in messages."""
         if leaf is None:
             raise self._wrong("None", _text(wanted), "None", "is a return statement missing?")
         try:
             array = np.asarray(leaf)
         except ValueError as error:  # rows of different shapes
             raise self._wrong(f"{what}, whose rows differ", _text(wanted), "rows of several shapes") from error
-        if self.by_rows and wanted[0] == 0:
+        if self.by_sample and wanted[0] == 0:
             return np.zeros([n or 0 for n in wanted])
         if array.ndim != len(wanted) or any(w is not None and w != n for w, n in zip(wanted, array.shape, strict=True)):
             hint = None
-            if not self.by_rows and array.shape == wanted[1:]:
+            if not self.by_sample and array.shape == wanted[1:]:
                 hint = "the function is called with a whole batch; batched=False calls it for each sample"
             raise self._wrong(f"{what} of another shape", _text(wanted), _text(array.shape), hint)
         return array
 
     def cast(self, array: np.ndarray, dtype: np.dtype, what: str) -> np.ndarray:
-        """A copy in the declared dtype: the function may use its memory again."""
+        """A copy in the declared dtype: the function may use the memory of its result again."""
         if not np.can_cast(array.dtype, dtype, "same_kind"):
             hint = "only the real part, if that is meant: .real" if array.dtype.kind == "c" else None
             raise self._wrong(f"{what} of another dtype", f"{dtype}", f"{array.dtype}", hint)
@@ -177,13 +178,13 @@ class PythonCall:
         )
 
 
-def unlocked() -> AbstractContextManager[Any]:
-    """No lock: for functions that several threads may call at once."""
+def no_lock() -> AbstractContextManager[Any]:
+    """For functions that several threads may call at once."""
     return nullcontext()
 
 
-def starts(counts: Sequence[int]) -> list[int]:
-    """Where each of several blocks begins that lie one after another."""
+def block_starts(counts: Sequence[int]) -> list[int]:
+    """Where each block begins, of blocks of these sizes one after another."""
     return [sum(counts[:i]) for i in range(len(counts))]
 
 

@@ -1,6 +1,6 @@
-"""Jacobians and products with them that the user calculates outside TensorFlow, checked.
+"""The user's Jacobian, or product with it, calculated outside TensorFlow: called, and its result checked.
 
-A block for each floating result and each floating argument, results outside: ``[B] + y + x``.
+A Jacobian has a block for each floating result and each floating argument, results outside: ``[B] + y + x``.
 """
 
 from __future__ import annotations
@@ -13,97 +13,110 @@ import numpy as np
 import tensorflow as tf
 
 from ...errors import ExternalError
-from .python_call import Arrays, BatchFunction, PythonCall, starts
+from .python_call import Arrays, BatchFunction, PythonCall, block_starts
 
 
 def user_jacobian(
-    host: PythonCall, jacobian: Callable[..., Any], structure: Any, positions: Sequence[int]
+    python_call: PythonCall, jacobian: Callable[..., Any], structure: Any, positions: Sequence[int]
 ) -> BatchFunction:
-    """A Jacobian that the user calculates."""
+    """The user's Jacobian as a function of flat arrays that returns its blocks.
 
-    def slopes(xs: Sequence[np.ndarray]) -> Arrays:
-        leaves = _leaves(host, host.raw(jacobian, structure, xs))
-        # Results outside, arguments inside; None, or something, for what isn't floating.
+    Args:
+        python_call: the function that it is the Jacobian of.
+        jacobian: the user's function.
+        structure: the nest of the arguments; None where each argument is an array.
+        positions: of the floating arguments.
+    """
+
+    def blocks(xs: Sequence[np.ndarray]) -> Arrays:
+        leaves, declared = _leaves(python_call, python_call.run(jacobian, structure, xs)), python_call.outputs
         outputs = [
-            (i, shape, t)
-            for i, (shape, t) in enumerate(zip(host.outputs.shapes, host.outputs.dtypes, strict=True))
-            if t.kind == "f"
+            (i, shape, dtype)
+            for i, (shape, dtype) in enumerate(zip(declared.shapes, declared.dtypes, strict=True))
+            if dtype.kind == "f"
         ]
-        every = len(host.outputs.shapes) * len(xs)
+        # The user may return a block for each result and argument, or None, or nothing, for those not floating.
+        every = len(declared.shapes) * len(xs)
         if len(leaves) not in (every, len(outputs) * len(positions)):
-            raise _count(host, "Jacobian", f"{len(outputs) * len(positions)}, results outside", len(leaves))
+            raise _wrong_count(
+                python_call, "Jacobian", f"{len(outputs) * len(positions)}, results outside", len(leaves)
+            )
         if len(leaves) == every:
             leaves = [leaves[i * len(xs) + p] for i, _, _ in outputs for p in positions]
-        wanted = [((len(xs[0]), *shape, *xs[p].shape[1:]), t) for _, shape, t in outputs for p in positions]
+        wanted = [((len(xs[0]), *shape, *xs[p].shape[1:]), dtype) for _, shape, dtype in outputs for p in positions]
         return [
-            host.cast(host.shaped(leaf, shape, "a Jacobian"), t, "a Jacobian")
-            for leaf, (shape, t) in zip(leaves, wanted, strict=True)
+            python_call.cast(python_call.as_array(leaf, shape, "a Jacobian"), dtype, "a Jacobian")
+            for leaf, (shape, dtype) in zip(leaves, wanted, strict=True)
         ]
 
-    return slopes
+    return blocks
 
 
-def user_vjp(host: PythonCall, vjp: Callable[..., Any], structure: Any, positions: Sequence[int]) -> BatchFunction:
-    """A product uᵀJ that the user calculates: of the arguments, then the gradients of the results."""
+def user_vjp(
+    python_call: PythonCall, vjp: Callable[..., Any], structure: Any, positions: Sequence[int]
+) -> BatchFunction:
+    """The user's product uᵀJ as a function of flat arrays: the arguments, then the gradients of the results."""
 
-    def product(given: Sequence[np.ndarray]) -> Arrays:
-        inputs = len(given) - len(host.outputs.shapes)
-        xs = given[:inputs]
-        nest = tuple([0] * inputs) if structure is None else structure
-        us = 0 if host.outputs.structure is None else host.outputs.structure
-        leaves = _leaves(host, host.raw(vjp, (*nest, us), given))
-        if len(leaves) not in (inputs, len(positions)):
-            raise _count(host, "VJP", f"a gradient for each argument, {inputs}", len(leaves))
-        leaves = [leaves[p] for p in positions] if len(leaves) == inputs else leaves
+    def product(arrays: Sequence[np.ndarray]) -> Arrays:
+        count = len(arrays) - len(python_call.outputs.shapes)
+        xs = arrays[:count]
+        arguments = tuple([0] * count) if structure is None else structure
+        us = 0 if python_call.outputs.structure is None else python_call.outputs.structure
+        leaves = _leaves(python_call, python_call.run(vjp, (*arguments, us), arrays))
+        if len(leaves) not in (count, len(positions)):
+            raise _wrong_count(python_call, "VJP", f"a gradient for each argument, {count}", len(leaves))
+        leaves = [leaves[p] for p in positions] if len(leaves) == count else leaves
         return [
-            host.cast(host.shaped(leaf, xs[p].shape, "a gradient"), xs[p].dtype, "a gradient")
+            python_call.cast(python_call.as_array(leaf, xs[p].shape, "a gradient"), xs[p].dtype, "a gradient")
             for leaf, p in zip(leaves, positions, strict=True)
         ]
 
     return product
 
 
-def rows_of(product: BatchFunction, host: PythonCall, positions: Sequence[int]) -> BatchFunction:
-    """The Jacobian from uᵀJ for all unit vectors at once."""
+def jacobian_from_vjp(product: BatchFunction, python_call: PythonCall, positions: Sequence[int]) -> BatchFunction:
+    """The blocks of the Jacobian, from one call of ``product`` with all unit vectors u."""
 
-    def slopes(xs: Sequence[np.ndarray]) -> Arrays:
-        batch, dtypes = len(xs[0]), host.outputs.dtypes
-        shapes = [[n for n in shape if n is not None] for shape in host.outputs.shapes]
-        if any(None in shape for shape in host.outputs.shapes):
+    def blocks(xs: Sequence[np.ndarray]) -> Arrays:
+        batch, dtypes = len(xs[0]), python_call.outputs.dtypes
+        shapes = [[n for n in shape if n is not None] for shape in python_call.outputs.shapes]
+        if any(None in shape for shape in python_call.outputs.shapes):
             raise ExternalError(
-                "a Jacobian from a VJP needs results of known shape", subject=host.name, got=host.outputs.shapes
+                "a Jacobian from a VJP needs results of known shape",
+                subject=python_call.name,
+                got=python_call.outputs.shapes,
             )
         floating = [i for i, dtype in enumerate(dtypes) if dtype.kind == "f"]
         counts = [math.prod(shapes[i]) for i in floating]
         total = sum(counts)
         us = [np.zeros((total, batch, math.prod(s)), t) for s, t in zip(shapes, dtypes, strict=True)]
-        for i, start, count in zip(floating, starts(counts), counts, strict=True):
+        for i, start, count in zip(floating, block_starts(counts), counts, strict=True):
             us[i][start + np.arange(count), :, np.arange(count)] = 1
-        given = [np.repeat(x[None], total, 0).reshape(-1, *x.shape[1:]) for x in xs]
-        given += [u.reshape(-1, *shape) for u, shape in zip(us, shapes, strict=True)]
-        gradients = product(given)
-        blocks = []
-        for i, start, count in zip(floating, starts(counts), counts, strict=True):
+        arrays = [np.repeat(x[None], total, 0).reshape(-1, *x.shape[1:]) for x in xs]
+        arrays += [u.reshape(-1, *shape) for u, shape in zip(us, shapes, strict=True)]
+        gradients = product(arrays)
+        results = []
+        for i, start, count in zip(floating, block_starts(counts), counts, strict=True):
             for g, p in zip(gradients, positions, strict=True):
                 rows = g.reshape(total, batch, *xs[p].shape[1:])[start : start + count]
-                blocks.append(np.moveaxis(rows, 0, 1).reshape(batch, *shapes[i], *xs[p].shape[1:]))
-        return blocks
+                results.append(np.moveaxis(rows, 0, 1).reshape(batch, *shapes[i], *xs[p].shape[1:]))
+        return results
 
-    return slopes
+    return blocks
 
 
-def _leaves(host: PythonCall, result: Any) -> list[Any]:
-    """The leaves of a nest, without None; by rows, of each row's, one column a leaf."""
-    if not host.by_rows:
+def _leaves(python_call: PythonCall, result: Any) -> list[Any]:
+    """The leaves of a nest without None; of a list of nests, one a sample, each leaf stacked over the samples."""
+    if not python_call.by_sample:
         return [leaf for leaf in tf.nest.flatten(result) if leaf is not None]
     rows = [[leaf for leaf in tf.nest.flatten(row) if leaf is not None] for row in result]
     return [np.stack(column) for column in zip(*rows, strict=True)]
 
 
-def _count(host: PythonCall, what: str, expected: str, got: int) -> ExternalError:
+def _wrong_count(python_call: PythonCall, what: str, expected: str, got: int) -> ExternalError:
     return ExternalError(
         f"the {what} of the function outside TensorFlow has the wrong number of arrays",
-        subject=host.name,
+        subject=python_call.name,
         expected=expected,
         got=got,
     )

@@ -1,4 +1,4 @@
-"""``wrap_external``: NumPy, SciPy, a C library or hardware as a node of a model."""
+"""``wrap_external``: NumPy, SciPy, a C library or hardware as an op of a model."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ...graph.python_code import refuse_compiled
 from ...public import not_pickled, public
 from .external_op import ExternalCall, external_op
 from .finite_differences import StepReport, StepSize, central_differences, complex_step
-from .python_call import BatchFunction, Outputs, PythonCall, unlocked
-from .user_jacobian import rows_of, user_jacobian, user_vjp
+from .python_call import BatchFunction, Outputs, PythonCall, no_lock
+from .user_jacobian import jacobian_from_vjp, user_jacobian, user_vjp
 
 _EAGER = type(tf.constant(0.0))
-_WAYS = ("finite-difference", "complex-step")
+_METHODS = ("finite-difference", "complex-step")
 
 
 def wrap_external(
@@ -91,12 +91,12 @@ def wrap_external(
         raise SignatureError("no such choice", subject="batched", expected="True | False", got=repr(batched))
     if step is not None and not (isinstance(step, (int, float)) and math.isfinite(step) and step > 0):
         raise SignatureError("no such step", subject="step", expected="None | a positive number", got=repr(step))
-    called = name if name is not None else str(getattr(fn, "__name__", type(fn).__name__))
-    wide = None if dtype is None else np.dtype(tf.as_dtype(dtype).as_numpy_dtype)
-    host = PythonCall(fn, called, _outputs(output_spec, batched), not batched, allow_nan, wide)
+    label = name if name is not None else str(getattr(fn, "__name__", type(fn).__name__))
+    numpy_dtype = None if dtype is None else np.dtype(tf.as_dtype(dtype).as_numpy_dtype)
+    python_call = PythonCall(fn, label, _declared_outputs(output_spec, batched), not batched, allow_nan, numpy_dtype)
     if thread_safe:
-        host.lock = unlocked()
-    return External(host, _checked_derivative(derivative), StepSize(step, scale), StepSize(None, scale))
+        python_call.lock = no_lock()
+    return External(python_call, _check_derivative(derivative), StepSize(step, scale), StepSize(None, scale))
 
 
 @public("types")
@@ -104,9 +104,9 @@ def wrap_external(
 class External:
     """A function outside TensorFlow as a function of tensors."""
 
-    def __init__(self, host: PythonCall, derivative: Any, step: StepSize, second_step: StepSize) -> None:
-        self.__name__ = host.name
-        self._host, self._derivative = host, derivative
+    def __init__(self, python_call: PythonCall, derivative: Any, step: StepSize, second_step: StepSize) -> None:
+        self.__name__ = python_call.name
+        self._python_call, self._derivative = python_call, derivative
         self._steps = (step, second_step)
         self._calls: dict[tuple[bool, ...], ExternalCall] = {}
 
@@ -119,27 +119,25 @@ class External:
             SignatureError: an argument without the batch axis, or other batch sizes.
             ExternalError: the function failed; or this is to be compiled.
         """
-        # What isn't a tensor by its type alone is looked at more closely, which takes longer than many a function.
+        # The quick case first: a nest is searched for tensors in more time than many a function takes.
         if len(arguments) == 1 and type(arguments[0]) is _EAGER:
             structure, xs = None, [arguments[0]]
+        elif any(type(leaf).__name__ == "KerasTensor" for leaf in tf.nest.flatten(arguments)):
+            return self.layer()(arguments[0] if len(arguments) == 1 else list(arguments))
         else:
-            if any(type(leaf).__name__ == "KerasTensor" for leaf in tf.nest.flatten(arguments)):
-                return self.layer()(arguments[0] if len(arguments) == 1 else list(arguments))
             nest = tuple(_tensors(argument) for argument in arguments)
-            structure = None if not any(map(tf.nest.is_nested, nest)) else nest
+            structure = tf.nest.map_structure(lambda _: 0, nest) if any(map(tf.nest.is_nested, nest)) else None
             xs = tf.nest.flatten(nest)
         self._check(xs)
         if _is_compiled():
             refuse_compiled([self.__name__])
-        structure = None if structure is None else tf.nest.map_structure(lambda _: 0, structure)
-        outputs = self._host.outputs
-        results = external_op(self._call(structure, xs), xs)
+        results, outputs = external_op(self._call(structure, xs), xs), self._python_call.outputs
         return results[0] if outputs.structure is None else tf.nest.pack_sequence_as(outputs.structure, results)
 
     @property
     def output_specs(self) -> Any:
         """Shapes and dtypes of the results, the batch first."""
-        outputs = self._host.outputs
+        outputs = self._python_call.outputs
         pairs = zip(outputs.shapes, outputs.dtypes, strict=True)
         specs = [tf.TensorSpec([None, *shape], dtype) for shape, dtype in pairs]
         return specs[0] if outputs.structure is None else tf.nest.pack_sequence_as(outputs.structure, specs)
@@ -147,7 +145,7 @@ class External:
     @property
     def calls(self) -> int:
         """How often the function, or its derivative, was called so far."""
-        return self._host.calls
+        return self._python_call.calls
 
     @property
     def step(self) -> float | None:
@@ -172,7 +170,7 @@ class External:
             call=self,
             name=self.__name__,
             batched=True if batched is None else batched,
-            argument_names=_argument_names(self._host.fn),
+            argument_names=_argument_names(self._python_call.fn),
             checked=True,
         )
 
@@ -180,6 +178,7 @@ class External:
         return f"wrap_external({self.__name__})"
 
     def _check(self, xs: Sequence[tf.Tensor]) -> None:
+        """Raises :class:`SignatureError` where the arguments are no batches of one size."""
         if not xs:
             raise SignatureError("no argument was given", subject=self.__name__)
         first = xs[0].shape
@@ -193,13 +192,14 @@ class External:
             )
 
     def _call(self, structure: Any, xs: Sequence[tf.Tensor]) -> ExternalCall:
+        """The call for arguments in ``structure``; without one, it is kept for arguments of the same kinds."""
         floating = tuple(x.dtype.is_floating for x in xs)
         if structure is None and floating in self._calls:
             return self._calls[floating]
-        outputs = self._host.outputs
-        functions, product = self._functions(structure, [i for i, known in enumerate(floating) if known])
-        kinds = [tf.as_dtype(dtype) for dtype in outputs.dtypes]
-        call = ExternalCall(functions, self.__name__, kinds, outputs.shapes, product)
+        outputs = self._python_call.outputs
+        functions, product = self._functions(structure, [i for i, is_floating in enumerate(floating) if is_floating])
+        dtypes = [tf.as_dtype(dtype) for dtype in outputs.dtypes]
+        call = ExternalCall(functions, self.__name__, dtypes, outputs.shapes, product)
         if structure is None:
             self._calls[floating] = call
         return call
@@ -207,20 +207,23 @@ class External:
     def _functions(
         self, structure: Any, positions: list[int]
     ) -> tuple[tuple[BatchFunction, ...], BatchFunction | None]:
-        host, derivative, (step, second_step) = self._host, self._derivative, self._steps
-        values, product = host.values(structure), None
+        """The value, its Jacobian by the arguments at ``positions`` and the Jacobian of that; and the user's uᵀJ."""
+        call, derivative, (step, second_step) = self._python_call, self._derivative, self._steps
+        values, product = call.values(structure), None
         if derivative is None or not positions:
             return (values,), None
         if derivative == "finite-difference":
-            slopes = central_differences(host.values(structure, exact=True), positions, step, host.taken)
+            exact_values = call.values(structure, exact=True)
+            jacobian = central_differences(exact_values, positions, step, call.argument_dtype)
         elif derivative == "complex-step":
-            slopes = complex_step(host, structure, positions)
+            jacobian = complex_step(call, structure, positions)
         elif _is_vjp(derivative):
-            product = user_vjp(host, derivative, structure, positions)
-            slopes = rows_of(product, host, positions)
+            product = user_vjp(call, derivative, structure, positions)
+            jacobian = jacobian_from_vjp(product, call, positions)
         else:
-            slopes = user_jacobian(host, derivative, structure, positions)
-        return (values, slopes, central_differences(slopes, positions, second_step, host.taken)), product
+            jacobian = user_jacobian(call, derivative, structure, positions)
+        second = central_differences(jacobian, positions, second_step, call.argument_dtype)
+        return (values, jacobian, second), product
 
 
 def _is_vjp(derivative: Any) -> bool:
@@ -230,19 +233,19 @@ def _is_vjp(derivative: Any) -> bool:
         return False
 
 
-def _checked_derivative(derivative: Any) -> Any:
-    if derivative is None or callable(derivative) or (isinstance(derivative, str) and derivative in _WAYS):
+def _check_derivative(derivative: Any) -> Any:
+    if derivative is None or callable(derivative) or (isinstance(derivative, str) and derivative in _METHODS):
         return derivative
     raise SignatureError(
         "no such derivative",
         subject="derivative",
-        expected=f"{' | '.join(repr(way) for way in _WAYS)} | a function that returns the Jacobian | one whose last "
+        expected=f"{' | '.join(map(repr, _METHODS))} | a function that returns the Jacobian | one whose last "
         "argument is called output_gradients and that returns the VJP | None",
         got=repr(derivative),
     )
 
 
-def _outputs(output_spec: Any, batched: bool) -> Outputs:
+def _declared_outputs(output_spec: Any, batched: bool) -> Outputs:
     specs = tf.nest.flatten(output_spec)
     for spec in specs:
         if not isinstance(spec, tf.TensorSpec) or spec.shape.rank is None:
@@ -280,7 +283,7 @@ def _argument_names(fn: Any) -> tuple[str, ...]:
 
 
 def _is_compiled() -> bool:
-    """Whether what is traced here is to be compiled: a ``tf.function`` with ``jit_compile=True`` around."""
+    """Whether the current graph is to be compiled: inside a ``tf.function`` with ``jit_compile=True``."""
     graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
     while graph is not None:
         context = graph._get_control_flow_context()

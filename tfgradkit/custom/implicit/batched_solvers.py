@@ -1,12 +1,10 @@
-"""Linear systems by products alone, a batch at a time: each sample stops when it is solved.
+"""Linear systems, a batch at a time: by products alone (GMRES, BiCGSTAB), or by the inverse of a small dense matrix.
 
-GMRES by H. Walker & L. Zhou, "A simpler GMRES" (1994), restarted; BiCGSTAB by H. van der Vorst (1992).
-Both take ``matvec``: [B, n] → [B, n], and b, and return x with NaN in the samples that weren't solved.
-
-Inverses of small dense matrices, a batch at a time, where one may be singular and the others not.
-
-Few unknowns are eliminated with plain tensor operations, written out, which every target compiles (Golub &
-Van Loan, "Matrix Computations", 4th ed., ch. 3.4); more by ``tf.linalg.inv``.
+GMRES by H. Walker & L. Zhou, "A simpler GMRES" (1994), restarted; BiCGSTAB by H. van der Vorst (1992). Both take
+``matvec``: [B, n] → [B, n], and b, and return x with NaN in the samples that weren't solved; each sample stops when it
+is solved. In a batch of matrices one may be singular and the others not. Inverses of few unknowns are eliminated with
+plain tensor operations, written out, which every target compiles (Golub & Van Loan, "Matrix Computations", 4th ed.,
+ch. 3.4); of more, they are ``tf.linalg.inv``'s.
 """
 
 from __future__ import annotations
@@ -20,9 +18,12 @@ import numpy as np
 import tensorflow as tf
 
 Matvec = Callable[[tf.Tensor], tf.Tensor]
+# GMRES: the largest dimension of a Krylov space, and the number of such cycles; BiCGSTAB: the number of steps.
 _RESTART = 30
 _CYCLES = 20
 _STEPS = 500
+# Up to so many unknowns elimination is written out: some ten ops a column, all element-wise.
+_FEW = 8
 
 
 def gmres(matvec: Matvec, b: tf.Tensor, tolerance: float) -> tf.Tensor:
@@ -30,11 +31,11 @@ def gmres(matvec: Matvec, b: tf.Tensor, tolerance: float) -> tf.Tensor:
     target = tolerance * _norm(b)
 
     def cycle(count: tf.Tensor, x: tf.Tensor, r: tf.Tensor, active: tf.Tensor) -> Any:
-        moved = x + _minimised(matvec, r, target, active)
+        moved = x + _minimise_residual(matvec, r, target, active)
         left = b - matvec(moved)
         better = active & (_norm(left) < _norm(r))
         x, kept = _where(better, moved, x), _where(better, left, r)
-        # What a whole cycle hardly improves, the next won't either.
+        # A sample that a whole cycle hardly improves is given up: the next cycle would do no better.
         active = better & (_norm(kept) > target) & (_norm(kept) < 0.9 * _norm(r))
         return count + 1, x, kept, active
 
@@ -45,14 +46,14 @@ def gmres(matvec: Matvec, b: tf.Tensor, tolerance: float) -> tf.Tensor:
     return _or_nan(x, r, b, tolerance)
 
 
-def _minimised(matvec: Matvec, r: tf.Tensor, target: tf.Tensor, active: tf.Tensor) -> tf.Tensor:
-    """The correction of one cycle: the residual is projected on an orthonormal basis W of the space A·Z.
+def _minimise_residual(matvec: Matvec, r: tf.Tensor, target: tf.Tensor, active: tf.Tensor) -> tf.Tensor:
+    """The correction of one cycle: it takes off the residual's projection on the space A·Z.
 
-    Z is the residual followed by the columns of W, AZ = WR with a triangular R.
+    W is an orthonormal basis of A·Z, Z the residual followed by the columns of W, and AZ = WR with a triangular R.
     """
     size = min(r.shape[-1], _RESTART)
     beta = _norm(r)
-    # Below that, R is too badly conditioned to say more: the next cycle goes on.
+    # Below this residual, R is too badly conditioned to say more: the next cycle goes on.
     enough = tf.maximum(target, epsilon(r.dtype) ** 0.4 * beta)
     first = tf.math.divide_no_nan(r, beta[:, None])
     dtype = r.dtype
@@ -113,7 +114,7 @@ def bicgstab(matvec: Matvec, b: tf.Tensor, tolerance: float) -> tf.Tensor:
 
 
 def _or_nan(x: tf.Tensor, r: tf.Tensor, b: tf.Tensor, tolerance: float) -> tf.Tensor:
-    """x where its residual is small, be it for rounding not quite as small as wanted."""
+    """x in samples whose residual r is small, up to rounding; NaN in the others."""
     enough = max(10 * tolerance, epsilon(b.dtype) ** 0.5)
     return _where(_norm(r) <= enough * _norm(b), x, x + float("nan"))
 
@@ -130,47 +131,43 @@ def _norm(x: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(_dot(x, x))
 
 
-# Up to here elimination is written out: some ten ops a column, all element-wise.
-FEW = 8
+def invert(matrix: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The inverses of ``[B, n, n]``, and which matrices are singular in this precision: ``[B]``.
 
-
-def inverted(matrix: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The inverses of ``[B, n, n]``, and which of them don't exist in this precision: ``[B]``.
-
-    What counts is the largest Σ_j |A⁻¹ᵢⱼ||Aⱼᵢ|, a bound of the condition number from below that the units of
-    equations and unknowns don't change (Bauer, "Optimally scaled matrices", 1963).
+    The criterion is the largest Σ_j |A⁻¹ᵢⱼ||Aⱼᵢ|, a bound of the condition number from below that doesn't depend on
+    the units of equations and unknowns (Bauer, "Optimally scaled matrices", 1963).
     """
     finite = tf.reduce_all(tf.math.is_finite(matrix), [1, 2])
     size = matrix.shape[-1]
     unit = tf.eye(size, dtype=matrix.dtype)
-    sound = tf.where(finite[:, None, None], matrix, unit)
-    inverse = _eliminated(sound) if size <= FEW else tf.linalg.inv(_regular(sound))
-    growth = tf.reduce_max(tf.reduce_sum(tf.abs(inverse) * tf.abs(tf.transpose(sound, [0, 2, 1])), 2), 1)
-    magnitude = tf.abs(sound)
+    matrix = tf.where(finite[:, None, None], matrix, unit)
+    inverse = _eliminate(matrix) if size <= _FEW else tf.linalg.inv(_perturb_diagonal(matrix))
+    growth = tf.reduce_max(tf.reduce_sum(tf.abs(inverse) * tf.abs(tf.transpose(matrix, [0, 2, 1])), 2), 1)
+    magnitude = tf.abs(matrix)
     empty = tf.reduce_any(tf.reduce_max(magnitude, 1) == 0, 1) | tf.reduce_any(tf.reduce_max(magnitude, 2) == 0, 1)
     # Not ~(growth < limit): TensorFlow makes that growth >= limit, which NaN isn't.
-    unknown = ~tf.math.is_finite(growth) | ~finite
-    return inverse, (growth >= 0.1 / epsilon(matrix.dtype)) | unknown | empty
+    undefined = ~tf.math.is_finite(growth) | ~finite
+    return inverse, (growth >= 0.1 / epsilon(matrix.dtype)) | undefined | empty
 
 
 def times(matrix: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
-    """``[B, n, n]`` by ``[B, n]``; of few unknowns without a matrix product, which some targets lack in a batch."""
-    if matrix.shape[-1] <= FEW:
+    """``[B, n, n]`` times ``[B, n]``; of few unknowns without a matrix product, which some targets lack in a batch."""
+    if matrix.shape[-1] <= _FEW:
         return tf.reduce_sum(matrix * vector[:, None, :], 2)
     return tf.linalg.matvec(matrix, vector)
 
 
-def _eliminated(matrix: tf.Tensor) -> tf.Tensor:
+def _eliminate(matrix: tf.Tensor) -> tf.Tensor:
     """Gauss–Jordan elimination with partial pivoting."""
     size = matrix.shape[-1]
     unit = tf.eye(size, dtype=matrix.dtype)
     wide = tf.concat([matrix, tf.zeros_like(matrix) + unit], 2)
-    return reduce(_column_eliminated, range(size), wide)[:, :, size:]
+    return reduce(_eliminate_column, range(size), wide)[:, :, size:]
 
 
-def _column_eliminated(wide: tf.Tensor, column: int) -> tf.Tensor:
+def _eliminate_column(wide: tf.Tensor, column: int) -> tf.Tensor:
     size = wide.shape[1]
-    here = tf.constant(np.arange(size) == column)[None, :, None]
+    is_pivot_row = tf.constant(np.arange(size) == column)[None, :, None]
     best = column + tf.argmax(tf.abs(wide[:, column:, column]), 1, output_type=tf.int32)
     chosen = tf.equal(best[:, None], tf.range(size))[:, :, None]
     pivot_row = tf.reduce_sum(tf.where(chosen, wide, tf.zeros_like(wide)), 1, keepdims=True)
@@ -178,10 +175,10 @@ def _column_eliminated(wide: tf.Tensor, column: int) -> tf.Tensor:
     # A zero pivot makes infinities: they say that the matrix is singular.
     row = pivot_row / pivot_row[:, :, column : column + 1]
     below = swapped - swapped[:, :, column : column + 1] * row
-    return tf.where(here, row, below)
+    return tf.where(is_pivot_row, row, below)
 
 
-def _regular(matrix: tf.Tensor) -> tf.Tensor:
+def _perturb_diagonal(matrix: tf.Tensor) -> tf.Tensor:
     """The matrix, its diagonal changed by a rounding: ``tf.linalg.inv`` fails for the whole batch at one zero pivot."""
     size = matrix.shape[-1]
     rows = tf.reduce_max(tf.abs(matrix), 2)

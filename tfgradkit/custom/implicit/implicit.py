@@ -8,19 +8,16 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from ...arguments import as_floating, dims, is_numbers, map_leaves
+from ...arguments import is_numbers
 from ...derivatives.evaluate import Trace, signature_of
 from ...differentiable import Differentiable
 from ...errors import SignatureError
-from ...op_gradients.exact_functions import exact_functions
 from ...op_gradients.register_gradient import rules_in_force
 from ...public import not_pickled, public
 from ...sources.resolve import resolve
-from .implicit_function_theorem import ImplicitFunction, captures
+from .find_root import Root, find_root, has_axis
 from .implicit_settings import Settings, Unconverged
-from .newton import NewtonEquations, NewtonResult, judged, newton, rule_of
-from .status import CONVERGED, NOT_FINITE, SINGULAR, STALLED, UNFINISHED, WRONG, assertions, raise_unsolved
-from .system import System, is_floating, system_of
+from .status import CONVERGED, raise_unsolved
 
 
 @public("types")
@@ -37,14 +34,6 @@ class Solution(NamedTuple):
 
     u: Any
     converged: tf.Tensor
-    iterations: tf.Tensor
-    residual: tf.Tensor
-    step: tf.Tensor
-
-
-class _Outcome(NamedTuple):
-    u: Any
-    status: tf.Tensor
     iterations: tf.Tensor
     residual: tf.Tensor
     step: tf.Tensor
@@ -141,10 +130,10 @@ class Implicit:
         converted = self._converted(parameters)
         if not tf.executing_eagerly():
             return self._inlined(*converted)
-        outcome = self._traced(converted)(converted, None)
+        root = self._traced(converted)(converted, None)
         if self.settings.unconverged == "raise":
-            self._raise(outcome)
-        return outcome.u
+            self._raise(root)
+        return root.u
 
     @tf.autograph.experimental.do_not_convert
     def solve(self, *parameters: Any) -> Solution:
@@ -160,10 +149,10 @@ class Implicit:
         converted = keeping._converted(parameters)
         if tf.executing_eagerly():
             keeping._traces = self._traces
-            outcome = keeping._traced(converted)(converted, None)
+            root = keeping._traced(converted)(converted, None)
         else:
-            outcome = keeping._outcome(converted)
-        return Solution(outcome.u, outcome.status == CONVERGED, *outcome[2:])
+            root = keeping._root(converted)
+        return Solution(root.u, root.status == CONVERGED, *root[2:])
 
     def as_differentiable(self, batched: bool | None = None) -> Differentiable:
         """The function for an operator.
@@ -179,7 +168,7 @@ class Implicit:
                 got=batched,
                 hint="implicit(residual, batched=...)",
             )
-        # The samples were found independent where the residual was traced.
+        # The samples are checked to be independent where the residual is traced.
         return Differentiable(
             call=self._inlined,
             name=str(self),
@@ -195,20 +184,21 @@ class Implicit:
         return f"implicit({self.source.name})"
 
     def _converted(self, parameters: Sequence[Any]) -> list[Any]:
+        """The parameters as tensors."""
         if not parameters:
             return []
-        given = Differentiable(
-            self._inlined, str(self), self.source.batched, argument_names=self.source.argument_names[1:]
-        )
+        names = self.source.argument_names[1:]
+        function = Differentiable(self._inlined, str(self), self.source.batched, argument_names=names)
         floating = [i for i, p in enumerate(parameters) if all(map(_looks_floating, _leaves(p)))]
-        return given.to_arguments(parameters, floating)
+        return function.to_arguments(parameters, floating)
 
     def _traced(self, converted: list[Any]) -> Trace:
+        """The trace for parameters like these, under the rules in force."""
         batch = _batch(converted) if self.source.batched else None
         key = self.settings.unconverged, signature_of((converted, None), batch), rules_in_force()
         if key not in self._traces:
             self._traces[key] = Trace(
-                lambda arguments, seed: _Evaluated(self._outcome(arguments)),
+                lambda arguments, seed: _Evaluated(self._root(arguments)),
                 converted,
                 None,
                 batch,
@@ -218,87 +208,21 @@ class Implicit:
 
     def _inlined(self, *parameters: Any) -> Any:
         """u in the current graph, with assertions."""
-        return self._outcome(list(parameters), asserting=True).u
+        return self._root(list(parameters), asserting=True).u
 
-    def _outcome(self, parameters: list[Any], *, asserting: bool = False) -> _Outcome:
-        with exact_functions():
-            return self._found(parameters, asserting)
+    def _root(self, parameters: list[Any], *, asserting: bool = False) -> Root:
+        return find_root(self.source, self.settings, str(self), parameters, asserting=asserting)
 
-    def _found(self, parameters: list[Any], asserting: bool) -> _Outcome:
-        inputs = [leaf for leaf in tf.nest.flatten(parameters) if is_floating(leaf)]
-        fixed = tf.nest.map_structure(lambda p: tf.stop_gradient(p) if is_floating(p) else p, parameters)
-        unknown, start = self._start(fixed)
-        around = captures(self.source, unknown.packed(start), fixed, unknown.check)
-        system = unknown.system(self.source.call, parameters)
-        constant = [tf.stop_gradient(x) for x in inputs]
-        linearize = self.settings.linearize(unknown.dtype, str(self))
-        rule = rule_of(unknown, self.settings.step_tolerance(unknown.dtype))
-        found = self._solved(NewtonEquations(system, constant, linearize, rule), start)
-        root = self._admitted(found, asserting)
-        _, solver = linearize(system, root, constant)
-        u = ImplicitFunction(system, root, solver, inputs, around, separate=self.source.batched).value()
-        facts = [found.status, found.iterations, found.residual, found.step]
-        return _Outcome(unknown.packed(u), *(fact if self.source.batched else fact[0] for fact in facts))
-
-    def _start(self, parameters: list[Any]) -> tuple[System, tf.Tensor]:
-        """The unknown's layout, and Newton's start or the solver's result as vectors."""
-        batched = self.source.batched
-        batch: Any = next((dims(t)[0] for t in tf.nest.flatten(parameters) if _has_axis(t)), None) if batched else 1
-        settings = self.settings
-        if settings.solver is not None or callable(settings.initial):
-            make = settings.solver or settings.initial
-            u = _tensors(make(*parameters), parameters, "the solver's result" if settings.solver else "initial")
-        elif settings.initial is not None:
-            u = _tensors(settings.initial, parameters, "initial")
-            if batched and batch is not None:
-                u = tf.nest.map_structure(lambda leaf: tf.broadcast_to(leaf, [batch, *dims(leaf)]), u)
-        else:
-            u = self._zeros(parameters)
-        if batched and batch is None:
-            batch = dims(tf.nest.flatten(u)[0])[0]
-        unknown = system_of(u, batched, batch, str(self))
-        return unknown, tf.stop_gradient(unknown.flat(u))
-
-    def _zeros(self, parameters: list[Any]) -> Any:
-        if not parameters or not all(map(is_floating, tf.nest.flatten(parameters[0]))):
-            raise SignatureError(
-                "there is nothing that the unknown could be like",
-                subject=str(self),
-                expected="initial=, or a floating first parameter, like which it is zeros",
-                got="no such parameter",
-            )
-        return tf.nest.map_structure(tf.zeros_like, parameters[0])
-
-    def _solved(self, problem: NewtonEquations, start: tf.Tensor) -> NewtonResult:
-        settings = self.settings
-        if settings.solver is not None:
-            return judged(problem, start)
-        return newton(problem, start, settings.most, unrolled=settings.iterations is not None)
-
-    def _admitted(self, found: NewtonResult, asserting: bool) -> tf.Tensor:
-        """The root, NaN where there is none, unless it is to be kept."""
-        root = tf.stop_gradient(found.root)
-        if self.settings.unconverged == "keep":
-            return root
-        root = tf.where((found.status == CONVERGED)[:, None], root, tf.constant(float("nan"), root.dtype))
-        if self.settings.unconverged == "nan" or not asserting:
-            return root
-        own = (WRONG,) if self.settings.solver else (UNFINISHED, STALLED)
-        facts = found.status, found.iterations, found.step, found.residual
-        checks = assertions(*facts, name=str(self), most=self.settings.most, codes=(*own, SINGULAR, NOT_FINITE))
-        with tf.control_dependencies([check for check in checks if check is not None]):
-            return tf.identity(root)
-
-    def _raise(self, outcome: _Outcome) -> None:
-        tolerance = self.settings.step_tolerance(tf.nest.flatten(outcome.u)[0].dtype)
+    def _raise(self, root: Root) -> None:
+        """Raises :class:`ConvergenceError` for the first sample that has no root."""
         raise_unsolved(
-            outcome.status,
-            outcome.iterations,
-            outcome.step,
-            outcome.residual,
+            root.status,
+            root.iterations,
+            root.step,
+            root.residual,
             name=str(self),
-            tolerance=tolerance,
-            most=self.settings.most,
+            tolerance=self.settings.step_tolerance(tf.nest.flatten(root.u)[0].dtype),
+            max_steps=self.settings.max_steps,
             batched=self.source.batched,
         )
 
@@ -306,19 +230,8 @@ class Implicit:
 class _Evaluated(NamedTuple):
     """What a trace keeps of an evaluation."""
 
-    results: _Outcome
+    results: Root
     steps: tuple[Any, ...] = ()
-
-
-def _tensors(u: Any, parameters: list[Any], role: str) -> Any:
-    """What a user gave for u as tensors, of the parameters' dtype where it has none of its own."""
-    like = next((t.dtype for t in tf.nest.flatten(parameters) if is_floating(t)), None)
-
-    def tensor(leaf: Any, role: str, spec: Any) -> tf.Tensor:
-        plain = is_numbers(leaf)
-        return as_floating(leaf, role, like if plain else None)
-
-    return map_leaves(tensor, u, None, role)
 
 
 def _leaves(parameter: Any) -> list[Any]:
@@ -334,9 +247,5 @@ def _looks_floating(leaf: Any) -> bool:
         return False
 
 
-def _has_axis(leaf: Any) -> bool:
-    return isinstance(leaf, tf.Tensor) and bool(leaf.shape.rank)
-
-
 def _batch(converted: list[Any]) -> int | None:
-    return next((t.shape[0] for t in tf.nest.flatten(converted) if _has_axis(t)), None)
+    return next((t.shape[0] for t in tf.nest.flatten(converted) if has_axis(t)), None)

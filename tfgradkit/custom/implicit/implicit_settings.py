@@ -1,4 +1,4 @@
-"""How an implicit function is solved: its keywords, checked, and what follows from them."""
+"""The keywords of ``implicit``, checked, and what follows from them: tolerances, steps and the linear solver."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ class Settings:
         linearizer(self.linear_solver, 1.0, "")
 
     @property
-    def most(self) -> int:
-        """How many Newton steps there may be."""
+    def max_steps(self) -> int:
+        """The largest number of Newton steps."""
         return self.iterations or self.max_iterations
 
     def step_tolerance(self, dtype: tf.DType) -> float:
-        """Newton's last step squares it; of another solver it is the error itself, and nobody knows how small."""
+        """The tolerance of the last Newton step, which squares it; of a user's solver it bounds the error itself."""
         return self.tolerance or epsilon(dtype) ** (2 / 3 if self.solver is None else 1 / 2)
 
     def linearize(self, dtype: tf.DType, name: str) -> Linearization:
         """The linear solver, as accurate as the dtype allows."""
-        # What becomes a C library keeps the layout of its matrix products in forward mode.
+        # A function for a C library has a fixed number of steps; forward mode keeps its matrix products' layout.
         tie: Literal["forward", "reverse"] = "reverse" if self.iterations is None else "forward"
         return linearizer(self.linear_solver, self.linear_tolerance or epsilon(dtype) ** 0.75, name, tie)
 

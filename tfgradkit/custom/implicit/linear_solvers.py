@@ -1,4 +1,4 @@
-"""The Jacobian of the equations by the unknown, as something to solve with: as a matrix, or by its products."""
+"""Solving with the Jacobian of the equations by u: by its inverse as a matrix, or by its products alone."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from ...derivatives.options import Options
 from ...derivatives.problem import Problem
 from ...derivatives.pullback import or_zeros, pullback, transposed
 from ...errors import SignatureError
-from .batched_solvers import Matvec, bicgstab, gmres, inverted, times
+from .batched_solvers import Matvec, bicgstab, gmres, invert, times
 from .system import Residual
 
-# (matvec, b) -> x: what a user gives.
+# (matvec, b, tolerance) -> x, where x solves Ax = b.
 SolverMethod = Callable[[Matvec, tf.Tensor, float], tf.Tensor]
 METHODS: dict[str, SolverMethod] = {"gmres": gmres, "bicgstab": bicgstab}
 
 
 class Solver(Protocol):
-    """A⁻¹, constant: no derivative goes through it."""
+    """A⁻¹ as a constant: no derivative goes through it."""
 
     @property
     def tensors(self) -> list[tf.Tensor]:
-        """What it is made of."""
+        """The tensors that it is made of."""
 
     def of(self, tensors: list[tf.Tensor]) -> Solver:
-        """The same of other tensors."""
+        """The same solver, made of other tensors."""
 
     @property
     def T(self) -> Solver:  # noqa: N802  NumPy's name
         """A⁻ᵀ."""
 
     def __call__(self, b: tf.Tensor, tolerance: float | None = None) -> tf.Tensor:
-        """A⁻¹b for b ``[B, n]``; not finite where there is none."""
+        """A⁻¹b for b ``[B, n]``; not finite in samples whose A is singular."""
 
     def merit(self, residual: tf.Tensor) -> tf.Tensor:
-        """By what a smaller residual is known: ``[B, n]`` in comparable units."""
+        """The residual ``[B, n]`` in comparable units: a step is good where its norm falls."""
 
 
 @dataclass(frozen=True)
 class Dense:
-    """The inverse as a matrix ``[B, n, n]``, NaN where there is none."""
+    """The inverse as a matrix ``[B, n, n]``, NaN in samples whose A is singular."""
 
     inverse: tf.Tensor
 
@@ -55,7 +55,7 @@ class Dense:
         return [self.inverse]
 
     def of(self, tensors: list[tf.Tensor]) -> Dense:
-        """Another inverse."""
+        """With another inverse."""
         return Dense(*tensors)
 
     @property
@@ -74,13 +74,21 @@ class Dense:
 
 @dataclass(frozen=True)
 class MatrixFree:
-    """Solved anew for each b, by products with the Jacobian of ``system`` by u at ``tensors``, u and the inputs."""
+    """An iterative method for each b, by products with the Jacobian of ``residual`` by u.
 
-    system: Residual
+    Attributes:
+        residual: the equations.
+        tensors: u, and the inputs of the equations.
+        method: the iterative method.
+        tolerance: of the linear system.
+        transposed: whether it solves with Aᵀ.
+    """
+
+    residual: Residual
     tensors: list[tf.Tensor]
     method: SolverMethod
     tolerance: float
-    turned: bool = False
+    transposed: bool = False
 
     def of(self, tensors: list[tf.Tensor]) -> MatrixFree:
         """At other tensors."""
@@ -89,13 +97,13 @@ class MatrixFree:
     @property
     def T(self) -> MatrixFree:  # noqa: N802
         """A⁻ᵀ."""
-        return replace(self, turned=not self.turned)
+        return replace(self, transposed=not self.transposed)
 
     def __call__(self, b: tf.Tensor, tolerance: float | None = None) -> tf.Tensor:
         """A⁻¹b."""
         u, *inputs = self.tensors
-        pull = pullback(lambda xs: [self.system(xs[0], inputs)], [u])
-        product = pull.product if self.turned else transposed(pull)
+        pull = pullback(lambda xs: [self.residual(xs[0], inputs)], [u])
+        product = pull.product if self.transposed else transposed(pull)
 
         def matvec(v: tf.Tensor) -> tf.Tensor:
             return or_zeros(product([v])[0], v)
@@ -113,7 +121,7 @@ Linearization = Callable[[Residual, tf.Tensor, list[tf.Tensor]], tuple[tf.Tensor
 def linearizer(
     choice: Any, tolerance: float, name: str, tie: Literal["forward", "reverse"] = "reverse"
 ) -> Linearization:
-    """From a system, u and its inputs to the residual there and the solver; all constant.
+    """The function from equations, u and their inputs to the residual and a solver there, all constant.
 
     ``tie`` is the mode of a dense Jacobian.
 
@@ -122,7 +130,7 @@ def linearizer(
     """
     if choice == "dense":
         return partial(_dense, name, tie)
-    method = METHODS.get(choice) if isinstance(choice, str) else _own(choice) if callable(choice) else None
+    method = METHODS.get(choice) if isinstance(choice, str) else _user_method(choice) if callable(choice) else None
     if method is None:
         raise SignatureError(
             "no such linear solver",
@@ -133,25 +141,25 @@ def linearizer(
     return partial(_matrix_free, method, tolerance)
 
 
-def _own(function: Callable[[Matvec, tf.Tensor], Any]) -> SolverMethod:
+def _user_method(function: Callable[[Matvec, tf.Tensor], Any]) -> SolverMethod:
     return lambda matvec, b, tolerance: tf.ensure_shape(tf.cast(function(matvec, b), b.dtype), b.shape)
 
 
 def _dense(
-    name: str, tie: Literal["forward", "reverse"], system: Residual, u: tf.Tensor, inputs: list[tf.Tensor]
+    name: str, tie: Literal["forward", "reverse"], residual: Residual, u: tf.Tensor, inputs: list[tf.Tensor]
 ) -> tuple[tf.Tensor, Solver]:
     def f(xs: list[tf.Tensor], copies: Any) -> list[tf.Tensor]:
-        return [system(xs[0], inputs)]
+        return [residual(xs[0], inputs)]
 
     pull, blocks = jacobian_blocks(Problem(f, [u], name, True, Options(prefer_mode_when_equal=tie), inlined=True))
     matrix = blocks[0][0]
     assert matrix is not None  # zeros, where nothing is connected
-    inverse, singular = inverted(matrix)
-    nothing = tf.constant(float("nan"), u.dtype)
-    return pull.ys[0], Dense(tf.where(singular[:, None, None], nothing, inverse))
+    inverse, singular = invert(matrix)
+    nan = tf.constant(float("nan"), u.dtype)
+    return pull.ys[0], Dense(tf.where(singular[:, None, None], nan, inverse))
 
 
 def _matrix_free(
-    method: SolverMethod, tolerance: float, system: Residual, u: tf.Tensor, inputs: list[tf.Tensor]
+    method: SolverMethod, tolerance: float, residual: Residual, u: tf.Tensor, inputs: list[tf.Tensor]
 ) -> tuple[tf.Tensor, Solver]:
-    return system(u, inputs), MatrixFree(system, [u, *inputs], method, tolerance)
+    return residual(u, inputs), MatrixFree(residual, [u, *inputs], method, tolerance)

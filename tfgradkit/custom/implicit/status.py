@@ -1,4 +1,4 @@
-"""How a solve ended, and how a caller is told: an exception where Python is listening, an assertion in a graph."""
+"""How a solve ended, sample by sample, and how its caller hears of a failure: by an exception or by an assertion."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import tensorflow as tf
 from ...derivatives.runtime_errors import assertion
 from ...errors import ConvergenceError
 
+# ACTIVE is the status of a sample while Newton's method goes on.
 CONVERGED, ACTIVE, UNFINISHED, STALLED, SINGULAR, NOT_FINITE, WRONG = 0, -1, 1, 2, 3, 4, 5
 _TEXTS = {
     UNFINISHED: (
-        "no root was found in {most} Newton steps",
+        "no root was found in {max_steps} Newton steps",
         "another initial=; a larger max_iterations= (or iterations=); or a looser tolerance=",
     ),
     STALLED: (
@@ -32,10 +33,10 @@ _TEXTS = {
 }
 
 
-def told(code: int, most: int) -> tuple[str, str]:
-    """What failed, and what to try."""
+def message_of(code: int, max_steps: int) -> tuple[str, str]:
+    """What failed, and a hint what to try."""
     what, hint = _TEXTS[code]
-    return what.format(most=most), hint
+    return what.format(max_steps=max_steps), hint
 
 
 def raise_unsolved(
@@ -46,7 +47,7 @@ def raise_unsolved(
     *,
     name: str,
     tolerance: float,
-    most: int,
+    max_steps: int,
     batched: bool,
 ) -> None:
     """Raises :class:`ConvergenceError` for the first sample that has no root."""
@@ -56,7 +57,7 @@ def raise_unsolved(
         return
     first = int(failed[0])
     norm, last, count = (np.atleast_1d(x.numpy())[first] for x in (residual, step, iterations))
-    what, hint = told(int(codes[first]), most)
+    what, hint = message_of(int(codes[first]), max_steps)
     raise ConvergenceError(
         what,
         subject=name,
@@ -84,13 +85,13 @@ def assertions(
     residual: tf.Tensor,
     *,
     name: str,
-    most: int,
+    max_steps: int,
     codes: Sequence[int],
 ) -> list[tf.Operation]:
-    """The same for a graph, which can't raise an exception of ours: one assertion a reason."""
-    found = []
+    """Assertions for a graph, which can't raise :class:`ConvergenceError`: one for each of ``codes``."""
+    checks = []
     for code in codes:
-        what, hint = told(code, most)
+        what, hint = message_of(code, max_steps)
         failed = status == code
         first = tf.argmax(failed, output_type=tf.int32)
         facts = {
@@ -99,5 +100,5 @@ def assertions(
             "step": tf.gather(step, first),
             "iterations": tf.gather(iterations, first),
         }
-        found.append(assertion(~tf.reduce_any(failed), what, name, facts, hint))
-    return found
+        checks.append(assertion(~tf.reduce_any(failed), what, name, facts, hint))
+    return checks

@@ -1,4 +1,4 @@
-"""The unknown u of an implicit function: any nest of tensors, seen as one vector a sample."""
+"""The system residual(u, p) = 0: the unknown u, any nest of tensors, as one vector a sample, and its equations."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import tensorflow as tf
 from ...arguments import Dims, dims, structure_text
 from ...errors import SignatureError
 
-# From u [B, n] and other tensors to the residual [B, n]; where there is no batch, B is 1.
+# From u [B, n] and the inputs to the residual [B, n]; B is 1 where not batched.
 Residual = Callable[[tf.Tensor, Sequence[tf.Tensor]], tf.Tensor]
 
 
 @dataclass(frozen=True)
 class System:
-    """How u is laid out.
+    """The layout of u.
 
     Attributes:
         structure: a nest of its leaves' specs, without the batch axis.
         batched: whether the first axis of u counts samples.
-        batch: how many, an int or a scalar tensor; 1 where not batched.
-        name: of the residual, for messages.
+        batch: the number of samples, an int or a scalar tensor; 1 where not batched.
+        name: of the implicit function, for messages.
     """
 
     structure: Any
@@ -33,22 +33,22 @@ class System:
 
     @property
     def dtype(self) -> tf.DType:
-        """Of all leaves."""
+        """The dtype of all leaves."""
         return tf.nest.flatten(self.structure)[0].dtype
 
     @property
     def sizes(self) -> list[int]:
-        """How many elements each leaf has in a sample."""
+        """The number of elements of each leaf in a sample."""
         return [leaf.shape.num_elements() for leaf in tf.nest.flatten(self.structure)]
 
     @property
     def size(self) -> int:
-        """How many unknowns a sample has."""
+        """The number of unknowns of a sample."""
         return sum(self.sizes)
 
     def flat(self, u: Any) -> tf.Tensor:
         """u as ``[B, n]``."""
-        return _joined(tf.nest.flatten(u), self.sizes, self.batch)
+        return _join(tf.nest.flatten(u), self.sizes, self.batch)
 
     def packed(self, vector: tf.Tensor) -> Any:
         """``[B, n]`` as u."""
@@ -57,7 +57,7 @@ class System:
         leaves = [tf.reshape(part, [*lead, *spec.shape]) for part, spec in zip(parts, specs, strict=True)]
         return tf.nest.pack_sequence_as(self.structure, leaves)
 
-    def system(self, residual: Callable[..., Any], parameters: Sequence[Any]) -> Residual:
+    def equations(self, residual: Callable[..., Any], parameters: Sequence[Any]) -> Residual:
         """``residual(u, *parameters)`` as a function of vectors and of the floating tensors among the parameters.
 
         Raises (when it is called):
@@ -66,19 +66,19 @@ class System:
         leaves = tf.nest.flatten(list(parameters))
 
         def call(vector: tf.Tensor, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-            given = iter(inputs)
-            filled = [next(given) if is_floating(leaf) else leaf for leaf in leaves]
+            floating = iter(inputs)
+            filled = [next(floating) if is_floating(leaf) else leaf for leaf in leaves]
             result = residual(self.packed(vector), *tf.nest.pack_sequence_as(list(parameters), filled))
-            found = [_tensor(leaf, self) for leaf in tf.nest.flatten(result)]
-            return _joined(found, self.check(found), self.batch)
+            tensors = [_residual_tensor(leaf, self) for leaf in tf.nest.flatten(result)]
+            return _join(tensors, self.check(tensors), self.batch)
 
         return call
 
     def check(self, leaves: Sequence[tf.Tensor]) -> list[int]:
-        """The elements that each leaf of a residual has in a sample.
+        """The number of elements that each leaf of the residual has in a sample.
 
         Raises:
-            SignatureError: there are more or less than unknowns, or the batch axis is missing.
+            SignatureError: all together are more or fewer than the unknowns, or the batch axis is missing.
         """
         first = int(self.batched)
         fits = all(leaf.shape.rank is not None and leaf.shape.rank >= first for leaf in leaves)
@@ -106,12 +106,12 @@ class System:
 
 
 def is_floating(leaf: Any) -> bool:
-    """Whether it is a tensor that something can be differentiated by."""
+    """Whether ``leaf`` is a floating tensor, which the equations can be differentiated by."""
     return isinstance(leaf, tf.Tensor) and leaf.dtype.is_floating
 
 
 def system_of(start: Any, batched: bool, batch: Any, name: str) -> System:
-    """The layout of u, from tensors like it.
+    """The layout of an unknown like ``start``.
 
     Raises:
         SignatureError: no floating tensors of one dtype and known shape.
@@ -135,19 +135,21 @@ def system_of(start: Any, batched: bool, batch: Any, name: str) -> System:
     return System(structure, batched, batch, name)
 
 
-def _tensor(leaf: Any, unknown: System) -> tf.Tensor:
+def _residual_tensor(leaf: Any, system: System) -> tf.Tensor:
+    """A leaf of the residual as a tensor; raises :class:`SignatureError` where it has another dtype than u."""
     tensor = tf.convert_to_tensor(leaf)
-    if tensor.dtype != unknown.dtype:
+    if tensor.dtype != system.dtype:
         raise SignatureError(
             "the residual has another dtype than the unknown",
-            subject=unknown.name,
-            expected=unknown.dtype.name,
+            subject=system.name,
+            expected=system.dtype.name,
             got=tensor.dtype.name,
             hint="initial= sets the dtype of u; tf.cast in the residual",
         )
     return tensor
 
 
-def _joined(leaves: Sequence[tf.Tensor], sizes: Sequence[int], batch: Any) -> tf.Tensor:
+def _join(leaves: Sequence[tf.Tensor], sizes: Sequence[int], batch: Any) -> tf.Tensor:
+    """Leaves of these sizes as ``[B, n]``."""
     rows = [tf.reshape(leaf, [batch, size]) for leaf, size in zip(leaves, sizes, strict=True)]
     return rows[0] if len(rows) == 1 else tf.concat(rows, 1)

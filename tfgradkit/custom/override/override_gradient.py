@@ -59,9 +59,11 @@ def override_gradient(fn: Any, rules: Mapping[Any, OverrideRule]) -> Any:
             raise SignatureError("a rule is no function", subject=repr(key), got=type(rule).__name__)
     if is_keras(fn):
         return as_model(Altered(_keras3(fn), rule_targets(fn, rules)))
-    other = [key for key in rules if not isinstance(key, str) or key.startswith("layer:")]
-    if other:
-        raise SignatureError("only a Keras model has layers", subject=repr(other[0]), expected='types of op, as "Relu"')
+    of_layers = [key for key in rules if not isinstance(key, str) or key.startswith("layer:")]
+    if of_layers:
+        raise SignatureError(
+            "only a Keras model has layers", subject=repr(of_layers[0]), expected='types of op, as "Relu"'
+        )
     return WrappedFunction(fn, partial(WithOpRules, dict(rules)))
 
 
@@ -94,9 +96,9 @@ def clip_gradient(
         >>> tgk.gradient(lambda x: tf.reduce_sum(10 * tgk.clip_gradient(x, value=1.0)))([3.0]).numpy().tolist()
         [1.0]
     """
-    symbolic = is_keras(target) or _symbolic(target)
+    symbolic = is_keras(target) or _is_symbolic(target)
     chosen: Axes = axes if axes is not None else "sample" if symbolic else "all"
-    return _through(target, ClipGradient(norm, value, chosen), at)
+    return _with_identity(target, ClipGradient(norm, value, chosen), at)
 
 
 def reverse_gradient(target: Any, *, scale: float = 1.0, at: str | None = None) -> Any:
@@ -120,7 +122,7 @@ def reverse_gradient(target: Any, *, scale: float = 1.0, at: str | None = None) 
         >>> tgk.jacobian(lambda x: tgk.reverse_gradient(x, scale=2.0))([3.0]).numpy().tolist()
         [[-2.0]]
     """
-    return _through(target, ReverseGradient(scale), at)
+    return _with_identity(target, ReverseGradient(scale), at)
 
 
 def stop_gradient(target: Any, *, at: str | None = None) -> Any:
@@ -143,32 +145,34 @@ def stop_gradient(target: Any, *, at: str | None = None) -> Any:
         >>> tgk.jacobian(lambda x: x * tgk.stop_gradient(x))([3.0]).numpy().tolist()
         [[3.0]]
     """
-    return _through(target, StopGradient(), at)
+    return _with_identity(target, StopGradient(), at)
 
 
-def _through(target: Any, identity: Identity, at: str | None) -> Any:
+def _with_identity(target: Any, identity: Identity, at: str | None) -> Any:
+    """``identity`` after a tensor, the results of a function or model, or the layer ``at`` of a model."""
     if is_keras(target):
         model = _keras3(target)
-        where = everywhere(model, identity) if at is None else rule_targets(model, {at: identity}, AFTER)
-        return as_model(Altered(model, where))
+        targets = everywhere(model, identity) if at is None else rule_targets(model, {at: identity}, AFTER)
+        return as_model(Altered(model, targets))
     if at is not None:
         raise SignatureError("only a Keras model has layers", subject=f"at={at!r}", got=type(target).__name__)
-    if _symbolic(target):
+    if _is_symbolic(target):
         return identity(target)
     if isinstance(target, (tf.Tensor, tf.Variable, np.ndarray)) or is_numbers(target):
         return identity.through(tf.convert_to_tensor(target))
-    return WrappedFunction(target, lambda call: partial(_after, identity, call))
+    return WrappedFunction(target, lambda call: partial(_call_then, identity, call))
 
 
-def _after(identity: Identity, call: Callable[..., Any], *arguments: Any) -> Any:
+def _call_then(identity: Identity, call: Callable[..., Any], *arguments: Any) -> Any:
     return tf.nest.map_structure(identity.through, call(*arguments))
 
 
-def _symbolic(target: Any) -> bool:
+def _is_symbolic(target: Any) -> bool:
     return isinstance(target, keras.KerasTensor)
 
 
 def _keras3(model: Any) -> Any:
+    """``model``; raises :class:`SignatureError` where it is none of Keras 3."""
     if isinstance(model, keras.layers.Layer):
         return model
     raise SignatureError(

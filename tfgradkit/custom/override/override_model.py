@@ -16,7 +16,7 @@ from ...graph.ops import op_types
 from ...public import public
 from ...sources.method_patch import replaced
 from ...sources.resolve import resolve
-from .backward_transforms import serialized
+from .backward_transforms import serialize
 from .rule_targets import AFTER, OP, RuleTarget, layers_of, ruled
 from .with_op_rules import WithOpRules, check_op_types
 
@@ -39,8 +39,8 @@ class Altered(keras.Model):
             **{"name": f"altered_{model.name}", "dtype": model.dtype_policy, "autocast": False, **keywords}
         )
         self.model = model
-        # A tuple in a box: Keras would make a list of its own of it.
-        self._altered = lambda: tuple(altered)
+        # A function, since Keras would replace a tuple by a tracked list of its own.
+        self._targets = lambda: tuple(altered)
         self._functions: dict[Any, Any] = {}
         self.input_spec = getattr(model, "input_spec", None)
         self.supports_masking = model.supports_masking
@@ -54,7 +54,7 @@ class Altered(keras.Model):
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """The model's value."""
-        # Eagerly, too, it is traced: what the layers trace for themselves is not to be shared with the original.
+        # Traced eagerly, too: the traces that the layers make for themselves are not to be shared with the original.
         if tf.executing_eagerly():
             return self._traced()(inputs, mask, training)
         return self._run(inputs, mask, training)
@@ -69,9 +69,9 @@ class Altered(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """The model and the rules, which have to be registered with Keras."""
-        # Twice: from the second time on Keras marks it as shared, and it is one again when it is loaded.
+        # Twice: from the second time on Keras marks the model as shared, so that loading makes one object of it.
         keras.saving.serialize_keras_object(self.model)
-        altered = [[a.kind, a.where, a.attribute, serialized(a.rule, {})] for a in self._altered()]
+        altered = [[t.kind, t.where, t.attribute, serialize(t.rule, {})] for t in self._targets()]
         base = {key: value for key, value in super().get_config().items() if key in ("name", "trainable")}
         return {**base, "model": keras.saving.serialize_keras_object(self.model), "altered": altered}
 
@@ -79,12 +79,12 @@ class Altered(keras.Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Altered:
         """The model of a configuration."""
         load = partial(keras.saving.deserialize_keras_object, custom_objects=custom_objects)
-        altered = [RuleTarget(kind, where, name, load(rule)) for kind, where, name, rule in config.pop("altered")]
-        return cls(load(config.pop("model")), altered, **config)
+        targets = [RuleTarget(kind, where, name, load(rule)) for kind, where, name, rule in config.pop("altered")]
+        return cls(load(config.pop("model")), targets, **config)
 
     def check(self) -> None:
         """Raises :class:`SignatureError` where the model has no op of a type, in training neither."""
-        wanted = [str(a.where) for a in self._altered() if a.kind == OP]
+        wanted = [str(target.where) for target in self._targets() if target.kind == OP]
         graphs: list[Any] = []
         for training in (False, True):
             if wanted and set(wanted) - set().union(*map(op_types, graphs)):
@@ -100,23 +100,24 @@ class Altered(keras.Model):
         return self._functions["call"]
 
     def _run(self, inputs: Any, mask: Any, training: Any) -> Any:
-        rules = {str(a.where): a.rule for a in self._altered() if a.kind == OP}
-        call: Callable[..., Any] = partial(self._with_layers_altered, training=training)
+        rules = {str(target.where): target.rule for target in self._targets() if target.kind == OP}
+        call: Callable[..., Any] = partial(self._call_with_layer_rules, training=training)
         if rules:
             call = WithOpRules(rules, call, checked=bool(getattr(self.model, "inputs", None)))
         return call(inputs, mask)
 
-    def _with_layers_altered(self, inputs: Any, mask: Any, training: Any) -> Any:
-        layers, home = layers_of(self.model), tf.compat.v1.get_default_graph()
-        altered = [(a, layers[a.where]) for a in self._altered() if a.kind != OP]
+    def _call_with_layer_rules(self, inputs: Any, mask: Any, training: Any) -> Any:
+        layers, graph = layers_of(self.model), tf.compat.v1.get_default_graph()
+        targets = [(target, layers[target.where]) for target in self._targets() if target.kind != OP]
         called: list[RuleTarget] = []
         with ExitStack() as stack:
-            for a, layer in altered:
-                stack.enter_context(replaced(layer, a.attribute, partial(_instead, a, layer, home, called)))
-            told = {"training": training} if self.model._call_has_training_arg else {}
-            result = self.model(inputs, **told, **({} if mask is None else {"mask": mask}))
-        for a, layer in altered:
-            if not any(a is other for other in called):
+            for target, layer in targets:
+                replacement = partial(_call_with_rule, target, layer, graph, called)
+                stack.enter_context(replaced(layer, target.attribute, replacement))
+            keywords = {"training": training} if self.model._call_has_training_arg else {}
+            result = self.model(inputs, **keywords, **({} if mask is None else {"mask": mask}))
+        for target, layer in targets:
+            if not any(target is other for other in called):
                 raise _out_of_reach("the layer is not called, or only in a tf.function that was traced before", layer)
         return result
 
@@ -130,38 +131,50 @@ def _out_of_reach(what: str, layer: Any) -> GradientError:
 
 
 def as_model(altered: Altered) -> Any:
-    """As a functional model, which knows its inputs, where the original does."""
+    """``altered`` as a functional model, which knows its inputs, where the original is one."""
     model = altered.model
     if not getattr(model, "inputs", None):
         return altered
     altered.check()
-    given = getattr(model, "_inputs_struct", None)
-    given = (model.inputs[0] if len(model.inputs) == 1 else model.inputs) if given is None else given
-    inputs = keras.tree.map_structure(lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name), given)
+    nest = getattr(model, "_inputs_struct", None)
+    nest = (model.inputs[0] if len(model.inputs) == 1 else model.inputs) if nest is None else nest
+    inputs = keras.tree.map_structure(lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name), nest)
     return keras.Model(inputs, altered(inputs), name=model.name)
 
 
-def _instead(
-    a: RuleTarget,
+def _call_with_rule(
+    target: RuleTarget,
     layer: Any,
-    home: Any,
+    graph: Any,
     called: list[RuleTarget],
     original: Callable[..., Any],
     *arguments: Any,
     **keywords: Any,
 ) -> Any:
-    """What the layer's call or activation is replaced by."""
-    if foreign_function(home):
+    """The call in place of ``original``, a layer's call or activation; it adds its target to ``called``.
+
+    Raises:
+        GradientError: the graph is not ``graph``, the model's, but that of a ``tf.function`` of its own.
+        SignatureError: there is no floating input.
+    """
+    if foreign_function(graph):
         raise _out_of_reach("the layer is called in a tf.function of its own, whose trace the original shares", layer)
-    called.append(a)
-    if a.kind == AFTER:
-        return keras.tree.map_structure(a.rule.through, original(*arguments, **keywords))
-    given = keras.tree.flatten((arguments, keywords))
-    places = [i for i, x in enumerate(given) if _differentiable(x)]
+    called.append(target)
+    if target.kind == AFTER:
+        return keras.tree.map_structure(target.rule.through, original(*arguments, **keywords))
+    return _ruled(target, layer, original, arguments, keywords)
+
+
+def _ruled(
+    target: RuleTarget, layer: Any, original: Callable[..., Any], arguments: tuple[Any, ...], keywords: dict[str, Any]
+) -> Any:
+    """``original(*arguments, **keywords)`` with the target's rule for its floating tensors."""
+    leaves = keras.tree.flatten((arguments, keywords))
+    places = [i for i, x in enumerate(leaves) if _is_differentiable(x)]
     structure: list[Any] = []
 
     def call(*tensors: tf.Tensor) -> list[Any]:
-        filled = list(given)
+        filled = list(leaves)
         for place, tensor in zip(places, tensors, strict=True):
             filled[place] = tensor
         args, kwargs = keras.tree.pack_sequence_as((arguments, keywords), filled)
@@ -170,10 +183,11 @@ def _instead(
 
     if not places:
         raise SignatureError("the layer has no floating input", subject=f"layer {layer.name}")
-    kind = type(layer).__name__ if a.attribute == "call" else getattr(original, "__name__", a.attribute)
-    results = ruled(call, [given[i] for i in places], a.rule, kind, layer.name)
+    by_call = target.attribute == "call"
+    kind = type(layer).__name__ if by_call else getattr(original, "__name__", target.attribute)
+    results = ruled(call, [leaves[i] for i in places], target.rule, kind, layer.name)
     return keras.tree.pack_sequence_as(structure[0], results)
 
 
-def _differentiable(x: Any) -> bool:
+def _is_differentiable(x: Any) -> bool:
     return isinstance(x, tf.Tensor) and (x.dtype.is_floating or x.dtype.is_complex)

@@ -1,6 +1,7 @@
-"""A rule of the user's in place of a calculation's own gradient.
+"""Rules in place of a calculation's own gradient, and which layer, activation or op of a model each one is for.
 
-Which layer, activation or op of a Keras model gets which gradient.
+:func:`ruled` attaches a rule to a calculation. :func:`rule_targets` finds in a Keras model the layers, activations and
+types of op that the keys of ``override_gradient`` name.
 """
 
 from __future__ import annotations
@@ -21,17 +22,21 @@ from ...sources.resolve import flat_layers, resolve
 # rule(operation, *upstream) -> a gradient for each input, None for zero: as TensorFlow's registered gradients.
 OverrideRule = Callable[..., Any]
 Tensors = Sequence[tf.Tensor]
+# The kinds of targets: a layer as a whole, its activation, a type of op; or an identity after a layer.
+LAYER, ACTIVATION, OP, AFTER = "call", "activation", "op", "after"
+_ACTIVATIONS = ("activation", "recurrent_activation")
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What a rule is told of the op, layer or activation whose gradient it gives.
+    """The first argument of a rule: the op, layer or activation whose gradient it gives.
 
     Attributes:
         type: the op's type, or the class of the layer, or the name of the activation.
         name: of the op or layer.
-        inputs, outputs: its tensors; of a layer those that are floating, in the order of ``tf.nest``.
+        inputs, outputs: its tensors; of a layer the floating ones, in the order of ``tf.nest``.
         attributes: of an op.
+        own: its own gradient, a function of the upstream gradients.
     """
 
     type: str
@@ -46,7 +51,7 @@ class Operation:
         return self.attributes[name]
 
     def vjp(self, *upstream: tf.Tensor) -> list[tf.Tensor | None]:
-        """Its own gradient for each input, which the rule replaces."""
+        """The gradient for each input that the rule replaces."""
         return list(self.own(*upstream))
 
 
@@ -58,12 +63,12 @@ def ruled(
     name: str,
     attributes: Mapping[str, Any] | None = None,
 ) -> list[Any]:
-    """``call(*inputs)``, whose gradient by the inputs is the rule's; by variables it stays its own.
+    """``call(*inputs)`` with the rule's gradient by the inputs; the gradient by variables stays its own.
 
-    A second derivative differentiates the rule as it is written, with inputs and outputs that have their own.
+    A second derivative differentiates the rule as it is written; its inputs and outputs have their own gradients.
 
     Raises (when the gradient is asked for):
-        SignatureError: the rule gives another number of gradients, or one of another shape or dtype.
+        SignatureError: the rule returns another number of gradients, or one of another shape or dtype.
     """
 
     @tf.custom_gradient
@@ -78,34 +83,36 @@ def ruled(
             return tape.gradient([y for y, _ in pairs], list(wanted), output_gradients=[u for _, u in pairs])
 
         def gradient(*upstream: tf.Tensor, variables: Any = None) -> Any:
-            told = Operation(kind, name, tuple(inputs), tuple(outputs), attributes or {}, lambda *us: own(inputs, us))
-            found = _checked(rule(told, *upstream), told)
-            return found if variables is None else (found, own(variables, upstream))
+            tensors = tuple(inputs), tuple(outputs)
+            operation = Operation(kind, name, *tensors, attributes or {}, lambda *us: own(inputs, us))
+            gradients = _check(rule(operation, *upstream), operation)
+            return gradients if variables is None else (gradients, own(variables, upstream))
 
         return outputs, gradient
 
-    found = run(*inputs)
-    return list(found) if isinstance(found, (list, tuple)) else [found]
+    results = run(*inputs)
+    return list(results) if isinstance(results, (list, tuple)) else [results]
 
 
 def _carries(tensor: tf.Tensor) -> bool:
     return tensor.dtype.is_floating or tensor.dtype.is_complex
 
 
-def _checked(given: Any, operation: Operation) -> list[Any]:
-    found = list(given) if isinstance(given, (list, tuple)) else [given]
+def _check(returned: Any, operation: Operation) -> list[Any]:
+    """A rule's result as a gradient for each input; raises :class:`SignatureError` where one doesn't fit."""
+    gradients = list(returned) if isinstance(returned, (list, tuple)) else [returned]
     subject = f"{operation.type} {operation.name}"
-    if len(found) != len(operation.inputs):
+    if len(gradients) != len(operation.inputs):
         raise SignatureError(
             "the rule gives the wrong number of gradients",
             subject=subject,
             expected=f"{len(operation.inputs)}, one for each input",
-            got=len(found),
+            got=len(gradients),
         )
-    return [_fitting(g, x, subject) for g, x in zip(found, operation.inputs, strict=True)]
+    return [_check_gradient(g, x, subject) for g, x in zip(gradients, operation.inputs, strict=True)]
 
 
-def _fitting(gradient: Any, x: tf.Tensor, subject: str) -> Any:
+def _check_gradient(gradient: Any, x: tf.Tensor, subject: str) -> Any:
     if gradient is None or isinstance(gradient, tf.IndexedSlices):
         return gradient
     gradient = tf.convert_to_tensor(gradient)
@@ -116,25 +123,20 @@ def _fitting(gradient: Any, x: tf.Tensor, subject: str) -> Any:
             expected=f"{x.dtype.name} {shape_text(x.shape)}",
             got=f"{gradient.dtype.name} {shape_text(gradient.shape)}",
         )
-    # What only the run knows, the run checks.
-    known = gradient.shape.is_fully_defined() and x.shape.is_fully_defined()
-    return gradient if known else tf.reshape(gradient, tf.shape(x))
-
-
-# What the gradient is replaced of: a layer as a whole, its activation, a type of op; or an identity after a layer.
-LAYER, ACTIVATION, OP, AFTER = "call", "activation", "op", "after"
-_ACTIVATIONS = ("activation", "recurrent_activation")
+    # A size that only the run knows is checked by the run.
+    is_checked = gradient.shape.is_fully_defined() and x.shape.is_fully_defined()
+    return gradient if is_checked else tf.reshape(gradient, tf.shape(x))
 
 
 @dataclass(frozen=True)
 class RuleTarget:
-    """One gradient that is replaced.
+    """A layer, activation or type of op whose gradient a rule replaces.
 
     Attributes:
-        kind: one of the above.
+        kind: ``LAYER``, ``ACTIVATION``, ``OP`` or ``AFTER``.
         where: the number of a layer among :func:`layers_of`, or a type of op.
-        attribute: of the layer, which is replaced.
-        rule: a function of the user's; an identity layer for ``AFTER``.
+        attribute: the attribute of the layer that is replaced.
+        rule: the user's; for ``AFTER`` an identity layer.
     """
 
     kind: str
@@ -149,51 +151,52 @@ def layers_of(model: Any) -> list[Any]:
 
 
 def everywhere(model: Any, identity: Any) -> list[RuleTarget]:
-    """``identity`` after the model's results."""
+    """The target that puts ``identity`` after the model's results."""
     return [RuleTarget(AFTER, 0, "call", identity)]
 
 
 def rule_targets(model: Any, rules: Mapping[Any, Any], kind: str = LAYER) -> list[RuleTarget]:
-    """What ``rules`` mean in ``model``.
+    """The targets of ``rules`` in ``model``, whose keys are those of ``override_gradient``.
 
     Raises:
-        SignatureError: nothing in the model is meant by a key.
+        SignatureError: the model has nothing that a key names.
     """
-    return [alteration for key, rule in rules.items() for alteration in _meant(model, key, rule, kind)]
+    return [target for key, rule in rules.items() for target in _targets_of(model, key, rule, kind)]
 
 
-def _meant(model: Any, key: Any, rule: Any, kind: str) -> list[RuleTarget]:
+def _targets_of(model: Any, key: Any, rule: Any, kind: str) -> list[RuleTarget]:
+    """The targets of one key."""
     layers = layers_of(model)
     if isinstance(key, str):
         if key in tf.raw_ops.__dict__ and kind == LAYER:
             return [RuleTarget(OP, key, "", rule)]
         if not key.startswith(PREFIX) and kind == LAYER:
-            raise _unknown(key, layers)
-        named = find_layer(resolve(model), key)
-        return [RuleTarget(kind, next(i for i, layer in enumerate(layers) if layer is named), "call", rule)]
+            raise _unknown_key(key, layers)
+        layer_named = find_layer(resolve(model), key)
+        return [RuleTarget(kind, next(i for i, layer in enumerate(layers) if layer is layer_named), "call", rule)]
     if isinstance(key, type) and issubclass(key, keras.layers.Layer):
-        found = [
+        targets = [
             RuleTarget(kind, i, "call", rule)
             for i, layer in enumerate(layers)
             if isinstance(layer, key) and not isinstance(layer, keras.layers.InputLayer)
         ]
-        there = sorted({type(layer).__name__ for layer in layers})
+        available = sorted({type(layer).__name__ for layer in layers})
     else:
         places = [(i, name) for i, layer in enumerate(layers) for name in _ACTIVATIONS if name in vars(layer)]
-        found = [RuleTarget(ACTIVATION, i, name, rule) for i, name in places if vars(layers[i])[name] is key]
-        there = sorted({_name(vars(layers[i])[name]) for i, name in places} - {"linear"})
-    if not found:
+        targets = [RuleTarget(ACTIVATION, i, name, rule) for i, name in places if vars(layers[i])[name] is key]
+        available = sorted({_name_of(vars(layers[i])[name]) for i, name in places} - {"linear"})
+    if not targets:
         raise SignatureError(
             "the model has no such layer or activation",
             subject=model.name,
-            expected=" | ".join(there) or "a model with activations in its layers",
-            got=_name(key),
+            expected=" | ".join(available) or "a model with activations in its layers",
+            got=_name_of(key),
             hint='a type of op, as "Relu", is found wherever the model computes it',
         )
-    return found
+    return targets
 
 
-def _unknown(key: str, layers: list[Any]) -> SignatureError:
+def _unknown_key(key: str, layers: list[Any]) -> SignatureError:
     known = {layer.name: PREFIX + layer.name for layer in layers[1:]}
     known |= {name: name for name in dir(tf.raw_ops) if name[0] != "_"}
     near = [known[name] for name in get_close_matches(key, known)]
@@ -205,5 +208,5 @@ def _unknown(key: str, layers: list[Any]) -> SignatureError:
     )
 
 
-def _name(thing: Any) -> str:
+def _name_of(thing: Any) -> str:
     return getattr(thing, "__name__", type(thing).__name__)

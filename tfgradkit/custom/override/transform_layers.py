@@ -1,4 +1,4 @@
-"""The transforms as Keras layers: in functional and subclassed models, as activations, and in ``.keras`` files."""
+"""The transforms of a gradient as Keras layers: in functional and subclassed models, and in ``.keras`` files."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import keras
 import tensorflow as tf
 
 from ...public import public
-from .backward_transforms import Axes, check_clip, clipped, reversed_
+from .backward_transforms import Axes, check_clip, clip, reverse
 from .backward_transforms import StraightThroughFunction as _StraightThrough
 
 
 class Identity(keras.layers.Layer):
-    """What the layers have in common: every tensor of a nest passes ``through``, of the same shape and dtype."""
+    """The base of these layers: every tensor of a nest passes ``through``, and keeps its value, shape and dtype."""
 
     def __init__(self, *, name: str | None = None, **keywords: Any) -> None:
         # The identity is not to round what passes.
@@ -65,7 +65,7 @@ class ClipGradient(Identity):
 
     def through(self, x: Any) -> Any:
         """One tensor."""
-        return clipped(x, norm=self.norm, value=self.value, axes=self.axes)
+        return clip(x, norm=self.norm, value=self.value, axes=self.axes)
 
     def get_config(self) -> dict[str, Any]:
         """What Keras needs to make the layer again."""
@@ -92,7 +92,7 @@ class ReverseGradient(Identity):
 
     def through(self, x: Any) -> Any:
         """One tensor."""
-        return reversed_(x, scale=self.scale)
+        return reverse(x, scale=self.scale)
 
     def get_config(self) -> dict[str, Any]:
         """What Keras needs to make the layer again."""

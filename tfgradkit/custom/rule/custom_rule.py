@@ -14,8 +14,16 @@ from ...arguments import is_numbers
 from ...diagnose.check.check_gradients import check_gradients
 from ...diagnose.check.gradient_check import GradientCheck
 from ...errors import SignatureError
-from ..attach_gradient import Tensors, VjpJvpPair, applied, is_differentiable, picked
-from .rule_results import Expected, Function, check_rules, closed_over, name_like, positional, signature_of
+from ..attach_gradient import Tensors, VjpJvpPair, differentiable, is_differentiable, with_products
+from .rule_results import (
+    ExpectedDerivatives,
+    Function,
+    captured_tensors,
+    check_rules,
+    copy_name,
+    positional_names,
+    signature_of,
+)
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -78,32 +86,32 @@ def custom_rule(fn: Function | None = None, vjp: Function | None = None, jvp: Fu
         return functools.partial(custom_rule, vjp=vjp, jvp=jvp)
     name = getattr(fn, "__name__", type(fn).__name__)
     check_rules(name, fn, vjp, jvp)
-    own = _Ruled(name, fn, vjp, jvp)
+    function = _FunctionWithRules(name, fn, vjp, jvp)
 
-    def ruled(*args: Any, **keywords: Any) -> Any:
-        return own(*args, **keywords)
+    def with_rules(*args: Any, **keywords: Any) -> Any:
+        return function(*args, **keywords)
 
-    result: Any = tf.autograph.experimental.do_not_convert(ruled)
-    name_like(result, fn, name, own.signature)
-    result.check = functools.partial(_check, own, result)
+    result: Any = tf.autograph.experimental.do_not_convert(with_rules)
+    copy_name(result, fn, name, function.signature)
+    result.check = functools.partial(_check, function, result)
     return result
 
 
-class _Ruled:
+class _FunctionWithRules:
     """A function and its rules."""
 
     def __init__(self, name: str, fn: Function, vjp: Function | None, jvp: Function | None) -> None:
         self.name = name
         self.signature = signature_of(fn)
-        self.closed = closed_over(fn, vjp, jvp)
-        self.fn, self.vjp, self.jvp = _traced(fn), vjp and _traced(vjp), jvp and _traced(jvp)
+        self.captures = captured_tensors(fn, vjp, jvp)
+        self.fn, self.vjp, self.jvp = _with_autograph(fn), vjp and _with_autograph(vjp), jvp and _with_autograph(jvp)
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
-        call = _Call(self, [_tensors(argument) for argument in self.bound(args, keywords)])
+        call = _Call(self, [_tensors(argument) for argument in self.by_position(args, keywords)])
         return call.result()
 
-    def bound(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, ...]:
-        """All arguments by position.
+    def by_position(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, ...]:
+        """The arguments in the order of the signature, defaults filled in.
 
         Raises:
             SignatureError: keyword-only arguments.
@@ -123,81 +131,85 @@ class _Ruled:
         return args
 
     def argument_names(self, count: int) -> list[str]:
-        """A name for each argument."""
-        known = positional(self.signature) or []
+        """A name for each argument, for messages."""
+        known = positional_names(self.signature) or []
         return [f"argument {known[i] if i < len(known) else i}" for i in range(count)]
 
 
 class _Call:
-    """One call, whose differentiable leaves are taken apart and put back."""
+    """One call: the rules on nests as products of flat tensors.
 
-    def __init__(self, own: _Ruled, args: Sequence[Any]) -> None:
-        self.own, self.args = own, list(args)
-        self.leaves = tf.nest.flatten(self.args)
+    Attributes:
+        function: the function and its rules.
+        args: the arguments, nests of tensors and other things.
+        y: the result, once it is there.
+    """
+
+    def __init__(self, function: _FunctionWithRules, args: Sequence[Any]) -> None:
+        self.function, self.args = function, list(args)
         self.y: Any = None
+        self._leaves = tf.nest.flatten(self.args)
 
     def result(self) -> Any:
-        xs = [leaf for leaf in self.leaves if isinstance(leaf, tf.Tensor)]
-        if not picked(xs):
-            return self.own.fn(*self.args)
-        products = VjpJvpPair(self.own.vjp and self.reverse, self.own.jvp and self.forward, self.own.closed)
-        ys = iter(applied(self.value, products, xs, self.own.name))
+        """The function's result, with the rules behind its differentiable leaves."""
+        xs, function = [leaf for leaf in self._leaves if isinstance(leaf, tf.Tensor)], self.function
+        if not differentiable(xs):
+            return function.fn(*self.args)
+        products = VjpJvpPair(function.vjp and self._reverse, function.jvp and self._forward, function.captures)
+        ys = iter(with_products(self._value, products, xs, function.name))
         return tf.nest.map_structure(lambda leaf: next(ys) if is_differentiable(leaf) else leaf, self.y)
 
-    def value(self, xs: Tensors) -> Tensors:
-        y = self.own.fn(*self.filled(xs))
+    def _value(self, xs: Tensors) -> Tensors:
+        y = self.function.fn(*self._arguments(xs))
         self.y = tf.nest.map_structure(lambda leaf: tf.convert_to_tensor(leaf) if _is_array(leaf) else leaf, y)
-        return self.y_leaves()
-
-    def y_leaves(self) -> Tensors:
         return [leaf for leaf in tf.nest.flatten(self.y) if is_differentiable(leaf)]
 
-    def reverse(self, xs: Tensors, us: Tensors) -> Tensors:
-        assert self.own.vjp is not None
-        given = iter(us)
-        gradients = tf.nest.map_structure(lambda leaf: next(given) if is_differentiable(leaf) else None, self.y)
-        expected = Expected(
-            f"the vjp rule of {self.own.name}",
-            self.args,
-            self.own.argument_names(len(self.args)),
-            "one gradient for each argument",
-        )
-        return expected.flat(self.own.vjp(*self.filled(xs), gradients))
+    def _reverse(self, xs: Tensors, us: Tensors) -> Tensors:
+        function, seeds = self.function, iter(us)
+        assert function.vjp is not None
+        output_gradients = tf.nest.map_structure(lambda leaf: next(seeds) if is_differentiable(leaf) else None, self.y)
+        rule, names = f"the vjp rule of {function.name}", function.argument_names(len(self.args))
+        expected = ExpectedDerivatives(rule, self.args, names, "one gradient for each argument")
+        return expected.flatten(function.vjp(*self._arguments(xs), output_gradients))
 
-    def forward(self, xs: Tensors, vs: Tensors) -> Tensors:
-        assert self.own.jvp is not None
-        expected = Expected(f"the jvp rule of {self.own.name}", [self.y], ["the result"], "what the function does")
-        return expected.flat(self.own.jvp(*self.filled(xs), *self._tangents(vs)))
+    def _forward(self, xs: Tensors, vs: Tensors) -> Tensors:
+        function = self.function
+        assert function.jvp is not None
+        rule = f"the jvp rule of {function.name}"
+        expected = ExpectedDerivatives(rule, [self.y], ["the result"], "what the function does")
+        return expected.flatten(function.jvp(*self._arguments(xs), *self._tangents(vs)))
 
-    def filled(self, tensors: Tensors) -> Any:
-        """The arguments with ``tensors`` in place of their own."""
-        given = iter(tensors)
-        leaves = [next(given) if isinstance(leaf, tf.Tensor) else leaf for leaf in self.leaves]
+    def _arguments(self, tensors: Tensors) -> Any:
+        """The arguments, with ``tensors`` in place of their own."""
+        replacements = iter(tensors)
+        leaves = [next(replacements) if isinstance(leaf, tf.Tensor) else leaf for leaf in self._leaves]
         return tf.nest.pack_sequence_as(self.args, leaves)
 
     def _tangents(self, vs: Tensors) -> Any:
-        given = iter(vs)
-        leaves = [next(given) if is_differentiable(leaf) else None for leaf in self.leaves]
+        seeds = iter(vs)
+        leaves = [next(seeds) if is_differentiable(leaf) else None for leaf in self._leaves]
         return tf.nest.pack_sequence_as(self.args, leaves)
 
 
-def _check(own: _Ruled, ruled: Function, *args: Any, order: int = 1, **keywords: Any) -> GradientCheck:
-    """The rules against each other and against differences, of what is floating."""
-    given = [_tensors(argument) for argument in own.bound(args, keywords)]
-    floating = tuple(
-        i for i, argument in enumerate(given) if all(map(is_differentiable, tf.nest.flatten(argument) or [None]))
+def _check(
+    function: _FunctionWithRules, with_rules: Function, *args: Any, order: int = 1, **keywords: Any
+) -> GradientCheck:
+    """The rules against each other and against differences, for differentiable arguments and results."""
+    arguments = [_tensors(argument) for argument in function.by_position(args, keywords)]
+    argnums = tuple(
+        i for i, argument in enumerate(arguments) if all(map(is_differentiable, tf.nest.flatten(argument) or [None]))
     )
 
-    def floating_results(*args: Any) -> list[tf.Tensor]:
-        return [leaf for leaf in tf.nest.flatten(ruled(*args)) if is_differentiable(leaf)]
+    def differentiable_results(*args: Any) -> list[tf.Tensor]:
+        return [leaf for leaf in tf.nest.flatten(with_rules(*args)) if is_differentiable(leaf)]
 
-    floating_results.__name__ = own.name
-    undisturbed = tf.autograph.experimental.do_not_convert(floating_results)
-    return check_gradients(undisturbed, *given, order=order, argnums=floating)
+    differentiable_results.__name__ = function.name
+    unconverted = tf.autograph.experimental.do_not_convert(differentiable_results)
+    return check_gradients(unconverted, *arguments, order=order, argnums=argnums)
 
 
 def _tensors(argument: Any) -> Any:
-    """Arrays, variables and lists of numbers as tensors; all else as it is."""
+    """Arrays, variables and lists of numbers as tensors; other arguments unchanged."""
     if is_numbers(argument) and isinstance(argument, (list, tuple)):
         return tf.convert_to_tensor(np.asarray(argument))
     return tf.nest.map_structure(lambda leaf: tf.convert_to_tensor(leaf) if _is_array(leaf) else leaf, argument)
@@ -207,8 +219,8 @@ def _is_array(leaf: Any) -> bool:
     return is_differentiable(leaf) or isinstance(leaf, (np.ndarray, np.generic, tf.Variable))
 
 
-def _traced(fn: Function) -> Function:
-    """``fn`` with AutoGraph in graphs: an ``if`` on a tensor works; run eagerly, it is Python as it stands."""
+def _with_autograph(fn: Function) -> Function:
+    """``fn``, converted by AutoGraph in graphs, so that an ``if`` on a tensor works; eagerly it runs as written."""
     if not (inspect.isfunction(fn) or inspect.ismethod(fn)) or fn.__name__ == "<lambda>":
         return fn
     in_graph = tf.function(fn)

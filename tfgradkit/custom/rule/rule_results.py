@@ -1,6 +1,7 @@
-"""What a function and its rules take, and how the function with rules looks from outside.
+"""The user's side of ``custom_rule``: signatures and names of a function and its rules, and the results of a rule.
 
-What a user's rule returns, as flat tensors that fit; else an error that says which argument it is about.
+Signatures are checked when the rules are attached. The results are checked at each call: flat tensors that fit, or an
+error that says which argument they are about.
 """
 
 from __future__ import annotations
@@ -21,28 +22,28 @@ Function = Callable[..., Any]
 
 
 def signature_of(fn: Function) -> inspect.Signature | None:
-    """What it takes; None where Python can't tell."""
+    """The signature of ``fn`` without TensorFlow's ``name=None``; None where Python can't tell."""
     try:
         signature = inspect.signature(fn)
     except (TypeError, ValueError):
         return None
-    # The name that every function of TensorFlow can be given is nothing for a rule.
-    own = [p for p in signature.parameters.values() if (p.name, p.default) != ("name", None)]
-    return signature.replace(parameters=own)
+    # Every function of TensorFlow takes a name, which is no argument of a rule.
+    parameters = [p for p in signature.parameters.values() if (p.name, p.default) != ("name", None)]
+    return signature.replace(parameters=parameters)
 
 
-def closed_over(*functions: Function | None) -> list[tf.Tensor]:
+def captured_tensors(*functions: Function | None) -> list[tf.Tensor]:
     """Differentiable eager tensors that functions close over by name, each once."""
-    found = {}
+    captured = {}
     for fn in functions:
         for cell in getattr(fn, "__closure__", None) or ():
             with suppress(ValueError):  # an empty cell
-                found[id(cell.cell_contents)] = cell.cell_contents
-    return [x for x in found.values() if isinstance(x, tf.__internal__.EagerTensor) and is_differentiable(x)]
+                captured[id(cell.cell_contents)] = cell.cell_contents
+    return [x for x in captured.values() if isinstance(x, tf.__internal__.EagerTensor) and is_differentiable(x)]
 
 
-def positional(signature: inspect.Signature | None) -> list[str] | None:
-    """Names of all arguments; None where their number isn't known."""
+def positional_names(signature: inspect.Signature | None) -> list[str] | None:
+    """The names of all arguments; None where their number isn't known."""
     if signature is None:
         return None
     parameters = list(signature.parameters.values())
@@ -50,8 +51,8 @@ def positional(signature: inspect.Signature | None) -> list[str] | None:
     return [p.name for p in parameters] if all(p.kind in single for p in parameters) else None
 
 
-def name_like(result: Any, fn: Any, name: str, signature: inspect.Signature | None) -> None:
-    """Keras saves a function by its name and module."""
+def copy_name(result: Any, fn: Any, name: str, signature: inspect.Signature | None) -> None:
+    """Gives ``result`` the name, module and signature of ``fn``: Keras saves a function by its name and module."""
     result.__name__ = result.__qualname__ = name
     result.__module__ = getattr(fn, "__module__", None) or __name__
     result.__doc__ = getattr(fn, "__doc__", None)
@@ -61,12 +62,12 @@ def name_like(result: Any, fn: Any, name: str, signature: inspect.Signature | No
 
 
 def check_rules(name: str, fn: Any, vjp: Any, jvp: Any) -> None:
-    """Raises :class:`SignatureError` where a rule is none, or takes other arguments than it is called with."""
+    """Raises :class:`SignatureError` where there is no rule, or one takes other arguments than it is called with."""
     if not callable(fn):
         raise SignatureError("a rule needs a function", subject="fn", expected="a callable", got=type(fn).__name__)
     if vjp is None and jvp is None:
         raise SignatureError("no rule was given", subject=name, expected="vjp=, jvp= or both", got="neither")
-    known = positional(signature_of(fn))
+    known = positional_names(signature_of(fn))
     for role, rule in (("vjp", vjp), ("jvp", jvp)):
         if rule is None:
             continue
@@ -94,14 +95,14 @@ def _check_takes(role: str, rule: Function, wanted: list[str]) -> None:
 
 
 @dataclass(frozen=True)
-class Expected:
-    """What a rule has to return.
+class ExpectedDerivatives:
+    """The derivatives that a rule has to return.
 
     Attributes:
-        rule: how messages call it: "the vjp rule of f".
-        likes: one nest for each thing that it returns a derivative for.
-        names: of those.
-        returns: how its result is described: "one gradient for each argument".
+        rule: the rule's name in messages: "the vjp rule of f".
+        likes: for each derivative, a nest of the same structure, shapes and dtypes.
+        names: of the arguments or results that the derivatives belong to.
+        returns: the description in messages: "one gradient for each argument".
     """
 
     rule: str
@@ -109,42 +110,42 @@ class Expected:
     names: Sequence[str]
     returns: str
 
-    def flat(self, given: Any) -> Tensors:
-        """The derivatives for the differentiable leaves, in the order of ``tf.nest``.
+    def flatten(self, returned: Any) -> Tensors:
+        """The derivatives for the differentiable leaves of a rule's result, in the order of ``tf.nest``.
 
         Raises:
             GradientError: another number, structure, shape or dtype, or None.
         """
         return [
             tensor
-            for result, like, name in zip(self._split(given), self.likes, self.names, strict=True)
+            for result, like, name in zip(self._split(returned), self.likes, self.names, strict=True)
             for tensor in self._leaves(result, like, name)
         ]
 
-    def _split(self, given: Any) -> Sequence[Any]:
-        if len(self.likes) == 1 and not self._is_single(given):
-            return [given]
-        if isinstance(given, (list, tuple)) and len(given) == len(self.likes):
-            return given
-        count = f"{len(given)} results" if isinstance(given, (list, tuple)) else f"a {type(given).__name__}"
+    def _split(self, returned: Any) -> Sequence[Any]:
+        if len(self.likes) == 1 and not self._is_wrapped(returned):
+            return [returned]
+        if isinstance(returned, (list, tuple)) and len(returned) == len(self.likes):
+            return returned
+        count = f"{len(returned)} results" if isinstance(returned, (list, tuple)) else f"a {type(returned).__name__}"
         raise GradientError(
             f"{self.rule} returns the wrong number of results",
             expected=f"{self.returns}: ({', '.join(self.names)}{',' if len(self.names) == 1 else ''})",
             got=count,
         )
 
-    def _is_single(self, given: Any) -> bool:
-        """Whether ``given`` wraps the one result in a tuple, rather than being it."""
-        wrapped = isinstance(given, (list, tuple)) and len(given) == 1
+    def _is_wrapped(self, returned: Any) -> bool:
+        """Whether ``returned`` is a tuple around the one derivative, and not the derivative itself."""
+        single = isinstance(returned, (list, tuple)) and len(returned) == 1
         like = self.likes[0]
-        return wrapped and not (isinstance(like, (list, tuple)) and len(like) == 1 and not _nested(given[0]))
+        return single and not (isinstance(like, (list, tuple)) and len(like) == 1 and not _is_nest(returned[0]))
 
     def _leaves(self, result: Any, like: Any, name: str) -> Tensors:
         wanted = tf.nest.flatten(like)
         if not any(is_differentiable(leaf) for leaf in wanted):
             return []
         if result is None:
-            raise self._none(name)
+            raise self._none_returned(name)
         try:
             tf.nest.assert_same_structure(like, result, check_types=False)
         except (TypeError, ValueError) as error:
@@ -158,7 +159,7 @@ class Expected:
 
     def _leaf(self, result: Any, like: tf.Tensor, name: str) -> tf.Tensor:
         if result is None:
-            raise self._none(name)
+            raise self._none_returned(name)
         tensor = self._tensor(result, like, name)
         if tensor.dtype != like.dtype:
             raise GradientError(
@@ -176,14 +177,14 @@ class Expected:
 
     def _tensor(self, result: Any, like: tf.Tensor, name: str) -> tf.Tensor:
         try:
-            # A Python number has no dtype of its own.
+            # A Python number takes the dtype of ``like``.
             return tf.convert_to_tensor(result, like.dtype if isinstance(result, (int, float, complex)) else None)
         except (TypeError, ValueError) as error:
             raise GradientError(
                 f"{self.rule} returns no tensor for {name}", expected=shape_text(like.shape), got=type(result).__name__
             ) from error
 
-    def _none(self, name: str) -> GradientError:
+    def _none_returned(self, name: str) -> GradientError:
         return GradientError(
             f"{self.rule} returns None for {name}",
             expected="a tensor, since it is floating",
@@ -192,5 +193,5 @@ class Expected:
         )
 
 
-def _nested(x: Any) -> bool:
+def _is_nest(x: Any) -> bool:
     return isinstance(x, (list, tuple, dict))
