@@ -1,19 +1,14 @@
-"""``tf.nn.silu`` without a gradient of its own.
+"""Functions of TensorFlow that stop or hide a derivative, replaced by exact ones while a function is traced.
 
-TensorFlow writes that gradient out to save memory. It is what differentiation gives, but a custom gradient
-hides what it is, and a rule for each op can then not be used.
+Keras layers and users call them as ``tf.nn.moments`` and so on, so that replacing the attribute is enough. A function
+that was traced before keeps the stock ones.
 
-Mean and variance whose second derivatives are right.
-
-``tf.nn.moments`` stops the gradient at the mean inside the variance. That does not change the
-first derivative, since the deviations sum to zero, but every second derivative: Hessians, and
-weight gradients of a Jacobian, through LayerNormalization, GroupNormalization and a
-BatchNormalization in training.
-
-Functions of TensorFlow that stop a derivative, replaced by exact ones while a function is traced.
-
-Keras layers and users call them as ``tf.nn.moments`` and so on, so that replacing the attribute is
-enough. A function that was traced before keeps what it had then.
+- ``tf.nn.moments`` stops the gradient at the mean inside the variance. That does not change the first derivative, since
+  the deviations sum to zero, but every second derivative: Hessians, and weight gradients of a Jacobian, through
+  LayerNormalization, GroupNormalization and a BatchNormalization in training.
+- ``tf.image.hsv_to_rgb`` is an op without a gradient.
+- ``tf.nn.silu`` has a custom gradient, to save memory. It is right, but hides the ops inside from rules for each op:
+  :func:`plain_silu` replaces it where such rules are used.
 """
 
 from __future__ import annotations
@@ -30,27 +25,9 @@ from .ops.images import hsv_to_rgb
 _lock = threading.RLock()
 
 
-@contextmanager
-def plain_silu() -> Iterator[None]:
-    """Within the block, what is traced finds :func:`silu` in place of ``tf.nn.silu`` and ``tf.nn.swish``."""
-    with _lock:
-        stock = tf.nn.silu, tf.nn.swish
-        tf.nn.silu = tf.nn.swish = silu
-        try:
-            yield
-        finally:
-            tf.nn.silu, tf.nn.swish = stock
-
-
-def silu(features: Any, beta: Any = 1.0) -> tf.Tensor:
-    """x·sigmoid(βx), as ``tf.nn.silu``."""
-    features = tf.convert_to_tensor(features)
-    return features * tf.sigmoid(tf.cast(beta, features.dtype) * features)
-
-
 def moments(x: Any, axes: Any, shift: Any = None, keepdims: bool = False, name: str | None = None) -> tuple[Any, Any]:
-    """As ``tf.nn.moments``; half precision is summed in float32, as there."""
-    del shift  # unused there, too
+    """As ``tf.nn.moments``; half precision is summed in float32, too."""
+    del shift  # tf.nn.moments doesn't use it either
     with tf.name_scope(name or "moments"):
         x = tf.convert_to_tensor(x)
         wide = tf.cast(x, tf.float32) if x.dtype in (tf.float16, tf.bfloat16) else x
@@ -60,19 +37,37 @@ def moments(x: Any, axes: Any, shift: Any = None, keepdims: bool = False, name: 
         return tf.cast(mean, x.dtype), tf.cast(variance, x.dtype)
 
 
-_SUBSTITUTES = ((tf.nn, "moments", moments), (tf.image, "hsv_to_rgb", hsv_to_rgb))
+_EXACT = ((tf.nn, "moments", moments), (tf.image, "hsv_to_rgb", hsv_to_rgb))
 
 
 @contextmanager
 def exact_functions() -> Iterator[None]:
-    """Within the block, what is traced finds the exact functions."""
+    """Within the block, functions that are traced call the exact functions."""
     with _lock:
         stock = []
         try:
-            for module, name, exact in _SUBSTITUTES:
+            for module, name, function in _EXACT:
                 stock.append((module, name, getattr(module, name)))
-                setattr(module, name, exact)
+                setattr(module, name, function)
             yield
         finally:
-            for place in stock:
-                setattr(*place)
+            for module, name, function in stock:
+                setattr(module, name, function)
+
+
+def silu(features: Any, beta: Any = 1.0) -> tf.Tensor:
+    """x·sigmoid(βx), as ``tf.nn.silu``."""
+    features = tf.convert_to_tensor(features)
+    return features * tf.sigmoid(tf.cast(beta, features.dtype) * features)
+
+
+@contextmanager
+def plain_silu() -> Iterator[None]:
+    """Within the block, functions that are traced call :func:`silu` in place of ``tf.nn.silu`` and ``tf.nn.swish``."""
+    with _lock:
+        stock = tf.nn.silu, tf.nn.swish
+        tf.nn.silu = tf.nn.swish = silu
+        try:
+            yield
+        finally:
+            tf.nn.silu, tf.nn.swish = stock

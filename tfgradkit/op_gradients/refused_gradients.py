@@ -1,12 +1,10 @@
-"""Ops whose gradient TensorFlow leaves out without a word, and finding them on the way from x.
+"""Gradients that are refused: of ops that TensorFlow leaves out without a word, and rules that are not linear.
 
-TensorFlow registers them as not differentiable, although they are: a tape then gives None, or the
-sum of the other paths, and nobody is told. Here it is an error that names the op.
+Some ops are registered as not differentiable, although they are: a tape then gives None, or the sum of the other paths,
+and nobody is told. Here it is an error that names the op.
 
-Gradients that are not linear in what comes back to them: marked where they are made, refused where that matters.
-
-A product uᵀJ with one u is then still what a tape gives. But Jv, Jacobians and Hessians rest on uᵀJ being
-linear in u: there is no J that the rule stands for.
+A gradient that is not linear in u, the upstream gradient, is marked where it is made. A product uᵀJ with one u is then
+still what a tape gives. But Jv, Jacobians and Hessians rest on uᵀJ being linear in u: the rule stands for no J.
 """
 
 from __future__ import annotations
@@ -46,12 +44,14 @@ SILENT_OPS = frozenset(
         "XlaVariadicReduce",
     }
 )
+# Part of the name of a scope.
+_MARK = "nonlinear_in_upstream"
 
 
 def refuse_silent(operations: Iterable[Any]) -> None:
     """Raises :class:`GradientError` where one of ``operations``, all on the way from x, is in ``SILENT_OPS``.
 
-    A rule that the user registered in spite of that is heeded.
+    An op for which the user has registered a rule passes.
     """
     refused = SILENT_OPS - {rule.op_type for rule in rules_in_force()}
     for operation in operations:
@@ -63,9 +63,6 @@ def refuse_silent(operations: Iterable[Any]) -> None:
                 if operation.type in PYTHON_OPS
                 else "write the same calculation with other ops, or with a gradient of its own (tf.custom_gradient)",
             )
-
-
-_MARK = "nonlinear_in_upstream"
 
 
 def nonlinear_scope(what: str) -> AbstractContextManager[Any]:

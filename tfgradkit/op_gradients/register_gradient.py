@@ -17,11 +17,17 @@ from typing import Any, Literal, TypeVar, overload
 from ..errors import RuleError
 from ..public import not_pickled, public
 from . import ops as _builtin  # noqa: F401  its rules come first, whatever is imported first
-from .checked_rule import checked, checked_arguments, where
+from .checked_rule import check_arguments, checked, source_of
 from .registry import ABSENT, SHIPPED, Rule, entry, put
 
 AnyRule = TypeVar("AnyRule", bound=Callable[..., Any])
 _lock = threading.RLock()
+# The user's rules by op, the one in force last.
+_users: dict[str, list[Registration]] = {}
+# The registry's entry of an op before the first of them.
+_stock: dict[str, Any] = {}
+# Replaced as a whole: a trace that was made under other rules is to be made again.
+in_force: tuple[RuleInForce, ...] = ()
 
 
 @public("types")
@@ -48,14 +54,14 @@ class RegisteredGradient:
         return f"{self.op}: by {self.by}{instead}, {self.where}"
 
 
-class InForce:
-    """A user's rule in force, the same as another one when it is the same function for the same op."""
+class RuleInForce:
+    """A user's rule in force; two are equal where they are the same function for the same op."""
 
     def __init__(self, op_type: str, rule: Rule) -> None:
         self.op_type, self.rule = op_type, rule
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, InForce) and (self.op_type, id(self.rule)) == (other.op_type, id(other.rule))
+        return isinstance(other, RuleInForce) and (self.op_type, id(self.rule)) == (other.op_type, id(other.rule))
 
     def __hash__(self) -> int:
         return hash((self.op_type, id(self.rule)))
@@ -106,15 +112,7 @@ class Registration:
         self.remove()
 
     def __repr__(self) -> str:
-        return f"<gradient of {self.op_type}: {where(self.rule)}>"
-
-
-# By op, the latest last: that one is in force.
-_users: dict[str, list[Registration]] = {}
-# What was there before the first of them.
-_stock: dict[str, Any] = {}
-# The rules in force, replaced as a whole: what was traced with others is to be traced again.
-in_force: tuple[InForce, ...] = ()
+        return f"<gradient of {self.op_type}: {source_of(self.rule)}>"
 
 
 @overload
@@ -161,12 +159,12 @@ def register_gradient(
         ...     tgk.gradient(lambda x: tf.reduce_sum(tf.floor(x)))([1.5, 2.5]).numpy().tolist()
         [1.0, 1.0]
     """
-    checked_arguments(op_type, rule)
+    check_arguments(op_type, rule)
     if rule is not None:
         return Registration(op_type, rule, replace, order)
 
     def decorate(rule: Rule) -> Rule:
-        checked_arguments(op_type, rule)
+        check_arguments(op_type, rule)
         Registration(op_type, rule, replace, order)
         return rule
 
@@ -184,18 +182,20 @@ def registered_gradients() -> tuple[RegisteredGradient, ...]:
         ['AdjustContrastv2', 'AdjustHue', 'AdjustSaturation']
     """
     with _lock:
-        found = {op: RegisteredGradient(op, "tfgradkit", s.order, where(s.rule), _before(s.replaces))
-                 for op, s in SHIPPED.items()}  # fmt: skip
+        rules = {
+            op: RegisteredGradient(op, "tfgradkit", s.order, source_of(s.rule), _replaced_rule(s.replaces))
+            for op, s in SHIPPED.items()
+        }
         for op, stack in _users.items():
             if stack:
                 latest = stack[-1]
-                replaced = "user" if len(stack) > 1 else "tfgradkit" if op in SHIPPED else _before(_stock[op])
-                found[op] = RegisteredGradient(op, "user", latest.order, where(latest.rule), replaced)
-        return tuple(found[op] for op in sorted(found))
+                replaced = "user" if len(stack) > 1 else "tfgradkit" if op in SHIPPED else _replaced_rule(_stock[op])
+                rules[op] = RegisteredGradient(op, "user", latest.order, source_of(latest.rule), replaced)
+        return tuple(rules[op] for op in sorted(rules))
 
 
-def rules_in_force() -> tuple[InForce, ...]:
-    """The user's rules; what was traced with others is to be traced again."""
+def rules_in_force() -> tuple[RuleInForce, ...]:
+    """The user's rules; a trace that was made under other rules is to be made again."""
     return in_force
 
 
@@ -205,7 +205,7 @@ def _refuse_second(op_type: str) -> None:
         raise RuleError(
             "the op has a gradient that was registered before",
             subject=op_type,
-            got=f"one more, beside that of {where(stack[-1].rule)}",
+            got=f"one more, beside that of {source_of(stack[-1].rule)}",
             hint="replace=True, if this one is to stand in its place; a with block, if the first is for a while only",
         )
     stock = entry(op_type)
@@ -219,18 +219,18 @@ def _refuse_second(op_type: str) -> None:
     if stock is not ABSENT and op_type not in SHIPPED:
         raise RuleError(
             "the op has a gradient of TensorFlow's own",
-            subject=f"{op_type}, {where(stock)}",
+            subject=f"{op_type}, {source_of(stock)}",
             hint="replace=True, to put this rule in its place for the whole process",
         )
 
 
 def _install(op_type: str) -> None:
-    """Puts into TensorFlow's registry what is to be in force."""
+    """Puts the rule that is to be in force into TensorFlow's registry."""
     global in_force
     stack = _users.get(op_type)
     put(op_type, stack[-1].installed if stack else _stock.pop(op_type))
-    in_force = tuple(InForce(op, stack[-1].rule) for op, stack in sorted(_users.items()) if stack)
+    in_force = tuple(RuleInForce(op, stack[-1].rule) for op, stack in sorted(_users.items()) if stack)
 
 
-def _before(stock: Any) -> Literal["TensorFlow"] | None:
+def _replaced_rule(stock: Any) -> Literal["TensorFlow"] | None:
     return None if stock is ABSENT else "TensorFlow"

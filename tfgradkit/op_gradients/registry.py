@@ -2,9 +2,9 @@
 
 ``tf.RegisterGradient`` refuses an op that is registered already, and takes nothing back. A rule that is
 wrong, or whose own gradient is missing, can only be replaced inside the registry, which is private: where
-that has another form than in TensorFlow 2.21, the rule stays, and :mod:`refused_gradients` refuses its op.
+that has another form than in TensorFlow 2.21, TensorFlow's rule stays, and :mod:`refused_gradients` refuses its op.
 Of an op that is registered as "not differentiable" a tape keeps neither inputs nor results: a rule for it has
-only what comes from above.
+only the gradients of the results.
 
 The one file that touches ``gradient_registry`` and ``op_def_registry``.
 """
@@ -40,7 +40,7 @@ class Shipped:
     Attributes:
         rule: the function.
         order: how many orders of derivatives are tested; None for every order.
-        replaces: what TensorFlow had: a rule, None for "not differentiable", or ``ABSENT``.
+        replaces: TensorFlow's entry: a rule, None for "not differentiable", or ``ABSENT``.
     """
 
     rule: Rule
@@ -48,12 +48,15 @@ class Shipped:
     replaces: Any
 
 
-# By op; filled by the modules of rules, when :mod:`builtin` is imported.
+# By op; filled when ``op_gradients.ops`` is imported.
 SHIPPED: dict[str, Shipped] = {}
+_NUMBERS = frozenset(
+    dtype.as_datatype_enum for dtype in (tf.float16, tf.bfloat16, tf.float32, tf.float64, tf.complex64, tf.complex128)
+)
 
 
 def register(*op_types: str, order: int | None = None) -> Callable[[Rule], Rule]:
-    """Registers a rule for ops that have none; where TensorFlow has one, that stays."""
+    """Registers a rule for ops that have none; a rule of TensorFlow's stays."""
 
     def decorate(rule: Rule) -> Rule:
         for op_type in op_types:
@@ -95,9 +98,9 @@ def enable(*op_types: str, order: int | None = None) -> Callable[[Rule], Rule]:
 
 
 def by_formula(formula: Callable[..., Any], xs: Sequence[tf.Tensor], upstream: Any) -> list[Any]:
-    """The gradient of an op from a formula for it, made of ops whose derivatives of every order are there.
+    """The gradient of an op from a formula for it, written in ops that have derivatives of every order.
 
-    Where the formula gives a tuple, ``upstream`` is a sequence as long.
+    Where the formula returns a tuple, ``upstream`` is a sequence as long.
     """
     with tf.GradientTape() as tape:
         tape.watch([x for x in xs if x.dtype.is_floating or x.dtype.is_complex])
@@ -107,6 +110,17 @@ def by_formula(formula: Callable[..., Any], xs: Sequence[tf.Tensor], upstream: A
         targets, seeds = [y for y, _ in pairs], [tf.cast(u, y.dtype) for y, u in pairs]
         return tape.gradient(targets, list(xs), output_gradients=seeds)
     return tape.gradient(ys, list(xs), output_gradients=tf.cast(upstream, ys.dtype))
+
+
+def attribute(op: Any, name: str) -> Any:
+    """An attribute of an op, text as ``str``."""
+    value = op.get_attr(name)
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def attributes(op: Any, *names: str) -> dict[str, Any]:
+    """Attributes of an op by name, text as ``str``."""
+    return {name: attribute(op, name) for name in names}
 
 
 def definition(op_type: str) -> Any:
@@ -119,11 +133,6 @@ def definition(op_type: str) -> Any:
 def names() -> list[str]:
     """The ops that can be called from Python, sorted."""
     return sorted(name for name in dir(tf.raw_ops) if not name.startswith("_") and definition(name) is not None)
-
-
-_NUMBERS = frozenset(
-    dtype.as_datatype_enum for dtype in (tf.float16, tf.bfloat16, tf.float32, tf.float64, tf.complex64, tf.complex128)
-)
 
 
 def carries(op_type: str) -> bool:
@@ -142,8 +151,8 @@ def _may_be_numbers(argument: Any, op: Any) -> bool:
 
 def entry(op_type: str) -> Any:
     """The rule in force, None for "not differentiable", or ``ABSENT``."""
-    found = _entries().get(op_type)
-    return ABSENT if found is None else found["type"]
+    record = _entries().get(op_type)
+    return ABSENT if record is None else record["type"]
 
 
 def put(op_type: str, rule: Any) -> None:
@@ -178,12 +187,12 @@ def _entries() -> dict[str, Any]:
 
 
 def gradient_of(name: str) -> Rule:
-    """The rule registered under ``name``, that of a ``tf.custom_gradient`` of a graph, too.
+    """The rule registered under ``name``; a ``tf.custom_gradient`` of a graph has such a name, too.
 
     Raises:
         LookupError: there is none.
     """
-    found = entry(name)
-    if not callable(found):
+    rule = entry(name)
+    if not callable(rule):
         raise LookupError(f"no gradient is registered for {name}")
-    return found
+    return rule

@@ -13,11 +13,11 @@ from ..registry import enable, register
 def _truncated_remainder(op: Any, upstream: tf.Tensor) -> list[tf.Tensor]:
     """x − y·trunc(x/y)."""
     x, y = op.inputs
-    return [_like(upstream, x), _like(-upstream * tf.cast(tf.truncatediv(x, y), x.dtype), y)]
+    return [sum_to_shape_of(upstream, x), sum_to_shape_of(-upstream * tf.cast(tf.truncatediv(x, y), x.dtype), y)]
 
 
-def _like(gradient: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """Sums over the axes along which ``x`` was broadcast."""
+def sum_to_shape_of(gradient: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """``gradient`` summed over the axes along which ``x`` was broadcast."""
     _, axes = _broadcast_axes(tf.shape(gradient), tf.shape(x))
     return tf.reshape(tf.reduce_sum(gradient, axes), tf.shape(x))
 
@@ -40,7 +40,7 @@ def _inplace_add(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, tf.Tens
 
 @register("InplaceUpdate")
 def _inplace_update(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, tf.Tensor]:
-    """x with v in place of its rows i; of several for a row the last."""
+    """x with v in place of its rows i; the last of several v for a row."""
     _, rows, v = op.inputs
     count = tf.shape(rows)[0]
     owners = tf.raw_ops.InplaceUpdate(x=tf.fill([tf.shape(upstream)[0]], count), i=rows, v=tf.range(count))
@@ -66,13 +66,13 @@ def _list_diff(op: Any, upstream: tf.Tensor, _: Any) -> tuple[tf.Tensor, None]:
 
 @register("Unique", "UniqueWithCounts")
 def _unique(op: Any, upstream: tf.Tensor, *_: Any) -> tf.Tensor:
-    """To the first of equal numbers."""
+    """The gradient goes to the first of equal numbers."""
     return _to_first(upstream, op.outputs[1])
 
 
 @register("UniqueV2", "UniqueWithCountsV2")
 def _unique_along(op: Any, upstream: tf.Tensor, *_: Any) -> tuple[tf.Tensor, None]:
-    """Along one axis, or of a vector; to the first of equal slices."""
+    """The same along one axis: the gradient goes to the first of equal slices."""
     x, axis = op.inputs
     axis = tf.get_static_value(axis)
     if axis is None:
@@ -93,7 +93,7 @@ def _to_first(upstream: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
 
 @register("StatelessShuffle")
 def _stateless_shuffle(op: Any, upstream: tf.Tensor) -> tuple[Any, ...]:
-    """The same seed shuffles the rows' numbers alike."""
+    """The same seed shuffles the rows' numbers in the same way, which says where each row went."""
     x, *seed = op.inputs
     count = tf.shape(x)[0]
     names = ("key", "counter", "alg")
@@ -108,7 +108,7 @@ def _segment_sum(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
 
 @register("SegmentMaxV2", "SegmentMinV2")
 def _segment_extreme(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
-    """Equal parts to all that are the largest, as for ``SegmentMax``."""
+    """Equal parts to all elements that are the largest, as for ``SegmentMax``."""
     data, ids, count = op.inputs
     chosen = tf.cast(tf.equal(data, tf.gather(op.outputs[0], ids)), data.dtype)
     shares = tf.math.divide_no_nan(upstream, tf.math.unsorted_segment_sum(chosen, ids, count))
@@ -117,7 +117,7 @@ def _segment_extreme(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, Non
 
 @register("SegmentProdV2")
 def _segment_product(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
-    """By the rule of ``UnsortedSegmentProd``, which heeds zeros."""
+    """By the rule of ``UnsortedSegmentProd``, which is right for zeros, too."""
     data, ids, count = op.inputs
     with tf.GradientTape() as tape:
         tape.watch(data)
@@ -135,6 +135,6 @@ def _lin_space(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, None
 
 @enable("Range")
 def _range(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, tf.Tensor]:
-    """start + i·delta; the limit only says how many."""
+    """start + i·delta; the limit only sets the number of elements."""
     steps = tf.cast(tf.range(tf.size(upstream)), upstream.dtype)
     return tf.reduce_sum(upstream), None, tf.reduce_sum(upstream * steps)

@@ -1,9 +1,8 @@
-"""Gradients of what is cut out, drawn or chosen by boxes.
+"""Gradients of ops on boxes (drawing, cropping, choosing), and of ``ImageProjectiveTransform`` by the image.
 
-The gradient of ``ImageProjectiveTransform`` (rotating, shearing, warping) by the image.
-
-TensorFlow's rule transforms what comes from above by the inverse, which is not the adjoint: where
-pixels are interpolated, and at the borders, it is another number. Here it is the adjoint itself.
+TensorFlow's rule for ``ImageProjectiveTransform`` (rotating, shearing, warping) transforms the upstream gradient by the
+inverse, which is not the adjoint: where pixels are interpolated, and at the borders, it is another number. Here it is
+the adjoint itself.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from ..registry import by_formula, register, take_over
 
 @register("DrawBoundingBoxesV2")
 def _draw_boxes(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, tf.Tensor | None]:
-    """To the image where nothing is drawn, else to the colour; the lines' places are whole numbers.
+    """To the image where nothing is drawn, else to the colour; by the boxes there is none, as lines jump by pixels.
 
-    White frames on black show the former; to draw the numbers of the colours tells which one.
+    Frames drawn with the colours' numbers on black tell which colour each pixel has, 0 for none.
     """
     images, boxes, colors = op.inputs
     plain = tf.zeros([*tf.unstack(tf.shape(images)[:3]), 1], tf.float32)
@@ -32,7 +31,7 @@ def _draw_boxes(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, tf.Tenso
     depth = tf.shape(images)[3]
     sums = tf.math.unsorted_segment_sum(tf.reshape(upstream, [-1, depth]), tf.reshape(owners, [-1]), count + 1)
     kept = upstream * tf.cast(tf.equal(owners, 0), upstream.dtype)
-    # A colour may have a number for opacity, that an image without it leaves out.
+    # A colour may have a number for opacity, which an image without an opacity channel leaves out.
     by_color = tf.pad(tf.cast(sums[1:], colors.dtype), [[0, 0], [0, tf.shape(colors)[1] - depth]])
     return kept, None, by_color
 
@@ -69,7 +68,7 @@ def _cropped(image: tf.Tensor, boxes: tf.Tensor, owners: tf.Tensor, shape: tf.Te
 
 
 def _places(first: tf.Tensor, last: tf.Tensor, size: tf.Tensor, count: tf.Tensor) -> tuple[Any, Any, Any]:
-    """For each sample along a side: the pixel before it, how far it is beyond, and whether it is in the image."""
+    """For each sample along a side: the pixel before it, its distance from there, and whether it is in the image."""
     scale = tf.cast(size - 1, first.dtype)
     steps = tf.cast(tf.range(count), first.dtype) / tf.cast(tf.maximum(count - 1, 1), first.dtype)
     spread = first[:, None] + (last - first)[:, None] * steps
@@ -110,8 +109,8 @@ def _overlaps(boxes: tf.Tensor) -> tf.Tensor:
 def _projective_transform(op: Any, upstream: tf.Tensor) -> tuple[Any, ...]:
     """Each pixel of the result is a weighted sum of up to four neighbours, whose rows and columns differ in parity.
 
-    So the transforms of four masks, one a parity, are the weights; those of the masked numbers of rows
-    and columns, divided by the weights, say where the neighbours are.
+    So the transforms of four masks, one for each pair of parities, are the weights. The transforms of the masked row
+    and column numbers, divided by the weights, are the places of the neighbours.
     """
     images, transforms = op.inputs[:2]
     batch, height, width, channels = (tf.shape(images)[axis] for axis in range(4))
@@ -131,12 +130,12 @@ def _projective_transform(op: Any, upstream: tf.Tensor) -> tuple[Any, ...]:
 
     weights = transformed(masks)
 
-    def found(numbers: tf.Tensor) -> tf.Tensor:
+    def places(numbers: tf.Tensor) -> tf.Tensor:
         seen = transformed(masks * tf.cast(numbers, dtype)[..., None])
         return tf.cast(tf.round(tf.math.divide_no_nan(seen, weights)), tf.int32)
 
     sample = tf.reshape(tf.range(batch), [batch, 1, 1, 1])
-    place = (sample * height + found(rows)) * width + found(columns)
+    place = (sample * height + places(rows)) * width + places(columns)
     parts = tf.cast(upstream, dtype)[..., None, :] * weights[..., None]
     sums = tf.math.unsorted_segment_sum(
         tf.reshape(parts, [-1, channels]), tf.reshape(place, [-1]), batch * height * width

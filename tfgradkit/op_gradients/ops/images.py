@@ -1,7 +1,7 @@
-"""Gradients of image ops that TensorFlow 2.21 lacks.
+"""Gradients of image ops that TensorFlow 2.21 lacks: resizing, cropping, glimpses, colours.
 
-Resizing and cropping are linear in the image, so their gradients are linear in what comes from
-above, and the derivative of that is the resizing or cropping itself.
+Resizing and cropping are linear in the image, so their gradients are linear in the upstream gradient, and the
+derivative of such a gradient is the resizing or cropping itself.
 """
 
 from __future__ import annotations
@@ -10,12 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..registry import by_formula, register, take_over
-
-
-def _attributes(op: Any, *names: str) -> dict[str, Any]:
-    found = {name: op.get_attr(name) for name in names}
-    return {name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()}
+from ..registry import attributes, by_formula, register, take_over
 
 
 def _size(images: tf.Tensor) -> tf.Tensor:
@@ -25,14 +20,14 @@ def _size(images: tf.Tensor) -> tf.Tensor:
 @take_over("ResizeBilinear")
 def _resize_bilinear(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
     """TensorFlow's rule, with a gradient: its ResizeBilinearGrad is registered as not differentiable."""
-    images, chosen = op.inputs[0], _attributes(op, "align_corners", "half_pixel_centers")
+    images, chosen = op.inputs[0], attributes(op, "align_corners", "half_pixel_centers")
 
     @tf.custom_gradient
     def adjoint(g: tf.Tensor) -> Any:
         def resized(u: tf.Tensor) -> tf.Tensor:
             return tf.raw_ops.ResizeBilinear(images=tf.cast(u, tf.float32), size=_size(g), **chosen)
 
-        # Of the image the kernel wants the shape alone; XLA's reads memory that is not its own where that is float64.
+        # The kernel reads the shape of the image alone; XLA's reads beyond its memory where the image is float64.
         like = tf.cast(images, tf.float32)
         return tf.cast(tf.raw_ops.ResizeBilinearGrad(grads=g, original_image=like, **chosen), images.dtype), resized
 
@@ -41,13 +36,13 @@ def _resize_bilinear(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
 
 @register("ResizeBicubicGrad")
 def _resize_bicubic_grad(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
-    chosen = _attributes(op, "align_corners", "half_pixel_centers")
+    chosen = attributes(op, "align_corners", "half_pixel_centers")
     return tf.raw_ops.ResizeBicubic(images=upstream, size=_size(op.inputs[0]), **chosen), None
 
 
 @register("ResizeNearestNeighborGrad")
 def _resize_nearest_grad(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
-    chosen = _attributes(op, "align_corners", "half_pixel_centers")
+    chosen = attributes(op, "align_corners", "half_pixel_centers")
     return tf.raw_ops.ResizeNearestNeighbor(images=upstream, size=_size(op.inputs[0]), **chosen), None
 
 
@@ -57,7 +52,7 @@ def _scale_and_translate(op: Any, upstream: tf.Tensor) -> tuple[Any, ...]:
     images, _, scale, translation = op.inputs
     gradient = tf.raw_ops.ScaleAndTranslateGrad(
         grads=upstream, original_image=tf.cast(images, tf.float32), scale=scale, translation=translation,
-        **_attributes(op, "kernel_type", "antialias"),
+        **attributes(op, "kernel_type", "antialias"),
     )  # fmt: skip
     return tf.cast(gradient, images.dtype), None, None, None
 
@@ -65,7 +60,7 @@ def _scale_and_translate(op: Any, upstream: tf.Tensor) -> tuple[Any, ...]:
 @register("ScaleAndTranslateGrad")
 def _scale_and_translate_grad(op: Any, upstream: tf.Tensor) -> tuple[Any, ...]:
     g, _, scale, translation = op.inputs
-    chosen = _attributes(op, "kernel_type", "antialias")
+    chosen = attributes(op, "kernel_type", "antialias")
     resized = tf.raw_ops.ScaleAndTranslate(
         images=upstream, size=_size(g), scale=scale, translation=translation, **chosen
     )
@@ -74,7 +69,7 @@ def _scale_and_translate_grad(op: Any, upstream: tf.Tensor) -> tuple[Any, ...]:
 
 @register("ResizeArea")
 def _resize_area(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
-    """Rows and columns are averaged apart; the images of unit vectors are the matrices that do it."""
+    """Rows and columns are averaged one after the other, by the matrices that resizing unit vectors gives."""
     images, size = op.inputs
 
     def matrix(axis: int) -> tf.Tensor:
@@ -82,7 +77,7 @@ def _resize_area(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
         unit[axis - 1] = size[axis - 1]
         shape = tf.stack([count, *(count if a == axis else 1 for a in (1, 2)), 1])
         units = tf.reshape(tf.eye(count, dtype=images.dtype), shape)
-        resized = tf.raw_ops.ResizeArea(images=units, size=tf.stack(unit), **_attributes(op, "align_corners"))
+        resized = tf.raw_ops.ResizeArea(images=units, size=tf.stack(unit), **attributes(op, "align_corners"))
         return tf.reshape(resized, [count, -1])
 
     return tf.cast(tf.einsum("bpqc,ip,jq->bijc", upstream, matrix(1), matrix(2)), images.dtype), None
@@ -91,7 +86,7 @@ def _resize_area(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
 @register("CropAndResizeGradImage")
 def _crop_and_resize_grad_image(op: Any, upstream: tf.Tensor) -> tuple[Any, ...]:
     g, boxes, box_indices, _ = op.inputs
-    chosen = _attributes(op, "method")
+    chosen = attributes(op, "method")
     crops = tf.image.crop_and_resize(upstream, boxes, box_indices, _size(g), **chosen)
     if chosen["method"] == "nearest":
         return crops, None, None, None
@@ -102,7 +97,7 @@ def _crop_and_resize_grad_image(op: Any, upstream: tf.Tensor) -> tuple[Any, ...]
 
 @register("ExtractGlimpseV2")
 def _extract_glimpse(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
-    """A glimpse of the pixels' numbers tells where each pixel of a glimpse comes from; 0 is outside."""
+    """A glimpse of the pixels' numbers tells which pixel each pixel of a glimpse is; 0 is outside."""
     images, size, offsets = op.inputs
     batch, height, width, channels = (tf.shape(images)[axis] for axis in range(4))
     pixels = height * width
@@ -110,7 +105,7 @@ def _extract_glimpse(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, Non
     # In two digits, since a float32 holds whole numbers up to 2²⁴ only.
     digits = tf.cast(tf.concat([numbers // 4096, numbers % 4096], -1), tf.float32)
     seen = tf.raw_ops.ExtractGlimpseV2(
-        input=digits, size=size, offsets=offsets, **_attributes(op, "centered", "normalized"),
+        input=digits, size=size, offsets=offsets, **attributes(op, "centered", "normalized"),
         uniform_noise=False, noise="zero",
     )  # fmt: skip
     source = tf.cast(seen[..., 0] * 4096 + seen[..., 1], tf.int32)

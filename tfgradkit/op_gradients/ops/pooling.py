@@ -1,11 +1,8 @@
-"""The gradient of the gradient of max pooling.
+"""Gradients of the gradients of pooling: maxima, fractional pooling (Graham 2014), and grey-scale dilation.
 
-TensorFlow's kernel for it takes the wrong elements where windows overlap the padding ("SAME",
-strides shorter than the window), and XLA's packs numbers into half of their bits.
-
-Gradients of the gradients of fractional pooling (Graham 2014), whose cells are given by their bounds.
-
-Gradients of the gradients of grey-scale dilation.
+TensorFlow's kernel for the gradient of ``MaxPoolGrad`` takes the wrong elements where windows overlap the padding
+("SAME", strides shorter than the window), and XLA's packs numbers into half of their bits. The cells of fractional
+pooling are given by their bounds. Dilation is a maximum, too: of an image plus a filter.
 """
 
 from __future__ import annotations
@@ -16,17 +13,17 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..registry import register, take_over
+from ..registry import attribute, register, take_over
 
 
 @take_over("MaxPoolGrad", "MaxPool3DGrad")
 def _max_pool_grad(op: Any, upstream: tf.Tensor) -> tuple[None, None, tf.Tensor]:
-    """Linear in the gradient of the results: each comes back from the first largest element of its window."""
+    """Linear in the gradient of the results: each takes the tangent of the first largest element of its window."""
     x, y = op.inputs[:2]
     window, strides = op.get_attr("ksize"), op.get_attr("strides")
     paddings = _paddings(op, x, y, window, strides)
     values = tf.pad(x, paddings, constant_values=x.dtype.min)
-    slopes = tf.pad(upstream, paddings)
+    tangents = tf.pad(upstream, paddings)
     size = tf.unstack(tf.shape(y))
     result, taken = tf.zeros_like(y), tf.zeros_like(y, tf.bool)
     for start in itertools.product(*map(range, window)):
@@ -35,14 +32,13 @@ def _max_pool_grad(op: Any, upstream: tf.Tensor) -> tuple[None, None, tf.Tensor]
             for first, count, step in zip(start, size, strides, strict=True)
         )
         largest = tf.logical_and(tf.equal(values[place], y), tf.logical_not(taken))
-        result += tf.where(largest, slopes[place], tf.zeros_like(y))
+        result += tf.where(largest, tangents[place], tf.zeros_like(y))
         taken = tf.logical_or(taken, largest)
     return None, None, tf.ensure_shape(result, y.shape)
 
 
 def _paddings(op: Any, x: tf.Tensor, y: tf.Tensor, window: list[int], strides: list[int]) -> Any:
-    kind = op.get_attr("padding")
-    kind = kind.decode() if isinstance(kind, bytes) else kind
+    kind = attribute(op, "padding")
     if kind == "EXPLICIT":
         return tf.reshape(op.get_attr("explicit_paddings"), [-1, 2])
     if kind == "VALID":
@@ -52,15 +48,26 @@ def _paddings(op: Any, x: tf.Tensor, y: tf.Tensor, window: list[int], strides: l
     return tf.stack([total // 2, total - total // 2], 1)
 
 
+@register("MaxPoolGradWithArgmax")
+def _max_pool_grad_with_argmax(op: Any, upstream: tf.Tensor) -> tuple[None, tf.Tensor, None]:
+    """The gradient goes to the largest element, so its own gradient comes from that element."""
+    _, g, largest = op.inputs
+    if op.get_attr("include_batch_in_index"):
+        return None, tf.reshape(tf.gather(tf.reshape(upstream, [-1]), largest), tf.shape(g)), None
+    batch = tf.shape(g)[0]
+    rows, columns = tf.reshape(upstream, [batch, -1]), tf.reshape(largest, [batch, -1])
+    return None, tf.reshape(tf.gather(rows, columns, batch_dims=1), tf.shape(g)), None
+
+
 @register("FractionalAvgPoolGrad")
 def _fractional_avg_pool_grad(op: Any, upstream: tf.Tensor) -> tuple[None, tf.Tensor, None, None]:
     """The mean over rows and columns apart: a matrix for each."""
     bounds = op.inputs[2:]
-    means = [_mean(b, tf.shape(upstream)[a + 1], op, upstream.dtype) for a, b in enumerate(bounds)]
+    means = [_mean_matrix(b, tf.shape(upstream)[a + 1], op, upstream.dtype) for a, b in enumerate(bounds)]
     return None, tf.einsum("bijc,pi,qj->bpqc", upstream, *means), None, None
 
 
-def _mean(bounds: tf.Tensor, size: tf.Tensor, op: Any, dtype: tf.DType) -> tf.Tensor:
+def _mean_matrix(bounds: tf.Tensor, size: tf.Tensor, op: Any, dtype: tf.DType) -> tf.Tensor:
     place = tf.range(tf.cast(size, bounds.dtype))
     first, end = bounds[:-1, None], bounds[1:, None] + int(op.get_attr("overlapping"))
     inside = tf.cast(tf.logical_and(place >= first, place < end), dtype)
@@ -69,10 +76,10 @@ def _mean(bounds: tf.Tensor, size: tf.Tensor, op: Any, dtype: tf.DType) -> tf.Te
 
 @register("FractionalMaxPoolGrad")
 def _fractional_max_pool_grad(op: Any, upstream: tf.Tensor) -> tuple[Any, ...]:
-    """The gradients of the results' numbers say from where each result came.
+    """Gradients that number the results say which pixel each result came from.
 
-    Cells that overlap may have a largest pixel in common; of those whose rows and columns are alike
-    even or odd, no two do.
+    Overlapping cells may share their largest pixel, but no two cells whose rows have the same parity, and whose columns
+    have: these are taken together.
     """
     images, results, g, rows, columns = op.inputs
     count = tf.size(results)
@@ -95,7 +102,7 @@ def _fractional_max_pool_grad(op: Any, upstream: tf.Tensor) -> tuple[Any, ...]:
 
 @register("Dilation2DBackpropInput")
 def _dilation_by_input(op: Any, upstream: tf.Tensor) -> tuple[None, None, tf.Tensor]:
-    """Linear in the gradient of the results: each comes back from the place that was largest."""
+    """Linear in the gradient of the results: each result takes the tangent of its largest place."""
     total = tf.zeros_like(op.inputs[2])
     for place, _, taken in _winners(op):
         total += tf.where(taken, place(upstream), tf.zeros_like(total))
@@ -104,7 +111,7 @@ def _dilation_by_input(op: Any, upstream: tf.Tensor) -> tuple[None, None, tf.Ten
 
 @register("Dilation2DBackpropFilter")
 def _dilation_by_filter(op: Any, upstream: tf.Tensor) -> tuple[None, None, tf.Tensor]:
-    """The same, from the number of the filter."""
+    """The same, with the tangent of the filter."""
     total = tf.zeros_like(op.inputs[2])
     for _, at, taken in _winners(op):
         total += tf.where(taken, upstream[at], tf.zeros_like(total))
@@ -112,7 +119,7 @@ def _dilation_by_filter(op: Any, upstream: tf.Tensor) -> tuple[None, None, tf.Te
 
 
 def _winners(op: Any) -> Iterator[tuple[Any, tuple[int, int], tf.Tensor]]:
-    """For each number of the filter: how it looks at an image, its place, and for which results it was largest."""
+    """For each number of the filter: a function to the image's part under it, its place, and the results it decides."""
     images, kernel, g = op.inputs
     strides, rates = op.get_attr("strides")[1:3], op.get_attr("rates")[1:3]
     window = [kernel.shape[a] for a in (0, 1)]
@@ -138,8 +145,7 @@ def _winners(op: Any) -> Iterator[tuple[Any, tuple[int, int], tf.Tensor]]:
 
 
 def _dilation_paddings(op: Any, given: tf.Tensor, result: tf.Tensor, window: Any, strides: Any, rates: Any) -> Any:
-    kind = op.get_attr("padding")
-    if kind in ("VALID", b"VALID"):
+    if attribute(op, "padding") == "VALID":
         return [[0, 0]] * 4
     reach = [(window[a] - 1) * rates[a] + 1 for a in (0, 1)]
     needed = [tf.maximum((result[a + 1] - 1) * strides[a] + reach[a] - given[a + 1], 0) for a in (0, 1)]

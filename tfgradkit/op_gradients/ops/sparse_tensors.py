@@ -1,7 +1,4 @@
-"""Where numbers stand in a list of distinct numbers.
-
-Gradients of sparse tensors' ops by their values, and of the gradients of sparse segments.
-"""
+"""Gradients of ops on sparse and ragged tensors by their values, of sparse segments' gradients, and of counts."""
 
 from __future__ import annotations
 
@@ -12,33 +9,33 @@ import tensorflow as tf
 from ..registry import register
 
 
-def positions(among: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
-    """For each number of ``wanted`` its place in the vector ``among``, where it is."""
+def _positions(among: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
+    """For each number of ``wanted`` its place in the vector ``among``, if it is there."""
     order = tf.argsort(among)
     place = tf.searchsorted(tf.gather(among, order), wanted)
     return tf.gather(tf.pad(order, [[0, 1]]), place)
 
 
-def matches(among: tf.Tensor, wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The places as by :func:`positions`, and whether each is there at all."""
-    place = positions(among, wanted)
-    # One past the end is a number that nobody wants.
+def _matches(among: tf.Tensor, wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The places as of :func:`_positions`, and whether each number is there at all."""
+    place = _positions(among, wanted)
+    # One past the end is -1, which is never wanted.
     return place, tf.equal(tf.gather(tf.pad(among, [[0, 1]], constant_values=-1), place), wanted)
 
 
 @register("SparseReduceMax")
 def _reduce_max(op: Any, upstream: tf.Tensor) -> tuple[None, tf.Tensor, None, None]:
-    """In equal parts to all that are the largest, as for a dense maximum."""
+    """In equal parts to all elements that are the largest, as for a dense maximum."""
     indices, values, shape, axes = op.inputs
     rank = tf.size(shape)
     kept = tf.cast(tf.reduce_all(tf.not_equal(tf.range(rank)[:, None], axes[None] % rank), 1), tf.int64)
-    ids = _key(indices * kept, shape * kept + 1 - kept)
-    return None, _of_largest(values, op.outputs[0], upstream, ids), None, None
+    ids = _flat_index(indices * kept, shape * kept + 1 - kept)
+    return None, _to_largest(values, op.outputs[0], upstream, ids), None, None
 
 
 @register("SparseReduceMaxSparse")
 def _reduce_max_sparse(op: Any, _: Any, upstream: tf.Tensor, __: Any) -> tuple[None, tf.Tensor, None, None]:
-    return None, _of_largest(op.inputs[1], op.outputs[1], upstream, _reduced_rows(op)), None, None
+    return None, _to_largest(op.inputs[1], op.outputs[1], upstream, _reduced_rows(op)), None, None
 
 
 @register("SparseReduceSumSparse")
@@ -46,29 +43,31 @@ def _reduce_sum_sparse(op: Any, _: Any, upstream: tf.Tensor, __: Any) -> tuple[N
     return None, tf.gather(upstream, _reduced_rows(op)), None, None
 
 
-def _of_largest(values: tf.Tensor, largest: tf.Tensor, upstream: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+def _to_largest(values: tf.Tensor, largest: tf.Tensor, upstream: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
     largest, upstream = tf.reshape(largest, [-1]), tf.reshape(upstream, [-1])
     chosen = tf.cast(tf.equal(values, tf.gather(largest, ids)), values.dtype)
     shares = tf.math.divide_no_nan(upstream, tf.math.unsorted_segment_sum(chosen, ids, tf.size(upstream)))
     return chosen * tf.gather(shares, ids)
 
 
-def _key(indices: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+def _flat_index(indices: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
     """One number for each index, in row-major order."""
     strides = tf.math.cumprod(shape, exclusive=True, reverse=True)
     return tf.reduce_sum(indices * strides, -1)
 
 
 def _reduced_rows(op: Any) -> tf.Tensor:
-    """For each entry, the row of the sparse result that it went into."""
+    """For each entry, its row in the sparse result."""
     indices, _, shape, axes = op.inputs
     rank = tf.size(shape)
     kept = tf.where(tf.reduce_all(tf.not_equal(tf.range(rank)[:, None], axes[None] % rank), 1))[:, 0]
     found, sizes = op.outputs[0], op.outputs[2]
-    # With keep_dims the reduced axes are there, as zeros.
+    # With keep_dims the result has the reduced axes, too, with index 0.
     columns = kept if op.get_attr("keep_dims") else tf.range(tf.cast(tf.size(kept), tf.int64))
     short = tf.gather(sizes, columns)
-    return positions(_key(tf.gather(found, columns, axis=1), short), _key(tf.gather(indices, kept, axis=1), short))
+    return _positions(
+        _flat_index(tf.gather(found, columns, axis=1), short), _flat_index(tf.gather(indices, kept, axis=1), short)
+    )
 
 
 @register("SparseSplit")
@@ -85,16 +84,16 @@ def _split(op: Any, *upstream: Any) -> tuple[None, None, tf.Tensor, None]:
 
 @register("SparseSliceGrad")
 def _slice_grad(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, None, None]:
-    """It puts the gradient of each entry of the slice at its place among all entries: taken back from there."""
+    """The op puts each entry of the slice's gradient at its place among all entries; here it is taken from there."""
     _, entries, start, taken = op.inputs
     shape = tf.reduce_max(tf.concat([entries, taken + start], 0), 0) + 1
-    rows = positions(_key(entries, shape), _key(taken + start, shape))
+    rows = _positions(_flat_index(entries, shape), _flat_index(taken + start, shape))
     return tf.gather(upstream, rows), None, None, None
 
 
 @register("SparseFillEmptyRowsGrad", "RaggedFillEmptyRowsGrad")
 def _fill_empty_rows_grad(op: Any, by_values: tf.Tensor, by_default: tf.Tensor) -> tuple[None, tf.Tensor]:
-    """It sorts gradients into those of values, by a map, and a sum of the rest."""
+    """The op sorts gradients into those of values, by a map, and a sum of the others."""
     rows, g = op.inputs
     count = tf.size(g)
     mapped = tf.math.unsorted_segment_sum(tf.ones_like(rows, g.dtype), rows, count)
@@ -112,18 +111,18 @@ _SEGMENTS = {
 def _segment_grad(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, None, None]:
     """The adjoint of the adjoint: the reduction itself."""
     g, rows, ids, _ = op.inputs
-    return _reduced(op.type, upstream, rows, ids, g), None, None, None
+    return _reduce_segments(op.type, upstream, rows, ids, g), None, None, None
 
 
 @register(*(f"{name}V2" for name in _SEGMENTS))
 def _segment_grad_of_some(op: Any, upstream: tf.Tensor, _: Any) -> tuple[tf.Tensor, None, None, None]:
-    """The same, of those rows alone that are used."""
+    """The same, for the rows alone that are used."""
     g, rows, ids, _ = op.inputs
-    rows = positions(op.outputs[1], rows)
-    return _reduced(op.type.removesuffix("V2"), upstream, rows, ids, g), None, None, None
+    rows = _positions(op.outputs[1], rows)
+    return _reduce_segments(op.type.removesuffix("V2"), upstream, rows, ids, g), None, None, None
 
 
-def _reduced(kind: str, data: tf.Tensor, rows: tf.Tensor, ids: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+def _reduce_segments(kind: str, data: tf.Tensor, rows: tf.Tensor, ids: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     reduce = _SEGMENTS[kind]
     return reduce(data=data, indices=rows, segment_ids=ids, num_segments=tf.shape(like)[0])
 
@@ -131,19 +130,19 @@ def _reduced(kind: str, data: tf.Tensor, rows: tf.Tensor, ids: tf.Tensor, like: 
 @register("Bincount")
 def _bincount(op: Any, upstream: tf.Tensor) -> tuple[None, None, tf.Tensor]:
     values, _, weights = op.inputs
-    return None, None, tf.reshape(_taken(upstream, tf.reshape(values, [-1])), tf.shape(weights))
+    return None, None, tf.reshape(_gather_counts(upstream, tf.reshape(values, [-1])), tf.shape(weights))
 
 
 @register("DenseBincount")
 def _dense_bincount(op: Any, upstream: tf.Tensor) -> tuple[Any, ...]:
-    """Each weight went to its number's place, in its row; beyond the size to none."""
+    """Each weight went to its number's place, in its row; numbers beyond the size to none."""
     values, _, weights = op.inputs
     if op.get_attr("binary_output"):
         return None, None, None
     if values.shape.rank == 1:
-        return None, None, tf.reshape(_taken(upstream, values)[: tf.size(weights)], tf.shape(weights))
+        return None, None, tf.reshape(_gather_counts(upstream, values)[: tf.size(weights)], tf.shape(weights))
     rows = tf.broadcast_to(tf.range(tf.shape(values)[0])[:, None], tf.shape(values))
-    return None, None, _weights(upstream, tf.reshape(rows, [-1]), tf.reshape(values, [-1]), weights)
+    return None, None, _by_weights(upstream, tf.reshape(rows, [-1]), tf.reshape(values, [-1]), weights)
 
 
 @register("SparseBincount")
@@ -152,8 +151,8 @@ def _sparse_bincount(op: Any, upstream: tf.Tensor) -> tuple[Any, ...]:
     if op.get_attr("binary_output"):
         return (None,) * 5
     if upstream.shape.rank == 1:
-        return *[None] * 4, tf.reshape(_taken(upstream, values)[: tf.size(weights)], tf.shape(weights))
-    return *[None] * 4, _weights(upstream, indices[:, 0], values, weights)
+        return *[None] * 4, tf.reshape(_gather_counts(upstream, values)[: tf.size(weights)], tf.shape(weights))
+    return *[None] * 4, _by_weights(upstream, indices[:, 0], values, weights)
 
 
 @register("RaggedBincount")
@@ -161,14 +160,14 @@ def _ragged_bincount(op: Any, upstream: tf.Tensor) -> tuple[Any, ...]:
     splits, values, _, weights = op.inputs
     if op.get_attr("binary_output"):
         return None, None, None, None
-    return None, None, None, _weights(upstream, _ragged_rows(splits, values), values, weights)
+    return None, None, None, _by_weights(upstream, _ragged_rows(splits, values), values, weights)
 
 
 def _ragged_rows(splits: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     return tf.searchsorted(splits[1:], tf.range(tf.size(values, splits.dtype)), side="right")
 
 
-def _weights(upstream: tf.Tensor, rows: tf.Tensor, values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+def _by_weights(upstream: tf.Tensor, rows: tf.Tensor, values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """The gradient at (row, value) for each weight; there may be none at all."""
     size = tf.shape(upstream)[1]
     row, value = tf.cast(rows, tf.int64), tf.cast(values, tf.int64)
@@ -178,7 +177,7 @@ def _weights(upstream: tf.Tensor, rows: tf.Tensor, values: tf.Tensor, weights: t
     return tf.reshape(found[: tf.size(weights)], tf.shape(weights))
 
 
-def _taken(upstream: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+def _gather_counts(upstream: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     inside = values < tf.cast(tf.size(upstream), values.dtype)
     return tf.gather(upstream, tf.where(inside, values, 0)) * tf.cast(inside, upstream.dtype)
 
@@ -192,30 +191,32 @@ def _dense_count(op: Any, _: Any, upstream: tf.Tensor, __: Any) -> tuple[None, A
     if values.shape.rank == 2:
         counted = tf.broadcast_to(tf.range(tf.shape(values)[0])[:, None], tf.shape(values))
         rows = tf.reshape(counted, [-1])
-    return None, _counted(op, upstream, rows, flat, weights)
+    return None, _by_counted_weights(op, upstream, rows, flat, weights)
 
 
 @register("SparseCountSparseOutput")
 def _sparse_count(op: Any, _: Any, upstream: tf.Tensor, __: Any) -> tuple[Any, ...]:
     indices, values, _, weights = op.inputs
     rows = indices[:, 0] if indices.shape[1] == 2 else None
-    return None, None, None, _counted(op, upstream, rows, values, weights)
+    return None, None, None, _by_counted_weights(op, upstream, rows, values, weights)
 
 
 @register("RaggedCountSparseOutput")
 def _ragged_count(op: Any, _: Any, upstream: tf.Tensor, __: Any) -> tuple[Any, ...]:
     splits, values, weights = op.inputs
-    return None, None, _counted(op, upstream, _ragged_rows(splits, values), values, weights)
+    return None, None, _by_counted_weights(op, upstream, _ragged_rows(splits, values), values, weights)
 
 
-def _counted(op: Any, upstream: tf.Tensor, rows: Any, values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor | None:
+def _by_counted_weights(
+    op: Any, upstream: tf.Tensor, rows: Any, values: tf.Tensor, weights: tf.Tensor
+) -> tf.Tensor | None:
     if op.get_attr("binary_output"):
         return None
     places, shape = op.outputs[0], op.outputs[2]
     columns = [tf.cast(values, tf.int64)] if rows is None else [tf.cast(rows, tf.int64), tf.cast(values, tf.int64)]
     wanted = tf.stack(columns, 1)
     inside = tf.reduce_all(wanted < shape, 1)
-    row, found = matches(_key(places, shape), _key(tf.where(inside[:, None], wanted, 0), shape))
+    row, found = _matches(_flat_index(places, shape), _flat_index(tf.where(inside[:, None], wanted, 0), shape))
     kept = tf.cast(tf.logical_and(inside, found), upstream.dtype)
     safe = tf.pad(upstream, [[0, 1]])  # there may be no entry at all
     return tf.reshape((tf.gather(safe, row) * kept)[: tf.size(weights)], tf.shape(weights))

@@ -16,14 +16,19 @@ import numpy as np
 import tensorflow as tf
 
 from ..registry import by_formula, register, take_over
-from .arrays import _like
+from .arrays import sum_to_shape_of
 
 Density = Callable[[tf.Tensor], tf.Tensor]
-# By how much parameters are raised, so that a tail is a few wide.
+# By how much parameters are raised, so that the width of a tail is a few units.
 _RAISED = 8
+# The density falls by this factor's exponential over the tail, whose length is one of these.
 _FOLDS = 40.0
 _LENGTHS = np.geomspace(1e-7, 1e2, 100)
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
+# Zeta: the number of terms of the series that are summed as they are, and then B_2j / (2j)!
+_SUMMED = 10
+_BERNOULLI = [1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000,
+              1 / 74724249600, -3617 / 10670622842880000]  # fmt: skip
 
 
 @register("IgammaGradA")
@@ -33,11 +38,11 @@ def _igamma_grad_a(op: Any, upstream: tf.Tensor) -> list[tf.Tensor]:
     inside, safe = _inside(x, x > 0)
     by_x = tf.exp(_gamma_density(a, tf.math.log(safe))) / safe * (tf.math.log(safe) - tf.math.digamma(a))
     weight = upstream * inside
-    return [_like(weight * second_by_a(a, safe), a), _like(weight * by_x, x)]
+    return [sum_to_shape_of(weight * _second_by_a(a, safe), a), sum_to_shape_of(weight * by_x, x)]
 
 
 def _inside(x: tf.Tensor, inside: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """1 and x inside, 0 and a place where nothing is infinite at the ends, where nothing changes."""
+    """1 and x inside the domain; at its ends, where the derivative is 0, 0 and a point where all is finite."""
     return tf.cast(inside, x.dtype), tf.where(inside, x, tf.cast(0.5, x.dtype))
 
 
@@ -46,11 +51,11 @@ def _gamma_density(a: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
     return a * w - tf.exp(w) - tf.math.lgamma(a)
 
 
-def second_by_a(a: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+def _second_by_a(a: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     """∂²P(a, x)/∂a², P the regularized lower incomplete gamma function."""
     a, log_x = (a + tf.zeros_like(x))[..., None], (tf.math.log(x) + tf.zeros_like(a))[..., None]
 
-    def slope(density: tf.Tensor, a: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+    def second_derivative(density: tf.Tensor, a: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
         return density * ((w - tf.math.digamma(a)) ** 2 - tf.math.polygamma(tf.ones([], a.dtype), a))
 
     # P(a) = P(a+k) + Σ x^(a+j) e^-x / Γ(a+j+1)
@@ -58,8 +63,8 @@ def second_by_a(a: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     terms = tf.exp((upper - 1) * log_x - tf.exp(log_x) - tf.math.lgamma(upper))
     raised = a + _RAISED
     nodes, weights = _tail(partial(_gamma_density, raised), log_x, log_x < tf.math.log(raised))
-    tail = slope(tf.exp(_gamma_density(raised, nodes)), raised, nodes) * weights
-    return tf.reduce_sum(slope(terms, upper, log_x), -1) + tf.reduce_sum(tail, -1)
+    tail = second_derivative(tf.exp(_gamma_density(raised, nodes)), raised, nodes) * weights
+    return tf.reduce_sum(second_derivative(terms, upper, log_x), -1) + tf.reduce_sum(tail, -1)
 
 
 def _tail(log_density: Density, start: tf.Tensor, below: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -68,7 +73,7 @@ def _tail(log_density: Density, start: tf.Tensor, below: tf.Tensor) -> tuple[tf.
     The weights above are negative: the derivatives of what lies below and above sum to zero.
     """
     sign = tf.where(below, tf.cast(-1, start.dtype), tf.cast(1, start.dtype))
-    # The shortest of these lengths over which it has fallen far enough.
+    # The shortest length over which the density falls far enough.
     lengths = tf.constant(_LENGTHS, start.dtype)
     fallen = log_density(start) - log_density(start + sign * lengths) >= _FOLDS
     length = tf.stop_gradient(tf.reduce_min(tf.where(fallen, lengths, _LENGTHS[-1]), -1, keepdims=True))
@@ -96,16 +101,16 @@ def _betainc(op: Any, upstream: tf.Tensor) -> list[Any]:
     by_a = by_b = None
     if not {0, 1} <= set(skipped):
         inside, safe = _inside(x, tf.logical_and(x > 0, x < 1))
-        slopes = betainc_slopes(a, b, safe)
-        by_a, by_b = (_like(upstream * inside * slope, p) for slope, p in zip(slopes, (a, b), strict=True))
-    return [by_a, by_b, _like(upstream * tf.exp(log_density), x)]
+        derivatives = zip(_betainc_derivatives(a, b, safe), (a, b), strict=True)
+        by_a, by_b = (sum_to_shape_of(upstream * inside * derivative, p) for derivative, p in derivatives)
+    return [by_a, by_b, sum_to_shape_of(upstream * tf.exp(log_density), x)]
 
 
 def _log_beta(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     return tf.math.lgamma(a) + tf.math.lgamma(b) - tf.math.lgamma(a + b)
 
 
-def betainc_slopes(a: tf.Tensor, b: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _betainc_derivatives(a: tf.Tensor, b: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """∂I/∂a and ∂I/∂b of the regularized incomplete beta function I.
 
     I(a, b) = I(a+1, b) + x^a y^b / (a B(a, b)), and the same in b with y = 1 − x and the other sign.
@@ -122,8 +127,8 @@ def betainc_slopes(a: tf.Tensor, b: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor,
         (raised_a, b + steps, logit, -1 / (b + steps), 0.0, -1 / (b + steps)),
         (raised_a, raised_b, nodes, weights, 0.0, 0.0),
     )
-    slopes = [_beta_slopes(*part) for part in parts]
-    return tf.add_n([by_a for by_a, _ in slopes]), tf.add_n([by_b for _, by_b in slopes])
+    derivatives = [_beta_derivatives(*part) for part in parts]
+    return tf.add_n([by_a for by_a, _ in derivatives]), tf.add_n([by_b for _, by_b in derivatives])
 
 
 def _beta_density(a: tf.Tensor, b: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
@@ -131,20 +136,14 @@ def _beta_density(a: tf.Tensor, b: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
     return -a * tf.math.softplus(-w) - b * tf.math.softplus(w) - _log_beta(a, b)
 
 
-def _beta_slopes(
+def _beta_derivatives(
     a: tf.Tensor, b: tf.Tensor, w: tf.Tensor, factor: tf.Tensor, more_a: Any, more_b: Any
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Of Σ factor · density by a and b; ``more`` is the logarithmic derivative of the factor."""
+    """Derivatives of Σ factor · density by a and b; ``more_a`` and ``more_b`` are d log(factor)/da and /db."""
     density, both = factor * tf.exp(_beta_density(a, b, w)), tf.math.digamma(a + b)
     by_a = density * (both - tf.math.digamma(a) - tf.math.softplus(-w) + more_a)
     by_b = density * (both - tf.math.digamma(b) - tf.math.softplus(w) + more_b)
     return tf.reduce_sum(by_a, -1), tf.reduce_sum(by_b, -1)
-
-
-# Terms of the series that are summed as they are, and then B_2j / (2j)!
-_SUMMED = 10
-_BERNOULLI = [1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000,
-              1 / 74724249600, -3617 / 10670622842880000]  # fmt: skip
 
 
 @take_over("Zeta")
@@ -152,7 +151,7 @@ def _zeta(op: Any, upstream: tf.Tensor) -> list[tf.Tensor]:
     """By q −s ζ(s+1, q); by s, for which TensorFlow gives None, of the Euler–Maclaurin sum (DLMF 25.11.5)."""
     s, q = op.inputs
     skipped = getattr(op, "skip_input_indices", None) or ()
-    by_q = _like(upstream * -s * tf.math.zeta(s + 1, q), q)
+    by_q = sum_to_shape_of(upstream * -s * tf.math.zeta(s + 1, q), q)
     by_s = None if 0 in skipped else by_formula(_euler_maclaurin, [s, q], upstream)[0]
     return [by_s, by_q]
 
