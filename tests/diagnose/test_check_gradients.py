@@ -237,7 +237,7 @@ def test_what_it_refuses():
 def test_extrapolation_estimates_its_own_error(f, slope):
     """The slope is right within what it says its error is, and that is small."""
     found = along(lambda h: np.asarray(f(0.7 + h)), 2.0**-52)
-    assert abs(found.slope - slope) <= max(2 * found.error, 1e-12 * abs(slope))
+    assert abs(found.derivative - slope) <= max(2 * found.error, 1e-12 * abs(slope))
     assert found.error < 1e-6 * abs(slope)
     assert not found.kink
 

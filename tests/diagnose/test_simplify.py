@@ -139,9 +139,11 @@ def test_random_numbers_cannot_be_compared():
 
 
 def test_a_wrong_simplification_is_an_error(monkeypatch):
-    made = simplify._made
+    made = simplify._simplified_function
     monkeypatch.setattr(
-        simplify, "_made", lambda seen, plain, constants: lambda *xs: made(seen, plain, constants)(*xs) * 1.01
+        simplify,
+        "_simplified_function",
+        lambda seen, plain, constants: lambda *xs: made(seen, plain, constants)(*xs) * 1.01,
     )
     with pytest.raises(GraphError, match="not the same function"):
         tgk.simplify(tf.sin, SPEC)

@@ -1,4 +1,4 @@
-"""Random inputs for a model, in the range it is made for."""
+"""Random inputs for a model, in the ranges that it is made for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SEED = 1982
 
 
 def random_inputs(fn: Any, count: int, ranges: Mapping[str, Any] | None = None) -> tuple[Any, ...]:
-    """``count`` samples for each argument of what knows its own specs, the same ones every time.
+    """``count`` random samples for each argument of a function with specs of its own, the same ones every time.
 
     Args:
         fn: as for an operator.

@@ -103,10 +103,10 @@ def _step_of_sweep(
     here, ahead, behind = values[0], values[1 : 1 + len(sweep)], values[1 + len(sweep) :]
     best = differentiate(list(ahead), list(behind), here, epsilon)
     central = (ahead - behind) / (2 * sweep[:, None])
-    errors = np.max(np.abs(central - best.slope), axis=1, initial=0.0)
+    errors = np.max(np.abs(central - best.derivative), axis=1, initial=0.0)
     errors = np.where(np.isfinite(errors), errors, np.inf)
     good = int(np.argmax(errors <= 2 * errors.min()))
-    size = float(np.max(np.abs(best.slope), initial=0.0))
+    size = float(np.max(np.abs(best.derivative), initial=0.0))
     return StepReport(float(reach * sweep[good]), float(errors[good] + best.error) / (size or 1.0), True)
 
 

@@ -71,12 +71,12 @@ def audit(
         except NotImplementedError as error:
             return Audit(source.name, order, target, (left_tensorflow(source.name, error),))
         look = Look.at(seen, order, target, wrt)
-        found = [*in_function(look), *in_derivatives(look)]
+        obstacles = [*in_function(look), *in_derivatives(look)]
     if target == "xla":
-        found += not_compiled(look)
+        obstacles += not_compiled(look)
     if target == "native":
-        found += not_exported(seen, specs, 0 if any(obstacle.fails for obstacle in found) else order)
-    ordered = sorted(_merged(found), key=lambda obstacle: (not obstacle.fails, obstacle.order))
+        obstacles += not_exported(seen, specs, 0 if any(obstacle.fails for obstacle in obstacles) else order)
+    ordered = sorted(_merge(obstacles), key=lambda obstacle: (not obstacle.fails, obstacle.order))
     return Audit(source.name, order, target, tuple(ordered), look.incomplete)
 
 
@@ -85,10 +85,10 @@ def _check(name: str, value: Any, choices: Sequence[Any]) -> None:
         raise SignatureError("no such choice", subject=name, expected=" | ".join(map(repr, choices)), got=repr(value))
 
 
-def _merged(found: Iterable[Obstacle]) -> list[Obstacle]:
-    """One for ops of a type in the same place, and of the worst order."""
+def _merge(obstacles: Iterable[Obstacle]) -> list[Obstacle]:
+    """One obstacle for ops of a type in the same place; it fails where one of them does."""
     merged: dict[Any, Obstacle] = {}
-    for obstacle in found:
+    for obstacle in obstacles:
         key = (obstacle.kind, obstacle.op, obstacle.forward_op, obstacle.layer, obstacle.where)
         known = merged.get(key, replace(obstacle, count=0))
         merged[key] = replace(known, count=known.count + 1, fails=known.fails or obstacle.fails)

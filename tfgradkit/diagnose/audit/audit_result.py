@@ -1,7 +1,4 @@
-"""What :func:`audit` found, for programs and for people.
-
-What to use instead of an op that stands in the way of a derivative.
-"""
+"""The result of ``audit``, for programs and for people, and what to use instead of each op that stands in the way."""
 
 from __future__ import annotations
 
@@ -114,6 +111,7 @@ class Audit:
         return "\n".join([*lines, *([f"note   {self.incomplete}"] if self.incomplete else [])])
 
 
+# Remedies, by type of op.
 _STRAIGHT = "tgk.straight_through({})(x), which passes the gradient on"
 _EXTERNAL = "tgk.wrap_external(fn, output_spec, derivative=…), which says what the derivative is"
 _OWN = "other ops; or the rule yourself: tgk.custom_rule(fn, vjp=…), or @tgk.register_gradient({!r}) for the op"

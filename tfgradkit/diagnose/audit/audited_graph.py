@@ -1,4 +1,4 @@
-"""What :func:`audit` looks at: a traced function, and its derivatives as they are added to its graph."""
+"""``Look``: a traced function under audit, with its derivatives as they are added to its graph."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from .audit_result import Obstacle, ObstacleKind
 
 @dataclass
 class Look:
-    """A function being looked at.
+    """A function under audit.
 
     Attributes:
         seen: its trace.
-        order, target: what was asked for.
-        xs, ys: what is differentiated by, and what.
-        way: its ops on the way from xs to ys.
+        order, target: as of :func:`audit`.
+        xs, ys: the tensors to differentiate by, and those to differentiate.
+        way: the function's ops on the way from xs to ys.
         own: all ops of the function.
-        known: those, and then those of its derivatives.
+        known: the same, and later the ops of derivatives, too.
         results: values and derivatives.
-        incomplete: why not all of it could be looked at.
+        incomplete: why some of it could not be looked at.
     """
 
     seen: GraphView
@@ -41,7 +41,7 @@ class Look:
 
     @classmethod
     def at(cls, seen: GraphView, order: int, target: str, wrt: str) -> Look:
-        """A look at a traced function, by its "inputs" or by its "parameters"."""
+        """The look at a traced function, to be differentiated by its "inputs" or its "parameters"."""
         ys = [y for y in seen.outputs if y.dtype.is_floating or y.dtype.is_complex]
         if wrt == "inputs":
             xs = [x for x in seen.inputs if x.dtype.is_floating or x.dtype.is_complex]
@@ -52,7 +52,7 @@ class Look:
         return cls(seen, order, target, xs, ys, way, own, set(own), list(seen.outputs))
 
     def forward_of(self, operation: Any) -> Any | None:
-        """The op of the function whose derivative an op belongs to; None for those of the function itself."""
+        """The op of the function whose derivative ``operation`` belongs to; None for an op of the function itself."""
         if operation in self.own:
             return None
         for graph in dict.fromkeys([self.seen.graph, *(op.graph for op in self.own)]):
@@ -64,7 +64,7 @@ class Look:
     def obstacle(
         self, kind: ObstacleKind, operation: Any, order: int, text: str, remedy: str, fails: bool = True
     ) -> Obstacle:
-        """A finding about an op of the graph, with its place."""
+        """The obstacle that an op of the graph is, with its place."""
         forward = self.forward_of(operation)
         place = forward or operation
         where = made_at(place)
@@ -78,5 +78,5 @@ class Look:
 
 
 def is_transparent(operation: Any) -> bool:
-    """Whether it is looked into, or has a gradient of its own."""
+    """Whether the audit looks through an op: at the functions that it calls, or at the gradient it has of its own."""
     return bool(called_graphs(operation)) or "_gradient_op_type" in operation.node_def.attr

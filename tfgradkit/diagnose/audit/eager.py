@@ -1,10 +1,6 @@
-"""Whether TensorFlow has a kernel on CPU for an op with its dtypes: many have none for float64 or float16.
+"""Obstacles for running derivatives in TensorFlow: no kernel for a dtype, no vectorized form, no trace at all.
 
-The one file that touches ``tensorflow.python.framework.kernels``.
-
-What stands in the way of running derivatives: ops without a kernel, or that can't be vectorized.
-
-A function that can't be traced, since it hands its tensors to NumPy.
+Many ops have no CPU kernel for float64 or float16. The one file that touches ``tensorflow.python.framework.kernels``.
 """
 
 from __future__ import annotations
@@ -23,7 +19,13 @@ from . import audit_result
 from .audit_result import Obstacle
 from .audited_graph import Look, is_transparent
 
+# The dtypes that an attribute may have in a kernel, by name of the attribute.
 Constraint = dict[str, frozenset[int]]
+# Their gradient can be taken once: the tape in Python that holds it is gone afterwards.
+ONCE = frozenset({"EagerPyFunc"})
+# Places in the text of AutoGraph's errors; its copies of the user's code are no place to name.
+_PLACES = re.compile(r'File "([^"]+)", line (\d+)')
+_GENERATED = "__autograph_generated_file"
 
 
 def has_cpu_kernel(operation: Any) -> bool:
@@ -39,7 +41,7 @@ def _fits(operation: Any, kernel: Constraint) -> bool:
 
 @cache
 def _kernels(op_type: str) -> list[Constraint]:
-    """For each kernel on CPU, the dtypes that its attributes may have; none for an op that is known nowhere."""
+    """The constraints of each CPU kernel; none for an op that TensorFlow has no kernels of."""
     from tensorflow.python.framework.kernels import get_registered_kernels_for_op
 
     try:
@@ -53,10 +55,6 @@ def _kernels(op_type: str) -> list[Constraint]:
     ]
 
 
-# What goes through Python is kept on a tape that is gone after the first gradient.
-ONCE = frozenset({"EagerPyFunc"})
-
-
 def without_kernel(look: Look, way: Iterable[Any], order: int) -> Iterator[Obstacle]:
     """Ops that can't run on CPU with their dtypes."""
     for operation in way:
@@ -67,7 +65,7 @@ def without_kernel(look: Look, way: Iterable[Any], order: int) -> Iterator[Obsta
 
 
 def not_vectorized(look: Look, way: Iterable[Any], order: int) -> Iterator[Obstacle]:
-    """Ops that are run for one sample or seed after another."""
+    """Ops that run one sample or seed after another."""
     for operation in way:
         if operation.type in ONCE:
             text = "its gradient can be taken once: gradient and vjp work, a Jacobian ends in an error"
@@ -78,16 +76,11 @@ def not_vectorized(look: Look, way: Iterable[Any], order: int) -> Iterator[Obsta
             yield look.obstacle("not vectorized", operation, order, text, remedy, fails=False)
 
 
-# How AutoGraph tells where an error comes from; its own copies of the user's code are no place to name.
-_TOLD = re.compile(r'File "([^"]+)", line (\d+)')
-_GENERATED = "__autograph_generated_file"
-
-
 def left_tensorflow(name: str, error: NotImplementedError) -> Obstacle:
-    """The finding for what NumPy's functions raise when they meet a tensor of a graph.
+    """The obstacle for the error that NumPy's functions raise for a tensor of a graph.
 
     Raises:
-        NotImplementedError: ``error`` itself, where it is about something else.
+        NotImplementedError: ``error`` itself, where it is another one.
     """
     if "symbolic tf.Tensor" not in str(error):
         raise error
@@ -102,7 +95,7 @@ def left_tensorflow(name: str, error: NotImplementedError) -> Obstacle:
 
 
 def _where(error: NotImplementedError) -> Location | None:
-    told = [(file, int(line)) for file, line in _TOLD.findall(str(error))]
+    named = [(file, int(line)) for file, line in _PLACES.findall(str(error))]
     frames = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
-    own = [place for place in told or frames if is_users(place[0]) and _GENERATED not in place[0]]
+    own = [place for place in named or frames if is_users(place[0]) and _GENERATED not in place[0]]
     return Location(*own[-1]) if own else None

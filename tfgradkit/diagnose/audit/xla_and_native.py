@@ -1,6 +1,6 @@
-"""What stands in the way of XLA: ops that it doesn't have, and loops of unknown length.
+"""Obstacles for compiled code: ops that XLA doesn't have, and those that the C library can't have.
 
-What stands in the way of a C library: the graph that would be compiled is made, frozen and looked through.
+For the C library, the graph that would be compiled is made, frozen and searched.
 """
 
 from __future__ import annotations
@@ -25,24 +25,27 @@ from .audit_result import Obstacle
 from .audited_graph import Look
 
 _SIZES = frozenset({"Shape", "ShapeN", "Size", "Rank", "Const"})
+# By order, what is exported; and the dtypes of C libraries.
+_KINDS = {0: "value", 1: "jacobian", 2: "hessian"}
+_DTYPES = {"float32", "float64"}
 
 
 def not_compiled(look: Look) -> Iterator[Obstacle]:
-    """Ops of values and derivatives that XLA doesn't have."""
-    have = compiled_by_xla()
+    """Ops of values and derivatives that XLA doesn't have, and loops of unknown length."""
+    supported = compiled_by_xla()
     outer: dict[Any, Any] = {}
     for operation in _needed(look.seen.graph, look.results, outer):
         order = 0 if operation in look.own else 1
-        if not called_graphs(operation) and operation.type not in have:
+        if not called_graphs(operation) and operation.type not in supported:
             text, remedy = "XLA can't compile it", audit_result.for_not_compiled(operation.type)
             yield look.obstacle("not compiled", operation, order, text, remedy)
-        elif operation.type == "EmptyTensorList" and not _known_size(operation.inputs[1], outer):
+        elif operation.type == "EmptyTensorList" and not _is_known_size(operation.inputs[1], outer):
             loop = next((op for op in operation.outputs[0].consumers() if op.type in LOOPS), operation)
             text = "XLA can't differentiate a loop without knowing beforehand how many turns it takes at most"
             yield look.obstacle("not compiled", loop, 1, text, audit_result.for_not_compiled(operation.type))
 
 
-def _known_size(size: Any, outer: dict[Any, Any]) -> bool:
+def _is_known_size(size: Any, outer: dict[Any, Any]) -> bool:
     """Whether the largest size of a list is known when a graph is compiled: from constants and shapes alone."""
     value = tf.get_static_value(size)
     if value is not None:
@@ -60,81 +63,80 @@ def _known_size(size: Any, outer: dict[Any, Any]) -> bool:
 
 
 def _needed(graph: Any, results: Iterable[Any], outer: dict[Any, Any]) -> list[Any]:
-    """The ops that ``results`` come from, those that are run for what they do, and those in functions they call.
+    """The ops that ``results`` depend on, those run for their effects, and the ops of the functions that they call.
 
-    ``outer`` is told which tensor each argument of a called function is.
+    Adds to ``outer``: by ``ref()`` of an argument of a called function, the tensor that the call passes.
     """
     waiting = [*(t.op for t in results), *graph.control_outputs]
-    found: dict[Any, None] = {}
+    needed: dict[Any, None] = {}
     while waiting:
         operation = waiting.pop()
-        if operation not in found:
-            found[operation] = None
+        if operation not in needed:
+            needed[operation] = None
             waiting += [t.op for t in operation.inputs]
     inner = []
-    for operation in found:
+    for operation in needed:
         for called in called_graphs(operation):
             if operation.type in CALLS:
                 outer |= {i.ref(): o for o, i in zip(operation.inputs, called.inputs, strict=False)}
             inner += _needed(called, called.outputs, outer)
-    return [*found, *inner]
-
-
-_KINDS = {0: "value", 1: "jacobian", 2: "hessian"}
-_DTYPES = {"float32", "float64"}
+    return [*needed, *inner]
 
 
 def not_exported(seen: GraphView, specs: Sequence[Any], order: int) -> list[Obstacle]:
-    """The ops of the value that the C library can't have; where there are none, those of derivatives to ``order``."""
-    known = seen.source.input_specs is not None
+    """Obstacles of the value in a C library; where there are none, those of its derivatives up to ``order``."""
+    has_specs = seen.source.input_specs is not None
     try:
-        source = with_specs(seen.source, None if known else tuple(specs))
+        source = with_specs(seen.source, None if has_specs else tuple(specs))
     except SignatureError as error:
-        return [_plain(seen, 0, f"{error.what}: {error.got}", error.hint or "floating inputs of fixed shapes")]
+        return [
+            _of_whole_function(seen, 0, f"{error.what}: {error.got}", error.hint or "floating inputs of fixed shapes")
+        ]
     for current in range(order + 1):
-        found = list(_of_kind(seen, source, current))
-        if found:
-            return _by_reason(found)
+        obstacles_of_order = list(_of_order(seen, source, current))
+        if obstacles_of_order:
+            return _merge_by_reason(obstacles_of_order)
     return []
 
 
-def _by_reason(found: Sequence[Obstacle]) -> list[Obstacle]:
-    """One for each reason and place, with all its ops."""
+def _merge_by_reason(every: Sequence[Obstacle]) -> list[Obstacle]:
+    """One obstacle for each reason and place, with all its ops."""
     merged: dict[Any, Obstacle] = {}
-    for obstacle in found:
-        known = merged.setdefault((obstacle.text, obstacle.layer, obstacle.where), obstacle)
+    for obstacle in every:
+        key = (obstacle.text, obstacle.layer, obstacle.where)
+        known = merged.setdefault(key, obstacle)
         if obstacle.op not in known.op.split(", "):
-            key = (obstacle.text, obstacle.layer, obstacle.where)
             merged[key] = replace(known, op=f"{known.op}, {obstacle.op}")
     return list(merged.values())
 
 
-def _of_kind(seen: GraphView, source: Any, order: int) -> Iterator[Obstacle]:
+def _of_order(seen: GraphView, source: Any, order: int) -> Iterator[Obstacle]:
+    """Obstacles of the derivative of one order: those found before it is frozen, or its ops."""
     try:
         entry = describe(source, (_KINDS[order],))[-1]
         dtypes = {port.dtype for port in (*entry.inputs, *entry.outputs)}
         if not dtypes <= _DTYPES:
             text = f"the C library has float32 and float64 alone, not {', '.join(sorted(dtypes - _DTYPES))}"
-            yield _plain(seen, order, text, "a model of float32 or float64")
+            yield _of_whole_function(seen, order, text, "a model of float32 or float64")
             return
         frozen = freeze(exported(source, entry), argument_specs(entry, 1))
     except ExportError as error:
-        yield _plain(
+        yield _of_whole_function(
             seen, order, f"{error.what}: {error.got}", "unroll=True in recurrent layers; tgk.export_saved_model"
         )
     except (TfGradKitError, LookupError, ValueError, TypeError) as error:
-        yield _plain(seen, order, str(error).strip().split("\n", 1)[0], "tgk.export_saved_model")
+        yield _of_whole_function(seen, order, str(error).strip().split("\n", 1)[0], "tgk.export_saved_model")
     else:
         for node, why in obstacles(frozen.graph):
-            yield _obstacle(seen, node, why, order)
+            yield _of_frozen_op(seen, node, why, order)
 
 
-def _plain(seen: GraphView, order: int, text: str, remedy: str) -> Obstacle:
+def _of_whole_function(seen: GraphView, order: int, text: str, remedy: str) -> Obstacle:
     return Obstacle("not exported", order, seen.source.name, seen.source.name, True, text, remedy)
 
 
-def _obstacle(seen: GraphView, node: Any, why: str, order: int) -> Obstacle:
-    operation = _of_name(seen, node.name)
+def _of_frozen_op(seen: GraphView, node: Any, why: str, order: int) -> Obstacle:
+    operation = _op_of_function(seen, node.name)
     where = None if operation is None else made_at(operation)
     layer = layer_of(node.name, seen.source.layer_names)
     return Obstacle(
@@ -145,8 +147,8 @@ def _obstacle(seen: GraphView, node: Any, why: str, order: int) -> Obstacle:
     )  # fmt: skip
 
 
-def _of_name(seen: GraphView, name: str) -> Any | None:
-    """The op of the function that a node of the frozen graph was; its name may have grown in front."""
+def _op_of_function(seen: GraphView, name: str) -> Any | None:
+    """The op of the function that a node of the frozen graph stands for; freezing may put scopes before its name."""
     known = {operation.name: operation for operation in seen.everywhere()}
     parts = name.split("/")
     return next((known[tail] for i in range(len(parts)) if (tail := "/".join(parts[i:])) in known), None)

@@ -41,24 +41,24 @@ def check_batch_independence(fn: Any, *arguments: Any, **keywords: Unpack[Keywor
     derivative = build("jacobian", ("jacobian",), fn, {**keywords, "batched": True})
     converted = derivative.converted(arguments)
     source, options = narrowed(derivative.source, derivative.options), derivative.options
-    found: list[BatchIndependence] = []
+    results: list[BatchIndependence] = []
 
     def trace(*tensors: Any) -> None:
-        given = tf.nest.pack_sequence_as(converted, list(tensors))
-        selection = select(source, options, given)
-        # By variables, too, it is the samples of the arguments that have to be apart.
-        chosen = by_arguments(options, given) if selection.variables else options
-        xs = select(source, chosen, given).xs
-        _, status = check_independence(source, chosen, lambda _: selection.call(selection.xs), xs, converted)
-        found.append(status)
+        inputs = tf.nest.pack_sequence_as(converted, list(tensors))
+        selection = select(source, options, inputs)
+        # Of a derivative by variables, too, the samples of the arguments have to be independent.
+        chosen = by_arguments(options, inputs) if selection.variables else options
+        xs = select(source, chosen, inputs).xs
+        _, verdict = check_independence(source, chosen, lambda _: selection.call(selection.xs), xs, converted)
+        results.append(verdict)
 
     with exact_functions():
         tf.function(trace, autograph=False).get_concrete_function(*_specs(derivative.options, converted))
-    return found[0]
+    return results[0]
 
 
 def _specs(options: Options, arguments: list[Any]) -> list[Any]:
-    """For each leaf its spec, for any number of samples; what is no tensor as it is."""
+    """For each leaf its spec, for any number of samples; a leaf that is no tensor stays."""
     batch = batch_axis(options, arguments)
 
     def spec(leaf: Any) -> Any:

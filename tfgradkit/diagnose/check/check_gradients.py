@@ -13,13 +13,13 @@ from ...derivatives.derivative import Derivative
 from ...derivatives.keywords import Keywords, documented
 from ...derivatives.operators import build
 from ...errors import SignatureError, TfGradKitError
-from .checked_function import Arrays, Checked, checked, wide_arguments, wide_source
+from .checked_function import Arrays, CheckedFunction, checked_function, wide_arguments, wide_source
 from .extrapolated_differences import Difference, along
 from .gradient_check import CheckStatus, Finding, GradientCheck
 
 _SEED = 1982
 _DIRECTIONS = 2
-# The largest relative error that counts as right.
+# By dtype, the largest relative error that counts as right.
 _TOLERANCE = {"float64": 1e-6, "float32": 2e-3, "float16": 1e-1, "bfloat16": 3e-1}
 
 
@@ -56,36 +56,36 @@ def check_gradients(fn: Any, *arguments: Any, order: int = 1, **keywords: Unpack
     if order not in (1, 2) or isinstance(order, bool):
         raise SignatureError("no such order", subject="order", expected="1 | 2", got=repr(order))
     derivative = build("jacobian", ("jacobian",), fn, keywords)
-    given = derivative.converted(arguments)
-    if any(x.dtype.is_complex for x in leaves(given)):
+    converted = derivative.converted(arguments)
+    if any(x.dtype.is_complex for x in leaves(converted)):
         raise SignatureError("complex functions can't be checked", subject=str(derivative), expected="real arguments")
-    first, differentiated, note = _widest(derivative, given, keywords.get("training", False))
+    first, differentiated, note = _in_float64(derivative, converted, keywords.get("training", False))
     generator = np.random.default_rng(_SEED)
-    findings = list(_compared(first, 1, generator))
+    findings = list(_compare(first, 1, generator))
     if order == 2:
-        findings += _compared(differentiated([_normal(generator, first.ys)]), 2, generator)
+        findings += _compare(differentiated([_random_like(generator, first.ys)]), 2, generator)
     return GradientCheck(tuple(findings), first.dtype, note)
 
 
-def _widest(
-    derivative: Derivative, given: Any, training: bool
-) -> tuple[Checked, Callable[[list[Arrays]], Checked], str | None]:
-    """The function, and its derivative by weights, in float64; where that can't be had, as they are, and why."""
-    wide = wide_source(derivative.source, given, training)
+def _in_float64(
+    derivative: Derivative, arguments: Any, training: bool
+) -> tuple[CheckedFunction, Callable[[list[Arrays]], CheckedFunction], str | None]:
+    """The function, and a function to its derivative by weights, in float64; else in their own dtype, and why."""
+    wide = wide_source(derivative.source, arguments, training)
     note = "it can't be had in float64, so it was checked in its own dtype"
     if wide is not None:
-        again = partial(checked, wide, derivative.options, wide_arguments(given))
+        derivative_by = partial(checked_function, wide, derivative.options, wide_arguments(arguments))
         try:
-            return again([]), again, None
+            return derivative_by([]), derivative_by, None
         except TfGradKitError:
             raise
-        except Exception as error:  # a function that insists on its dtype; TensorFlow raises what it likes
+        except Exception as error:  # a function for its own dtype alone; TensorFlow may raise anything
             note = f"it can't be had in float64: {str(error).strip().splitlines()[0][:200]}"
-    again = partial(checked, derivative.source, derivative.options, given)
-    return again([]), again, note
+    derivative_by = partial(checked_function, derivative.source, derivative.options, arguments)
+    return derivative_by([]), derivative_by, note
 
 
-def _compared(function: Checked, order: int, generator: np.random.Generator) -> Iterator[Finding]:
+def _compare(function: CheckedFunction, order: int, generator: np.random.Generator) -> Iterator[Finding]:
     repeats = function.value(function.xs)
     random = any(not np.array_equal(a, b, equal_nan=True) for a, b in zip(repeats, function.ys, strict=True))
     for argument, x in enumerate(function.xs):
@@ -93,14 +93,14 @@ def _compared(function: Checked, order: int, generator: np.random.Generator) -> 
             continue
         for _ in range(_DIRECTIONS):
             vs = [_direction(generator, x) if i == argument else np.zeros_like(o) for i, o in enumerate(function.xs)]
-            us = _normal(generator, function.ys)
+            us = _random_like(generator, function.ys)
             forward, reverse = function.products(us, vs)
-            yield from _against_differences(function, order, argument, vs, forward, random)
-            yield _identity(function, order, argument, (us, forward), (vs, reverse))
+            yield from _compare_with_differences(function, order, argument, vs, forward, random)
+            yield _compare_modes(function, order, argument, (us, forward), (vs, reverse))
 
 
-def _against_differences(
-    function: Checked, order: int, argument: int, vs: Arrays, forward: Arrays, random: bool
+def _compare_with_differences(
+    function: CheckedFunction, order: int, argument: int, vs: Arrays, forward: Arrays, random: bool
 ) -> Iterator[Finding]:
     cache: dict[float, Arrays] = {}
 
@@ -111,10 +111,10 @@ def _against_differences(
 
     for result, expected in enumerate(forward):
         difference = along(lambda h, result=result: values(h)[result], function.epsilon)  # type: ignore[misc]
-        scale = max(_largest(difference.slope), _largest(expected))
-        error = _largest(difference.slope - expected) / scale if scale else 0.0
-        # As a share of what the differences themselves say, if that is less.
-        floor = difference.error / (_largest(difference.slope) or scale or 1.0)
+        scale = max(_largest(difference.derivative), _largest(expected))
+        error = _largest(difference.derivative - expected) / scale if scale else 0.0
+        # The error of the differences, relative to the derivative that they give.
+        floor = difference.error / (_largest(difference.derivative) or scale or 1.0)
         status = _status(error, floor, difference, random, _TOLERANCE[function.dtype])
         yield Finding(order, "differences", f"result {result} by argument {argument}", error, status)
 
@@ -126,14 +126,14 @@ def _status(error: float, floor: float, difference: Difference, random: bool, to
         return "kink"
     if error <= tolerance:
         return "right"
-    # Differences that are not sure of themselves convict nobody.
+    # An error that the differences' own may explain proves nothing.
     return "wrong" if error > 10 * floor and np.isfinite(error) else "noise"
 
 
-def _identity(
-    function: Checked, order: int, argument: int, one: tuple[Arrays, Arrays], other: tuple[Arrays, Arrays]
+def _compare_modes(
+    function: CheckedFunction, order: int, argument: int, one: tuple[Arrays, Arrays], other: tuple[Arrays, Arrays]
 ) -> Finding:
-    """⟨u, Jv⟩ = ⟨v, Jᵀu⟩; of a Hessian, both products are in reverse mode, and this is its symmetry."""
+    """⟨u, Jv⟩ against ⟨v, Jᵀu⟩; for a Hessian both products are in reverse mode, and this is its symmetry."""
     left, right = _inner(*one), _inner(*other)
     scale = float(np.sqrt(_inner(one[0], one[0]) * _inner(one[1], one[1]))) or max(abs(left), abs(right)) or 1.0
     error = abs(left - right) / scale
@@ -144,11 +144,11 @@ def _identity(
 
 
 def _direction(generator: np.random.Generator, x: np.ndarray) -> np.ndarray:
-    """Random, of the size of x, so that a step means the same to each number."""
+    """A random direction of the size of x, so that a step moves each number by a like share."""
     return np.asarray(generator.standard_normal(x.shape) * np.where(x == 0, 1.0, np.abs(x)))
 
 
-def _normal(generator: np.random.Generator, like: Sequence[np.ndarray]) -> Arrays:
+def _random_like(generator: np.random.Generator, like: Sequence[np.ndarray]) -> Arrays:
     return [np.asarray(generator.standard_normal(x.shape)) for x in like]
 
 

@@ -1,6 +1,6 @@
-"""The same function in float64, to check it with twice the digits.
+"""A function of flat arrays with its products, to be checked: the same code as the operators', in float64 if possible.
 
-A function of flat arrays and its products, to be checked: the same code that the operators use.
+In float64 a check has twice the digits. A Keras model is built again in it, with its weights.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from ...differentiable import Differentiable
 from ...op_gradients.exact_functions import exact_functions
 from ...sources.resolve import flat_layers, is_keras, resolve
 
+Arrays = list[np.ndarray]
+FlatFunction = Callable[[Tensors], Tensors]
 _FLOATING = frozenset({"float16", "bfloat16", "float32", "mixed_float16", "mixed_bfloat16"})
 
 
 def wide_source(source: Differentiable, arguments: Any, training: bool) -> Differentiable | None:
-    """``source`` for float64 arguments; None where it can't be had.
+    """``source`` for float64 arguments; None where that can't be made.
 
-    A Keras model is built again from its configuration, with its own weights; a plain function takes what it is given.
+    A Keras model is built again from its configuration, with its own weights; a plain function is used as it is.
     """
     if source.input_specs is None and source.model is None:
         return source
@@ -34,7 +36,7 @@ def wide_source(source: Differentiable, arguments: Any, training: bool) -> Diffe
         return None
     try:
         wide = _wide_model(source.model, arguments)
-    except Exception:  # whatever a layer does that can't be made from its configuration
+    except Exception:  # a layer that can't be made from its configuration may raise anything
         return None
     return resolve(wide, batched=source.batched, training=training)
 
@@ -76,21 +78,17 @@ def wide_arguments(arguments: Any) -> Any:
     )
 
 
-Arrays = list[np.ndarray]
-FlatFunction = Callable[[Tensors], Tensors]
-
-
 @dataclass
-class Checked:
+class CheckedFunction:
     """A function to check.
 
     Attributes:
-        xs: where.
-        ys: its values there.
+        xs: the point.
+        ys: the values there.
         value: xs ↦ ys.
-        products: (us, vs) ↦ (J v, Jᵀ u), at xs.
+        products: (us, vs) ↦ (J v, Jᵀ u), at the point.
         epsilon: of the coarsest dtype among xs and ys.
-        dtype: that one's name.
+        dtype: the name of that dtype.
     """
 
     xs: Arrays
@@ -101,71 +99,84 @@ class Checked:
     dtype: str
 
 
-def checked(source: Differentiable, options: Options, arguments: Any, weights: Sequence[Arrays]) -> Checked:
+def checked_function(
+    source: Differentiable, options: Options, arguments: Any, weights: Sequence[Arrays]
+) -> CheckedFunction:
     """The function of ``source``, or its derivative Jᵀ u for each u of ``weights`` in turn.
 
     Raises:
         SignatureError, GradientError: as the operators do.
     """
-    source = narrowed(source, options)
-    variables: list[tf.Variable] = []
+    f = _FlatFunction(narrowed(source, options), options, arguments, weights)
+    xs, ys = [x.numpy().astype(np.float64) for x in f.xs], [y.numpy().astype(np.float64) for y in f.ys]
+    coarsest = max((t.dtype for t in [*f.xs, *f.ys]), key=_epsilon)
+    return CheckedFunction(xs, ys, f.value, f.products, _epsilon(coarsest), coarsest.name)
 
-    def function() -> tuple[FlatFunction, Tensors]:
-        selection = select(source, options, arguments)
+
+class _FlatFunction:
+    """A function of flat tensors, traced once with its value and once with its products.
+
+    Attributes:
+        xs: the tensors to differentiate by.
+        ys: its values there.
+    """
+
+    def __init__(self, source: Differentiable, options: Options, arguments: Any, weights: Sequence[Arrays]) -> None:
+        self._source, self._options, self._arguments, self._weights = source, options, arguments, weights
+        self._variables: list[tf.Variable] = []
+        self.xs: Tensors = _traced(lambda: [tf.identity(x) for x in self._selected()[1]], [])()
+        specs = [] if self._variables else [tf.TensorSpec(x.shape, x.dtype) for x in self.xs]
+        self._value = _traced(lambda *xs: self._selected()[0](list(xs) or self._variables), specs)
+        self.ys: Tensors = self._value(*self._inputs())
+        seeds = [tf.TensorSpec(t.shape, t.dtype) for t in [*self.ys, *self.xs]]
+        self._products = _traced(self._both_products, [*seeds, *specs])
+
+    def value(self, xs: Arrays) -> Arrays:
+        """The values at ``xs``; variables are as before afterwards."""
+        tensors = [tf.constant(x, like.dtype) for x, like in zip(xs, self.xs, strict=True)]
+        ys = _at(self._variables, tensors, self._value) if self._variables else self._value(*tensors)
+        return [y.numpy().astype(np.float64) for y in ys]
+
+    def products(self, us: Arrays, vs: Arrays) -> tuple[Arrays, Arrays]:
+        """J v and Jᵀ u."""
+        seeds = [tf.constant(s, like.dtype) for s, like in zip([*us, *vs], [*self.ys, *self.xs], strict=True)]
+        forward, reverse = self._products(*seeds, *self._inputs())
+        return [p.numpy().astype(np.float64) for p in forward], [p.numpy().astype(np.float64) for p in reverse]
+
+    def _selected(self) -> tuple[FlatFunction, Tensors]:
+        """The function, or its derivative by the weights, in the current graph, and what it is differentiated by."""
+        selection = select(self._source, self._options, self._arguments)
         if selection.variables:
-            variables[:] = selection.xs
+            self._variables[:] = selection.xs
         f: FlatFunction = lambda xs: selection.f(xs, 1)  # noqa: E731
-        for us in weights:
+        for us in self._weights:
             f = _gradient(f, us)
         return f, selection.xs
 
-    start = _run(lambda: [tf.identity(x) for x in function()[1]])
-    kinds = [x.dtype for x in start]
-    specs = [] if variables else [tf.TensorSpec(x.shape, x.dtype) for x in start]
-    graph_value = _traced(lambda *xs: function()[0](list(xs) or variables), specs)
+    def _inputs(self) -> Tensors:
+        """The arguments of the traces: none for variables, which they read themselves."""
+        return [] if self._variables else self.xs
 
-    def value(xs: Arrays) -> Arrays:
-        tensors = [tf.constant(x, kind) for x, kind in zip(xs, kinds, strict=True)]
-        results = _at(variables, tensors, graph_value) if variables else graph_value(*tensors)
-        return [y.numpy().astype(np.float64) for y in results]
-
-    ys = graph_value(*([] if variables else start))
-    seeds = [tf.TensorSpec(t.shape, t.dtype) for t in [*ys, *start]]
-
-    def both(*given: tf.Tensor) -> Any:
-        us, vs, xs = given[: len(ys)], given[len(ys) : len(ys) + len(start)], given[len(ys) + len(start) :]
-        f, _ = function()
-        pull = pullback(f, list(xs) or variables)
+    def _both_products(self, *tensors: tf.Tensor) -> tuple[Tensors, Tensors]:
+        count_y, count_x = len(self.ys), len(self.xs)
+        us, vs, xs = tensors[:count_y], tensors[count_y : count_y + count_x], tensors[count_y + count_x :]
+        pull = pullback(self._selected()[0], list(xs) or self._variables)
         # A Hessian is its own transpose, or the check finds out; forward mode would be a third derivative.
-        forward, reverse = (pull.product(vs) if weights else transposed(pull)(vs)), pull.product(us)
+        forward = pull.product(vs) if self._weights else transposed(pull)(vs)
+        reverse = pull.product(us)
         return (
             [or_zeros(p, y) for p, y in zip(forward, pull.ys, strict=True)],
-            [or_zeros(p, x) for p, x in zip(reverse, start, strict=True)],
+            [or_zeros(p, x) for p, x in zip(reverse, self.xs, strict=True)],
         )
-
-    graph_products = _traced(both, [*seeds, *specs])
-
-    def products(us: Arrays, vs: Arrays) -> tuple[Arrays, Arrays]:
-        given = [tf.constant(s, like.dtype) for s, like in zip([*us, *vs], [*ys, *start], strict=True)]
-        forward, reverse = graph_products(*given, *([] if variables else start))
-        return [p.numpy().astype(np.float64) for p in forward], [p.numpy().astype(np.float64) for p in reverse]
-
-    coarsest = max([*kinds, *(y.dtype for y in ys)], key=_epsilon)
-    return Checked(
-        [x.numpy().astype(np.float64) for x in start],
-        [y.numpy().astype(np.float64) for y in ys],
-        value,
-        products,
-        _epsilon(coarsest),
-        coarsest.name,
-    )
 
 
 def _gradient(f: FlatFunction, us: Arrays) -> FlatFunction:
+    """xs ↦ Jᵀ u, the gradient of ⟨u, f⟩."""
+
     def call(xs: Tensors) -> Tensors:
         pull = pullback(f, xs)
-        found = pull.product([tf.constant(u, y.dtype) for u, y in zip(us, pull.ys, strict=True)])
-        return [or_zeros(g, x) for g, x in zip(found, xs, strict=True)]
+        gradients = pull.product([tf.constant(u, y.dtype) for u, y in zip(us, pull.ys, strict=True)])
+        return [or_zeros(g, x) for g, x in zip(gradients, xs, strict=True)]
 
     return call
 
@@ -175,11 +186,8 @@ def _traced(f: Callable[..., Any], specs: Sequence[tf.TensorSpec]) -> Callable[.
         return tf.function(f, autograph=False).get_concrete_function(*specs)
 
 
-def _run(f: Callable[..., Any]) -> Any:
-    return _traced(f, [])()
-
-
 def _at(variables: Sequence[tf.Variable], values: Sequence[tf.Tensor], f: Callable[[], Any]) -> Any:
+    """``f()`` while the variables have these values."""
     before = [variable.read_value() for variable in variables]
     try:
         for variable, new in zip(variables, values, strict=True):
@@ -190,5 +198,5 @@ def _at(variables: Sequence[tf.Variable], values: Sequence[tf.Tensor], f: Callab
             variable.assign(old)
 
 
-def _epsilon(kind: tf.DType) -> float:
-    return {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}[kind.name]
+def _epsilon(dtype: tf.DType) -> float:
+    return {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}[dtype.name]

@@ -2,8 +2,8 @@
 
 Central differences over a sweep of steps h = 2**-k, extrapolated to h = 0 (L. F. Richardson 1911), and of all
 entries of the table the one with the smallest estimated error (C. J. F. Ridders, "Accurate computation of F'(x) and
-F'(x) F''(x)", Advances in Engineering Software 4, 1982; "dfridr" in Numerical Recipes). Differences to one side tell a
-kink, at which they don't agree however small h is.
+F'(x) F''(x)", Advances in Engineering Software 4, 1982; "dfridr" in Numerical Recipes). At a kink the differences to
+both sides don't agree, however small h is.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Difference:
         jump: whether f itself has another limit from one side than its value.
     """
 
-    slope: Array
+    derivative: Array
     error: float
     kink: bool
     jump: bool
@@ -51,12 +51,12 @@ def differentiate(ahead: Sequence[Array], behind: Sequence[Array], here: Array, 
     rounding = epsilon * float(np.max(np.abs(here), initial=0.0))
     central = [(a - b) / (2 * h) for a, b, h in zip(ahead, behind, sweep, strict=True)]
     scatter = _scatter(ahead, behind, here, rounding)
-    slope, error = _extrapolated(central, [(rounding + s) / h for s, h in zip(scatter, sweep, strict=True)])
+    derivative, error = _extrapolated(central, [(rounding + s) / h for s, h in zip(scatter, sweep, strict=True)])
     right = [a - here for a in ahead]
     left = [here - b for b in behind]
     jump = _is_steady(right, rounding) or _is_steady(left, rounding)
     gaps = [_largest(r - w) / h for r, w, h in zip(right, left, sweep, strict=True)]
-    return Difference(slope, error, jump or _is_kink(gaps, sweep, rounding, _largest(slope)), jump)
+    return Difference(derivative, error, jump or _is_kink(gaps, sweep, rounding, _largest(derivative)), jump)
 
 
 def _extrapolated(central: Sequence[Array], floors: Sequence[float]) -> tuple[Array, float]:
@@ -67,27 +67,29 @@ def _extrapolated(central: Sequence[Array], floors: Sequence[float]) -> tuple[Ar
         for column, older in enumerate(above[:_COLUMNS]):
             row.append(row[-1] + (row[-1] - older) / (4.0 ** (column + 1) - 1))
             error = max(_largest(row[-1] - row[-2]), _largest(row[-1] - older)) + floor
-            # NaN is no error that is smaller.
-            if error < least and _holds(row[-1], error, central, floors, number, column + 1):
+            # An error of NaN is not smaller.
+            if error < least and _is_confirmed(row[-1], error, central, floors, number, column + 1):
                 best, least = row[-1], error
         above = row
     return best, least
 
 
-def _holds(slope: Array, error: float, central: Sequence[Array], floors: Sequence[float], row: int, used: int) -> bool:
-    """Whether smaller steps come no farther from ``slope`` than those it was made from, up to the errors.
+def _is_confirmed(
+    derivative: Array, error: float, central: Sequence[Array], floors: Sequence[float], row: int, used: int
+) -> bool:
+    """Whether smaller steps come no farther from ``derivative`` than the steps it was made from, up to their errors.
 
     Where many kinks lie between x - h v and x + h v, two steps may agree by accident; the next ones then don't.
     """
-    farthest = max(_largest(entry - slope) for entry in central[row - used : row + 1])
+    farthest = max(_largest(entry - derivative) for entry in central[row - used : row + 1])
     return all(
-        _largest(entry - slope) <= farthest + 2 * (error + floor)
+        _largest(entry - derivative) <= farthest + 2 * (error + floor)
         for entry, floor in zip(central[row + 1 :], floors[row + 1 :], strict=True)
     )
 
 
 def _scatter(ahead: Sequence[Array], behind: Sequence[Array], here: Array, rounding: float) -> list[float]:
-    """By how much values of f scatter about a smooth function, over each step and all that are smaller.
+    """How far values of f scatter about a smooth function, over each step and all smaller ones.
 
     From second differences of small steps, of which a smooth f leaves next to nothing once the part in h² is taken off
     (after J. J. Moré and S. M. Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33, 2011). Noise is there
@@ -103,7 +105,7 @@ def _scatter(ahead: Sequence[Array], behind: Sequence[Array], here: Array, round
 
 
 def _is_flat(left: Sequence[float], floor: float) -> bool:
-    """Whether what is left of second differences stays, over steps of a 64th; of kinks a 64th of it would.
+    """Whether the rest of second differences stays over steps of a 64th: noise; the rest of a kink falls to a 64th.
 
     A function that is rounded inside leaves nothing at last, since it is a staircase.
     """
@@ -116,16 +118,16 @@ def _largest(x: Array) -> float:
 
 
 def _small_steps(sweep: Sequence[float]) -> slice:
-    """The steps in the middle: small, but not yet drowned by rounding."""
+    """The steps in the middle: small, but not so small that rounding counts most."""
     return slice(len(sweep) // 3, 2 * len(sweep) // 3)
 
 
-def _is_kink(gaps: Sequence[float], sweep: Sequence[float], rounding: float, slope: float) -> bool:
+def _is_kink(gaps: Sequence[float], sweep: Sequence[float], rounding: float, derivative: float) -> bool:
     """The gap of a smooth function is proportional to h, that of a kink stays."""
     middle = _small_steps(sweep)
     chosen, floor = list(gaps[middle]), 100 * rounding / sweep[middle][-1]
     stays = min(chosen) > 0.5 * max(chosen)
-    return stays and min(chosen) > max(floor, 1e-4 * slope)
+    return stays and min(chosen) > max(floor, 1e-4 * derivative)
 
 
 def _is_steady(changes: Sequence[Array], rounding: float) -> bool:

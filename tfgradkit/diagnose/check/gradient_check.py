@@ -1,4 +1,4 @@
-"""What a check of derivatives found, for programs and for people."""
+"""The result of ``check_gradients``, for programs and for people."""
 
 from __future__ import annotations
 

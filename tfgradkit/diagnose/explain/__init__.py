@@ -1,5 +1,5 @@
 """``explain`` and ``ExplainingTape``: whether a gradient goes from an input to an output, and what cuts it.
 
-Not here: what would fail before it runs (``diagnose/audit``), and numbers that are not finite
+Not here: obstacles found before anything runs (``diagnose/audit``), and numbers that are not finite
 (``diagnose/nonfinite``).
 """

@@ -11,10 +11,10 @@ from ...sources.resolve import resolve
 from ..trace_ops.recording import Recording
 from ..trace_ops.user_line import Location, is_users, users_frame
 from .answer import answers
-from .explained_arguments import floating, inputs_of, near, outputs_of, sample, tensors
+from .explained_arguments import floating, inputs_of, near, outputs_of, random_arguments, to_tensors
 from .explaining_tape import ExplainingTape
 from .explanation import Connection, Explanation
-from .named_tensors import NamedTensor, chosen, is_frozen
+from .named_tensors import NamedTensor, chosen_variables, is_frozen
 from .recorded_block import RecordedBlock
 from .user_code.source_lines import SourceCode
 
@@ -46,67 +46,80 @@ def explain(fn: Any, *args: Any, wrt: Any = "inputs", training: bool = False) ->
         (False, 'none', 'Round')
     """
     source = resolve(fn, training=training)
-    plain = inspect.isfunction(fn) or inspect.ismethod(fn)
-    run = _Run(fn if plain else source.call, source, wrt, *_code(fn))
-    given = tensors(list(args) or sample(source), source)
-    explanation = run.at(given)
-    return _lasting(explanation, run, given) if any(c.status == "zero" for c in explanation) else explanation
+    is_plain = inspect.isfunction(fn) or inspect.ismethod(fn)
+    explanations = _Explanations(fn if is_plain else source.call, source, wrt, *_source_code(fn))
+    arguments = to_tensors(list(args) or random_arguments(source), source)
+    explanation = explanations.at(arguments)
+    if not any(c.status == "zero" for c in explanation):
+        return explanation
+    return _without_chance_zeros(explanation, explanations.at([near(leaf) for leaf in arguments]))
 
 
 @dataclass(frozen=True)
-class _Run:
+class _Explanations:
+    """The answers for a function at any arguments.
+
+    Attributes:
+        call: the function.
+        source: the same as every operator sees it.
+        wrt: as of :func:`explain`.
+        code: the source of the function, where it can be read.
+        lines: its first and last line.
+    """
+
     call: Any
     source: Differentiable
     wrt: Any
     code: SourceCode | None
     lines: tuple[int, int] | None
 
-    def at(self, given: list[Any]) -> Explanation:
-        """The answer for arguments."""
-        inputs = inputs_of(given, self.source)
+    def at(self, arguments: list[Any]) -> Explanation:
+        """The answer for these arguments."""
+        inputs = inputs_of(arguments, self.source)
         by_inputs = isinstance(self.wrt, str) and self.wrt == "inputs"
-        picked = inputs if by_inputs else chosen(self.wrt, self.call, self.source)
+        sources = inputs if by_inputs else chosen_variables(self.wrt, self.call, self.source)
         try:
-            found = self._under_tape(given, inputs, picked)
+            explanation = self._under_tape(arguments, inputs, sources)
         except LookupError:  # a tf.function is differentiated when a tape sees it called
-            found = self._by_ops(given, picked)
+            explanation = self._by_ops(arguments, sources)
         except (NotImplementedError, AttributeError, TypeError):  # NumPy in a tf.function
             if not hasattr(self.call, "python_function"):
                 raise
             eager = replace(self, call=self.call.python_function)
-            return Explanation(tuple(_failing(c) for c in eager.at(given)))
-        parameters = picked * (len(found) // len(picked))
-        return Explanation(tuple(self._with_frozen(c, x) for c, x in zip(found, parameters, strict=True)))
+            return Explanation(tuple(_as_error(c) for c in eager.at(arguments)))
+        repeated = sources * (len(explanation) // len(sources))
+        return Explanation(tuple(self._with_frozen(c, x) for c, x in zip(explanation, repeated, strict=True)))
 
-    def _under_tape(self, given: list[Any], inputs: list[NamedTensor], picked: list[NamedTensor]) -> Explanation:
+    def _under_tape(self, arguments: list[Any], inputs: list[NamedTensor], sources: list[NamedTensor]) -> Explanation:
+        """By what the tape of a run returns; several runs, where a tape can give one gradient only."""
         watched = [x.value for x in inputs if x.variable is None and floating(x.dtype)]
-        found: list[Connection] = []
+        connections: list[Connection] = []
         while True:
             tape = ExplainingTape(persistent=True)
             with tape:
                 tape.watch(watched)
-                result = self.call(*given)
-            outputs = outputs_of(result, self.source)[len(found) // len(picked) :]
+                result = self.call(*arguments)
+            outputs = outputs_of(result, self.source)[len(connections) // len(sources) :]
             if any(step.type == "EagerPyFunc" for step in tape._record.steps):
                 outputs = outputs[:1]  # tf.py_function keeps what it needs for one gradient only
-            found += tape._explanation(outputs, picked, self.code, self.lines, self.source.layer_names)
-            if len(found) >= len(picked) * len(outputs_of(result, self.source)):
-                return Explanation(tuple(found))
+            connections += tape._explanation(outputs, sources, self.code, self.lines, self.source.layer_names)
+            if len(connections) >= len(sources) * len(outputs_of(result, self.source)):
+                return Explanation(tuple(connections))
 
-    def _by_ops(self, given: list[Any], picked: list[NamedTensor]) -> Explanation:
-        """Without a tape, which would fail."""
+    def _by_ops(self, arguments: list[Any], sources: list[NamedTensor]) -> Explanation:
+        """By the ops that ran alone, where a tape would fail."""
         recording = Recording()
         recording.start()
         try:
-            result = self.call(*given)
+            result = self.call(*arguments)
         finally:
             recording.stop()
-        watched = {x.tensor.ref(): 0 for x in picked if x.variable is None or x.variable.trainable}
+        watched = {x.tensor.ref(): 0 for x in sources if x.variable is None or x.variable.trainable}
         block = RecordedBlock(recording.steps, watched, self.code, self.lines, layer_names=self.source.layer_names)
-        return answers(block, outputs_of(result, self.source), picked)
+        return answers(block, outputs_of(result, self.source), sources)
 
     def _with_frozen(self, connection: Connection, parameter: NamedTensor) -> Connection:
-        """A tape gives a gradient by frozen parameters, too; the list that one trains by leaves them out."""
+        """``connection``, cut where the parameter is frozen: the tape has its gradient, ``trainable_variables`` not."""
         if self.wrt != "parameters" or connection.status == "none" or not is_frozen(parameter, self.source):
             return connection
         return replace(
@@ -120,33 +133,32 @@ class _Run:
         )
 
 
-def _lasting(explanation: Explanation, run: _Run, given: list[Any]) -> Explanation:
-    """Zeros that are there at a point nearby, too; others are chance."""
-    again = run.at([near(leaf) for leaf in given])
-    if len(again) != len(explanation):
+def _without_chance_zeros(explanation: Explanation, nearby: Explanation) -> Explanation:
+    """``explanation``, where zeros that are gone in the one for a point nearby count as connected."""
+    if len(nearby) != len(explanation):
         return explanation
-    pairs = zip(explanation, again, strict=True)
-    return Explanation(tuple(_connected(c) if c.status == "zero" != other.status else c for c, other in pairs))
+    pairs = zip(explanation, nearby, strict=True)
+    return Explanation(tuple(_as_connected(c) if c.status == "zero" != other.status else c for c, other in pairs))
 
 
-def _failing(connection: Connection) -> Connection:
-    """What leaves TensorFlow can't be traced: then there is no value at all."""
+def _as_error(connection: Connection) -> Connection:
+    """A connection that leaves TensorFlow as an error: its function can't be traced, so that there is no value."""
     return replace(connection, status="error") if connection.cause == "left_tensorflow" else connection
 
 
-def _connected(connection: Connection) -> Connection:
+def _as_connected(connection: Connection) -> Connection:
     return Connection(connection.output, connection.input, "connected")
 
 
-def _code(fn: Any) -> tuple[SourceCode | None, tuple[int, int] | None]:
-    """The source of a function; of anything else, the line that asks."""
-    method = type(fn).call if hasattr(type(fn), "call") else fn  # of a subclassed Keras model
+def _source_code(fn: Any) -> tuple[SourceCode | None, tuple[int, int] | None]:
+    """The source and the lines of a function; of other things, the user's line that asks."""
+    method = type(fn).call if hasattr(type(fn), "call") else fn  # a subclassed Keras model's
     function = inspect.unwrap(getattr(method, "python_function", method))
     code = getattr(function, "__code__", None)
     if code is not None and is_users(code.co_filename):
-        seen = SourceCode(Location(code.co_filename, code.co_firstlineno), anonymous=code.co_name == "<lambda>")
-        return seen, seen.lines
+        source = SourceCode(Location(code.co_filename, code.co_firstlineno), anonymous=code.co_name == "<lambda>")
+        return source, source.lines
     frame = users_frame()
-    return (
-        (SourceCode(Location(frame.f_code.co_filename, frame.f_lineno)), (0, 0)) if frame is not None else (None, None)
-    )
+    if frame is None:
+        return None, None
+    return SourceCode(Location(frame.f_code.co_filename, frame.f_lineno)), (0, 0)

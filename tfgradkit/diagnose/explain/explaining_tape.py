@@ -48,14 +48,14 @@ class ExplainingTape(tf.GradientTape):
 
     def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
         super().__init__(persistent=True, watch_accessed_variables=watch_accessed_variables)
-        self._may_repeat, self._was_asked = persistent, False
+        self._may_repeat, self._was_used = persistent, False
         self._record = Recording()
-        self._told: dict[Any, int] = {}
+        self._watched: dict[Any, int] = {}
         self._graph: tuple[Any, int] | None = None
         self._start: Location | None = None
 
     def __enter__(self) -> ExplainingTape:
-        self._start = _line()
+        self._start = _current_line()
         super().__enter__()
         if not tf.executing_eagerly():
             graph = tf.compat.v1.get_default_graph()
@@ -71,7 +71,7 @@ class ExplainingTape(tf.GradientTape):
         """Watches a tensor, a variable, or a nest of them."""
         super().watch(tensor)
         for leaf in tf.nest.flatten(tensor):
-            self._told.setdefault(NamedTensor("", leaf).tensor.ref(), self._count())
+            self._watched.setdefault(NamedTensor("", leaf).tensor.ref(), self._op_count())
 
     @contextmanager
     def stop_recording(self) -> Iterator[None]:
@@ -87,7 +87,7 @@ class ExplainingTape(tf.GradientTape):
         """Forgets what was recorded."""
         super().reset()
         self._record.steps.clear()
-        self._told.clear()
+        self._watched.clear()
         if self._graph is not None:
             self._graph = (self._graph[0], len(self._graph[0].get_operations()))
 
@@ -135,10 +135,10 @@ class ExplainingTape(tf.GradientTape):
         layer_names: Sequence[str] = (),
     ) -> Explanation:
         with self._paused():
-            asks = None if self._graph is not None else self._ask
-            watched = {variable.handle.ref(): 0 for variable in self.watched_variables()} | self._told
+            gradients = None if self._graph is not None else self._ask
+            watched = {variable.handle.ref(): 0 for variable in self.watched_variables()} | self._watched
             automatic, captured = self._watch_accessed_variables, self._captured()
-            block = RecordedBlock(self._steps(), watched, code, lines, automatic, layer_names, asks, captured)
+            block = RecordedBlock(self._steps(), watched, code, lines, automatic, layer_names, gradients, captured)
             return answers(block, outputs, inputs)
 
     def _ask(self, target: Any, sources: Sequence[Any]) -> list[Any]:
@@ -155,12 +155,12 @@ class ExplainingTape(tf.GradientTape):
             return {}
         return {outside.ref(): inside for outside, inside in self._graph[0].captures}
 
-    def _count(self) -> int:
+    def _op_count(self) -> int:
         return len(self._record.steps) if self._graph is None else len(self._graph[0].get_operations()) - self._graph[1]
 
     @contextmanager
     def _paused(self) -> Iterator[None]:
-        """Nothing that is done to find out is recorded."""
+        """Within the block, the tape's own questions are not recorded."""
         if not self._recording:
             yield
             return
@@ -184,28 +184,28 @@ class ExplainingTape(tf.GradientTape):
         """A tape that is not persistent gives one gradient and ends there, as TensorFlow's own."""
         if self._may_repeat:
             return
-        if self._was_asked:
+        if self._was_used:
             raise RuntimeError(
                 "A non-persistent GradientTape can only be used to compute one set of gradients (or jacobians)"
             )
-        self._was_asked = True
+        self._was_used = True
         if self._recording:
             self._pop_tape()
             self._record.seen = False
 
 
-def _line() -> Location | None:
-    """Where the program is; in a graph an op knows that, through what AutoGraph has made of the code."""
+def _current_line() -> Location | None:
+    """The current line of the user's code; in a graph by a new op, whose traceback AutoGraph maps to that code."""
     return here().location if tf.executing_eagerly() else location_of(tf.no_op())
 
 
 def _named(nest: Any, role: str, frame: FrameType | None) -> list[NamedTensor]:
     scopes: list[Mapping[str, Any]] = [frame.f_locals, frame.f_globals] if frame is not None else []
     leaves = tf.nest.flatten(nest)
-    found = []
+    named = []
     for position, leaf in enumerate(leaves):
         aliases = names_of(leaf, scopes)
         own = getattr(leaf, "path", None) or (leaf.name if isinstance(leaf, tf.Variable) else None)
         fallback = own or (role if len(leaves) == 1 else f"{role} {position}")
-        found.append(NamedTensor(min(aliases, default=fallback), as_tensor(leaf), aliases))
-    return found
+        named.append(NamedTensor(min(aliases, default=fallback), as_tensor(leaf), aliases))
+    return named

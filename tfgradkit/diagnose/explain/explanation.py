@@ -1,7 +1,4 @@
-"""Why a gradient is missing: the documented list, and a sentence for each.
-
-What ``explain`` says: one ``Connection`` for each output and input, all in an ``Explanation``.
-"""
+"""The result of ``explain``: a ``Connection`` for each output and input; and the documented causes, in sentences."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ Cause = Literal[
 ]
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 
-# {input} and {output} are names, {op} is what cuts.
+# {input} and {output} are names, {op} is the op or function that cuts.
 SENTENCES: dict[Cause, str] = {
     "unwatched": "The tape does not watch {input}: it watches trainable variables and what it is told to watch.",
     "replaced_by_tensor": "{input} was a variable; this line puts a tensor in its place, and no tape watches that.",
@@ -47,7 +44,7 @@ SENTENCES: dict[Cause, str] = {
     "custom_gradient": "The gradient function of {op} returns None for this argument.",
     "saturated": "{op} is flat here: its own gradient is exactly 0 at these values.",
 }
-# Where the way is there, and an op on it gives zeros.
+# Where an op on the way gives a gradient of zeros.
 ZERO_SENTENCES: dict[Cause, str] = {
     "not_differentiable": "{op} moves in steps, so its gradient is 0 everywhere.",
     "branch_not_taken": "{op} picks one of two sides, and for these arguments it is not that of {input}.",
@@ -55,7 +52,6 @@ ZERO_SENTENCES: dict[Cause, str] = {
     "saturated": SENTENCES["saturated"],
     "left_tensorflow": "What {op} calls leaves TensorFlow with {input}, so its gradient is 0.",
 }
-
 
 Status = Literal["connected", "zero", "none", "error"]
 _SAYS: dict[Status, str] = {

@@ -1,7 +1,4 @@
-"""A tensor or variable with its names: the one for messages, and those of the user's code.
-
-The variables that ``explain`` is asked about: a model's, a module's, or those around a plain function.
-"""
+"""Tensors and variables with their names in messages and in the user's code, and the variables that ``wrt`` means."""
 
 from __future__ import annotations
 
@@ -19,13 +16,13 @@ from ...sources.resolve import flat_layers, is_keras
 
 @dataclass(frozen=True)
 class NamedTensor:
-    """What is differentiated, or differentiated by.
+    """An output or input of a derivative, with its names.
 
     Attributes:
-        name: how messages call it.
+        name: its name in messages.
         value: a tensor, a ``tf.Variable`` or a Keras variable.
-        aliases: what the user's code calls it: "x", "self.w".
-        layer: of a variable, the Keras layer.
+        aliases: its names in the user's code: "x", "self.w".
+        layer: the Keras layer of a variable.
     """
 
     name: str
@@ -35,24 +32,24 @@ class NamedTensor:
 
     @property
     def variable(self) -> tf.Variable | None:
-        """The ``tf.Variable``, a Keras variable's own one, too."""
+        """The ``tf.Variable``, also that of a Keras variable; None for a tensor."""
         inner = getattr(self.value, "value", None) if not isinstance(self.value, (tf.Variable, tf.Tensor)) else None
-        found = self.value if inner is None else inner
-        return found if isinstance(found, tf.Variable) else None
+        variable = self.value if inner is None else inner
+        return variable if isinstance(variable, tf.Variable) else None
 
     @property
     def tensor(self) -> Any:
-        """The tensor that ops take; of a variable its handle."""
+        """The tensor that ops take: for a variable its handle."""
         return self.value if self.variable is None else self.variable.handle
 
     @property
     def dtype(self) -> tf.DType:
-        """Of the numbers."""
+        """The dtype of the numbers."""
         return self.value.dtype if self.variable is None else self.variable.dtype
 
 
 def names_of(value: Any, scopes: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """What code with these local and global names calls a tensor or a variable."""
+    """The names of a tensor or variable in code with these local and global names."""
     found = set()
     for scope in scopes:
         found |= {name for name, thing in scope.items() if thing is value}
@@ -62,7 +59,7 @@ def names_of(value: Any, scopes: Iterable[Mapping[str, Any]]) -> frozenset[str]:
 
 
 def scopes_of(fn: Any) -> list[Mapping[str, Any]]:
-    """The names that a plain function finds around itself."""
+    """The names that a plain function can use from outside: of closures, globals, and ``self``."""
     if isinstance(fn, tf.Module):
         return [{"self": fn}]
     try:
@@ -72,15 +69,15 @@ def scopes_of(fn: Any) -> list[Mapping[str, Any]]:
     return [around.nonlocals, around.globals, {"self": fn.__self__} if inspect.ismethod(fn) else {}]
 
 
-def chosen(wrt: Any, fn: Any, source: Differentiable) -> list[NamedTensor]:
+def chosen_variables(wrt: Any, fn: Any, source: Differentiable) -> list[NamedTensor]:
     """The variables that ``wrt`` means.
 
     Raises:
-        SignatureError: ``wrt`` is something else, or there are none.
+        SignatureError: ``wrt`` is no such choice and no variable, or there are none.
     """
     variables = _parameters(fn, source) if wrt == "parameters" else tf.nest.flatten(wrt)
-    found = [_named(variable, fn, source) for variable in variables]
-    if not found or any(named.variable is None for named in found):
+    chosen = [_named(variable, fn, source) for variable in variables]
+    if not chosen or any(named.variable is None for named in chosen):
         raise SignatureError(
             "there are no such variables",
             subject=source.name,
@@ -88,7 +85,7 @@ def chosen(wrt: Any, fn: Any, source: Differentiable) -> list[NamedTensor]:
             got=repr(wrt) if isinstance(wrt, str) else type(wrt).__name__,
             hint="pass the variables themselves, as a list" if wrt == "parameters" else None,
         )
-    return found
+    return chosen
 
 
 def is_frozen(parameter: NamedTensor, source: Differentiable) -> bool:
@@ -100,22 +97,22 @@ def is_frozen(parameter: NamedTensor, source: Differentiable) -> bool:
 
 def _parameters(fn: Any, source: Differentiable) -> list[Any]:
     if source.model is not None:
-        return _meant_to_be_trained(source.model)
-    return list(source.trainable()) or list(_around(fn))
+        return _made_to_be_trained(source.model)
+    return list(source.trainable()) or list(_closed_over_variables(fn))
 
 
-def _meant_to_be_trained(model: Any) -> list[Any]:
-    """Of frozen layers, too: Keras keeps them in a list of their own, whether frozen or not."""
+def _made_to_be_trained(model: Any) -> list[Any]:
+    """The trainable variables, those of frozen layers, too, which Keras keeps in a list, frozen or not."""
     kept = {id(v) for layer in (model, *flat_layers(model)) for v in getattr(layer, "_trainable_variables", ())}
     return [v for v in model.variables if id(v) in kept or NamedTensor("", v).variable.trainable]  # type: ignore[union-attr]
 
 
-def _around(fn: Any) -> Iterator[Any]:
-    """Variables that a plain function uses from outside, alone, in lists, or in models and modules."""
+def _closed_over_variables(fn: Any) -> Iterator[Any]:
+    """Variables that a plain function can use from outside: alone, in lists, or in models and modules."""
     for scope in scopes_of(fn):
         for thing in scope.values():
             if is_keras(thing):
-                yield from _meant_to_be_trained(thing)
+                yield from _made_to_be_trained(thing)
             elif isinstance(thing, tf.Module) and not isinstance(thing, tf.Variable):
                 yield from thing.trainable_variables
             elif isinstance(thing, (list, tuple, tf.Variable)):

@@ -1,4 +1,4 @@
-"""Why a gradient is missing where no op cuts it: what the tape didn't see, and what left TensorFlow in Python."""
+"""Cuts that no op makes: inputs that the tape doesn't watch, values that leave TensorFlow in Python, unused inputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .user_code.source_lines import SourceCode
 
 
 def unwatched(block: RecordedBlock, source: NamedTensor) -> Cut:
-    """The tape doesn't watch the source."""
+    """Why the tape doesn't watch the source."""
     place = block.place_of(source)
     first = block.first_use(source)
     if source.variable is not None:
@@ -30,19 +30,19 @@ def unwatched(block: RecordedBlock, source: NamedTensor) -> Cut:
             )
             return _cut("not_trainable", Site(line, place.layer) if line else place)
         if block.automatic or first is None:
-            return unread(block, source)
+            return not_used(block, source)
         why = f"The tape was made with watch_accessed_variables=False, and is not told to watch {source.name}."
         return _cut("unwatched", place, why=why)
     line = block.line(lambda code: next((f for name in source.aliases if (f := code.reassigned(name))), None))
     if line is not None:
         return _cut("replaced_by_tensor", Site(line))
-    unused = "" if first is not None else " Nor does anything in the block use it."
+    nor = "" if first is not None else " Nor does anything in the block use it."
     why = f"The tape does not watch {source.name}: it watches trainable variables, and what tape.watch tells it."
-    return _cut("unwatched", place, why=why + unused)
+    return _cut("unwatched", place, why=why + nor)
 
 
 def watched_late(block: RecordedBlock, source: NamedTensor) -> Cut | None:
-    """The source was used before ``tape.watch``."""
+    """The first use of the source, where that comes before ``tape.watch``."""
     first = block.first_use(source)
     if first is None or first >= block.watched.get(source.tensor.ref(), 0) or not block.steps[first].recorded:
         return None
@@ -51,36 +51,36 @@ def watched_late(block: RecordedBlock, source: NamedTensor) -> Cut | None:
 
 
 def without_influence(block: RecordedBlock, source: NamedTensor, output: NamedTensor) -> Cut:
-    """No op leads from the source to the output, not even one that has no gradient."""
+    """The cut where no op leads from the source to the output, not even one without a gradient."""
     walk = block.walk(source)
     for step in block.steps:
         state = walk.value(step.inputs[0]) if step.type == "numpy" else None
-        if state is not None and not _only_shown(step):
+        if state is not None and not _is_only_shown(step):
             return state if isinstance(state, Cut) else Cut("left_tensorflow", step)
     names = _names_after(block, source)
     left = block.code.leaving(names, block.lines) if block.code is not None else None
     if left is not None:
         line = block.line(lambda _: left)
-        return _cut("left_tensorflow", Site(line), op=_function(left.node))
-    other = unread(block, source, output)
-    copy = _copy(block, source) if other.cause == "unused" else None
+        return _cut("left_tensorflow", Site(line), op=_function_name(left.node))
+    reason = not_used(block, source, output)
+    copy = _user_of_copy(block, source) if reason.cause == "unused" else None
     if copy is not None:
         why = f"Another tensor with the numbers of {source.name} is used here; the tape knows no link between them."
         return Cut("replaced_by_tensor", copy, why=why, remedy=f"pass {source.name} itself, the tensor that is watched")
-    return other
+    return reason
 
 
-def unread(block: RecordedBlock, source: NamedTensor, output: NamedTensor | None = None) -> Cut:
-    """Nothing uses the source: another branch would, or nothing at all."""
+def not_used(block: RecordedBlock, source: NamedTensor, output: NamedTensor | None = None) -> Cut:
+    """The cut where no op of the block uses the source: another branch would, or a line outside of the block does."""
     if block.first_use(source) is None:
         line = block.line(lambda code: code.branch(set(source.aliases), block.lines))
         if line is not None:
             return _cut("branch_not_taken", Site(line, source.layer), op="if")
-    before = _before(block, source)
+    before = _used_before_block(block, source)
     if before is not None:
         why = f"This line is outside of the tape's with block, so the tape does not see what it makes of {source.name}."
         return _cut("unwatched", before, why=why, remedy="move the line into the with block")
-    outside = _outside(block, output) if output is not None else None
+    outside = _made_outside_block(block, output) if output is not None else None
     if outside is not None:
         why = f"This line is outside of the tape's with block, so the tape does not see how {output.name} is made."  # type: ignore[union-attr]
         return _cut("unwatched", outside, why=why, remedy="indent the line, so that it belongs to the with block")
@@ -90,8 +90,8 @@ def unread(block: RecordedBlock, source: NamedTensor, output: NamedTensor | None
     return _cut("unused", Site(block.code.location if block.code else None, source.layer), why=why)
 
 
-def _before(block: RecordedBlock, source: NamedTensor) -> Site | None:
-    """Where something is made of the source outside of the block, and used inside."""
+def _used_before_block(block: RecordedBlock, source: NamedTensor) -> Site | None:
+    """The line outside of the block that uses the source for something that the block uses."""
     lines = block.lines
     if lines is None or lines == (0, 0):
         return None
@@ -99,8 +99,8 @@ def _before(block: RecordedBlock, source: NamedTensor) -> Site | None:
     return Site(line) if line is not None else None
 
 
-def _outside(block: RecordedBlock, output: NamedTensor) -> Site | None:
-    """Where the output is made, if that is outside of the block."""
+def _made_outside_block(block: RecordedBlock, output: NamedTensor) -> Site | None:
+    """The line that makes the output, if it is outside of the block."""
     if block.made(output.tensor) or block.lines is None:
         return None
     first, last = block.lines
@@ -109,39 +109,39 @@ def _outside(block: RecordedBlock, output: NamedTensor) -> Site | None:
 
 
 def _names_after(block: RecordedBlock, source: NamedTensor) -> set[str]:
-    """What the code calls the source, and whatever TensorFlow makes of it."""
+    """The names that the code has for the source, and for results of ops that depend on it."""
     names, walk = set(source.aliases), block.walk(source)
     for step in block.steps:
         place = step.site.location
         if place is None or block.code is None or place.file != block.code.location.file:
             continue
         if any(walk.value(tensor) == CONNECTED for tensor in step.outputs):
-            names |= SourceCode(place).made_here()
+            names |= SourceCode(place).assigned_here()
     return names
 
 
-def _copy(block: RecordedBlock, source: NamedTensor) -> Step | None:
-    """The op that takes another tensor with the same numbers."""
+def _user_of_copy(block: RecordedBlock, source: NamedTensor) -> Step | None:
+    """The op that takes another tensor with the source's numbers, where none takes the source."""
     if source.variable is not None or block.first_use(source) is not None:
         return None
     known = {tensor.ref() for step in block.steps for tensor in step.outputs} | set(block.watched)
     for step in block.steps:
-        if any(tensor.ref() not in known and _same(tensor, source.tensor) for tensor in step.inputs):
+        if any(tensor.ref() not in known and _are_equal(tensor, source.tensor) for tensor in step.inputs):
             return step
     return None
 
 
-def _same(a: Any, b: Any) -> bool:
+def _are_equal(a: Any, b: Any) -> bool:
     if a.dtype != b.dtype or a.shape != b.shape or not hasattr(a, "numpy") or not a.shape.rank:
         return False
     return bool(np.array_equal(a.numpy(), b.numpy()))
 
 
-def _only_shown(step: Step) -> bool:
+def _is_only_shown(step: Step) -> bool:
     return step.site.location is not None and SourceCode(step.site.location).only_shows()
 
 
-def _function(node: ast.AST) -> str:
+def _function_name(node: ast.AST) -> str:
     return ast.unparse(node.func) if isinstance(node, ast.Call) else ""
 
 

@@ -1,4 +1,4 @@
-"""Where a gradient that is connected turns into zeros."""
+"""The op where a gradient that is connected turns into zeros."""
 
 from __future__ import annotations
 
@@ -20,55 +20,59 @@ _CHOICES = frozenset(
     | {"StatelessIf", "Case", "StatelessCase", "MaxPool", "Merge", "Switch"}
 )
 _PRODUCTS = frozenset({"Mul", "MulNoNan", "MatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "Conv2D", "RealDiv"})
+# (target, sources) ↦ the tape's gradients.
 Gradients = Callable[[Any, Sequence[Any]], list[Any]]
 
 
 def zero_at(steps: Sequence[Step], walk: Walk, output: Any, gradients: Gradients | None) -> Cut:
-    """The op next to ``output`` that gets a gradient and gives zeros to what the input influences."""
-    alive = [(s, [t for t in s.inputs if _lives(walk, t)], [t for t in s.outputs if _lives(walk, t)]) for s in steps]
-    alive = [(step, given, made) for step, given, made in alive if given and made]
-    unique = {
-        t.ref(): t for _, given, made in alive for t in (*given, *made) if t.dtype not in (tf.resource, tf.variant)
-    }
-    tensors = list(unique.values())
-    found = _asked(gradients, output, tensors)
-    moves = {t.ref(): _moves(g) for t, g in zip(tensors, found, strict=True)}
-    for step, given, made in reversed(alive):
-        if any(moves.get(t.ref()) for t in made) and not any(moves.get(t.ref()) for t in given):
-            return _within(step, walk)
-    return _within(alive[-1][0], walk) if alive else Cut("unused", Step("", (), ()))
+    """The last op before ``output`` whose results get a gradient, and whose inputs on the way get zeros."""
+    ways = [(s, _connected(walk, s.inputs), _connected(walk, s.outputs)) for s in steps]
+    ways = [(step, inputs, outputs) for step, inputs, outputs in ways if inputs and outputs]
+    unique = {t.ref(): t for _, inputs, outputs in ways for t in (*inputs, *outputs)}
+    tensors = [t for t in unique.values() if t.dtype not in (tf.resource, tf.variant)]
+    partials = _gradients_or_none(gradients, output, tensors)
+    nonzero = {t.ref() for t, gradient in zip(tensors, partials, strict=True) if _is_nonzero(gradient)}
+    for step, inputs, outputs in reversed(ways):
+        if any(t.ref() in nonzero for t in outputs) and not any(t.ref() in nonzero for t in inputs):
+            return _flat_op(step, walk)
+    return _flat_op(ways[-1][0], walk) if ways else Cut("unused", Step("", (), ()))
 
 
-def _asked(gradients: Gradients | None, output: Any, tensors: list[Any]) -> list[Any]:
+def _connected(walk: Walk, tensors: Sequence[Any]) -> list[Any]:
+    return [t for t in tensors if _is_connected(walk, t)]
+
+
+def _gradients_or_none(gradients: Gradients | None, output: Any, tensors: list[Any]) -> list[Any]:
     try:
         return gradients(output, tensors) if gradients is not None and tensors else [None] * len(tensors)
-    except tf.errors.OpError:  # tf.py_function gives its gradient once
+    except tf.errors.OpError:  # the gradient of a tf.py_function can be taken once
         return [None] * len(tensors)
 
 
-def _lives(walk: Walk, tensor: Any) -> bool:
+def _is_connected(walk: Walk, tensor: Any) -> bool:
     return walk.value(tensor) == CONNECTED and carries(tensor.dtype)
 
 
-def _moves(gradient: Any) -> bool:
+def _is_nonzero(gradient: Any) -> bool:
     return gradient is not None and bool(np.any(tf.convert_to_tensor(gradient).numpy() != 0))
 
 
-def _within(step: Step, walk: Walk) -> Cut:
-    """The op itself, or inside a function the first on the way of those that are known for it."""
+def _flat_op(step: Step, walk: Walk) -> Cut:
+    """The op itself; for a called function, the first op on the way inside that is known to be flat somewhere."""
     if step.graph is None:
         return Cut(_cause(step), step, flat=True)
-    within = walk.inside(step)
-    ways = [s for s in steps_of(step.graph.get_operations()) if any(_lives(within, t) for t in s.inputs)]
-    inner = [s for way in ways for s in _with_called(way) if s.type in _STEPS | _CHOICES | {"EagerPyFunc"}]
+    inner_walk = walk.inside(step)
+    on_way = [s for s in steps_of(step.graph.get_operations()) if _connected(inner_walk, s.inputs)]
+    inner = [s for way in on_way for s in _with_inner_steps(way) if s.type in _STEPS | _CHOICES | {"EagerPyFunc"}]
     return Cut(_cause(inner[0]), inner[0], (step,), flat=True) if inner else Cut("saturated", step, flat=True)
 
 
-def _with_called(step: Step) -> Iterator[Step]:
+def _with_inner_steps(step: Step) -> Iterator[Step]:
+    """The step, and those of the functions that a loop calls."""
     yield step
     for graph in called_graphs(step.operation) if step.type in LOOPS else ():
         for inner in steps_of(graph.get_operations()):
-            yield from _with_called(inner)
+            yield from _with_inner_steps(inner)
 
 
 def _cause(step: Step) -> Cause:

@@ -1,4 +1,4 @@
-"""A traced function as people look at it: its tree, its summary, what is left once it is simplified.
+"""A traced function for people: its tree, its summary, and its simplified form.
 
 Not here: the interpreter and the facts about ops (``graph``).
 """

@@ -1,4 +1,4 @@
-"""The gradient of a traced function, written into its own graph, and whose gradient each of its ops is."""
+"""The gradient of a traced function, added to its own graph, and which op each of its ops is the gradient of."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _OF = "_grad"
 
 @dataclass(frozen=True)
 class GradientGraph:
-    """What differentiating added to a graph.
+    """The additions of a gradient to a graph.
 
     Attributes:
         partials: one for each x, None where there is no connection.
-        operations: the ops that were added, in their order.
+        operations: the new ops, in their order.
     """
 
     partials: list[Any]
@@ -37,7 +37,7 @@ def add_gradient(
         seen: the traced function.
         ys, xs: tensors of its graph; for a variable, the placeholder of its handle.
         seeds: the u; ones, if left out.
-        stops: tensors through which nothing goes.
+        stops: tensors through which no gradient goes.
 
     Raises:
         LookupError, NotImplementedError, ValueError, TypeError: from TensorFlow's gradients.
@@ -51,7 +51,7 @@ def add_gradient(
 
 
 def variables_of(seen: GraphView, wanted: Sequence[Any]) -> dict[str, Any]:
-    """By name of a variable, the placeholder of its handle, for those of ``wanted`` that the graph uses."""
+    """By name, the placeholders of the handles of those variables of ``wanted`` that the graph uses."""
     kept = {id(variable.handle) for variable in wanted}
     return {
         variable.name: seen.graph.get_tensor_by_name(f"{placeholder}:0")
@@ -61,20 +61,20 @@ def variables_of(seen: GraphView, wanted: Sequence[Any]) -> dict[str, Any]:
 
 
 def differentiated(graph: Any, path: Sequence[str]) -> Any | None:
-    """The op whose gradient made the last op of ``path``; None where it isn't a gradient's.
+    """The op whose gradient the last op of ``path`` belongs to; None where it belongs to no gradient.
 
     Args:
         graph: of the function.
-        path: names of the ops that call one another down to it, it being the last.
+        path: names of ops, each of which calls the function that the next one is in.
 
-    TensorFlow names what it makes for the gradient of an op after that op.
+    TensorFlow names the ops of an op's gradient after that op.
     """
-    graphs, found = [graph], None
+    graphs, differentiated_op = [graph], None
     for name in path:
-        known = next((op for inside in graphs for op in _candidates(inside, name)), None)
-        if known is not None:
-            found, graphs = known, [*called_graphs(known), *graphs]
-    return found
+        candidate = next((op for inside in graphs for op in _candidates(inside, name)), None)
+        if candidate is not None:
+            differentiated_op, graphs = candidate, [*called_graphs(candidate), *graphs]
+    return differentiated_op
 
 
 def _candidates(graph: Any, name: str) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""``graph_summary``: what a function is made of, before and after simplification."""
+"""``graph_summary``: the ops of a function, counted before and after simplification."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .call_paths import everything_below, place_of, result_of
 from .graph_view import GraphView
 from .simplify import Simplified, simplified
 
-# What computes nothing: arguments, and what stands for a value or a call.
+# Ops that compute nothing: arguments, and ops that stand for a value or a call.
 _PLUMBING = frozenset(
     {"Placeholder", "Const", "Identity", "IdentityN", "ReadVariableOp", "Variable", "VariableV2", "VarHandleOp"}
 )
@@ -81,14 +81,14 @@ def graph_summary(fn: Any, *specs: Any, batched: bool | None = None, training: b
     return summarized(simplified(fn, *specs, batched=batched, training=training))
 
 
-def summarized(found: Simplified) -> GraphSummary:
+def summarized(simple: Simplified) -> GraphSummary:
     """The summary of a function that is simplified already."""
-    seen, constants = found.seen, found.constants
+    seen, constants = simple.seen, simple.constants
     return GraphSummary(
         name=seen.source.name,
         before=_counts(seen.graph, len(seen.outputs)),
-        after=_counts(found.concrete.graph, len(found.concrete.outputs)),
-        constants={seen.output_names[i]: _one(value, seen) for i, value in sorted(constants.values.items())},
+        after=_counts(simple.concrete.graph, len(simple.concrete.outputs)),
+        constants={seen.output_names[i]: _of_one_sample(value, seen) for i, value in sorted(constants.values.items())},
         outputs=seen.output_names,
         batched=seen.source.batched,
         flops=constants.flops,
@@ -96,7 +96,7 @@ def summarized(found: Simplified) -> GraphSummary:
     )
 
 
-def _one(value: np.ndarray, seen: GraphView) -> np.ndarray:
+def _of_one_sample(value: np.ndarray, seen: GraphView) -> np.ndarray:
     return value[0] if seen.source.batched and value.ndim else value
 
 

@@ -10,7 +10,7 @@ from .call_paths import CalledSection, CallPlace, everything_below, place_of, re
 from .graph_view import GraphView, view
 
 _INDENT = "    "
-# A part that was shown before is shown again if it has no more ops than this.
+# A part of no more ops than this is shown again in full.
 _SMALL = 3
 
 
@@ -53,13 +53,13 @@ def tree_lines(seen: GraphView, depth: int, size: int) -> list[str]:
     """The lines of a tree, for each result one after another."""
     printer = _Printer(seen, depth)
     results = [place_of(result_of(seen.graph, i), None) for i in range(len(seen.outputs))]
-    # A parent's line comes before those of its children; what waits is on a stack, as graphs are deep.
+    # A parent's line comes before its children's. A stack, not recursion, as graphs are deep.
     waiting: list[tuple[CallPlace | CalledSection, int]] = [(place, 0) for place in reversed(results)]
     while waiting and len(printer.lines) < size:
         item, level = waiting.pop()
-        waiting += [(below, level + 1) for below in reversed(printer.line(item, level))]
+        waiting += [(below, level + 1) for below in reversed(printer.add_line(item, level))]
     if waiting:
-        printer.rest([item for item, _ in waiting])
+        printer.add_rest([item for item, _ in waiting])
     return printer.lines
 
 
@@ -70,8 +70,8 @@ class _Printer:
         self._depth = depth
         self._shown: set[CallPlace | CalledSection] = set()
 
-    def line(self, item: CallPlace | CalledSection, level: int) -> Sequence[CallPlace | CalledSection]:
-        """Adds the line of an item, and returns what is to be shown below it."""
+    def add_line(self, item: CallPlace | CalledSection, level: int) -> Sequence[CallPlace | CalledSection]:
+        """Adds the line of an item, and returns the items to be shown below it."""
         text, *more = self._texts(item)
         below = item.below()
         again = item in self._shown
@@ -82,13 +82,13 @@ class _Printer:
         self.lines += [f"{_INDENT * (level + i)}{other}" for i, other in enumerate(more, 1)]
         return [] if folded else below
 
-    def rest(self, waiting: Sequence[CallPlace | CalledSection]) -> None:
-        """The last line, of what was not shown at all."""
+    def add_rest(self, waiting: Sequence[CallPlace | CalledSection]) -> None:
+        """Adds the last line, which counts the ops that were not shown at all."""
         left = sum(len(place.types) for place in everything_below(*waiting) if place not in self._shown)
         self.lines.append(f"… {left:,} more op{'s' * (left != 1)}")
 
     def _texts(self, item: CallPlace | CalledSection) -> list[str]:
-        """A line, or several, one below another, where an op stands for ops of a file."""
+        """The text of an item: one line, or several where an op stands for ops of a file."""
         if isinstance(item, CalledSection):
             return [item.title]
         if item.marks:

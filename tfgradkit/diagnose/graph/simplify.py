@@ -1,4 +1,4 @@
-"""``simplify``: a function with all that can be done ahead of time done."""
+"""``simplify``: a function without variables and calls, its constants folded."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Simplified:
 
     Attributes:
         seen: as it was.
-        concrete: simplified; takes the same arguments, and returns the same nest.
-        constants: what doesn't depend on the arguments, and what there is to do for one sample.
+        concrete: simplified, of the same arguments and results.
+        constants: the results that don't depend on the arguments, and the work for one sample.
     """
 
     seen: GraphView
@@ -61,7 +61,7 @@ def simplify(fn: Any, *specs: Any, batched: bool | None = None, training: bool =
 
 
 def simplified(fn: Any, *specs: Any, batched: bool | None = None, training: bool = False) -> Simplified:
-    """:func:`simplify`, with what was found on the way.
+    """:func:`simplify`, with the trace and the constants.
 
     Raises:
         SourceError, SignatureError, GraphError: see there.
@@ -69,17 +69,17 @@ def simplified(fn: Any, *specs: Any, batched: bool | None = None, training: bool
     seen = view(fn, *specs, batched=batched, training=training)
     constants = constants_of(fn, seen, batched=batched, training=training)
     plain = frozen(seen.concrete, lower_control_flow=False)
-    made = _made(seen, plain, constants.values)
-    if constants.values and constants.assumed and differ(seen, made):
-        # Samples that influence each other: what is constant for one alone need not be for many.
-        constants = constants.dropped()
-        made = _made(seen, plain, {})
-    check_equal(seen, made)
-    return Simplified(seen, made, constants)
+    concrete = _simplified_function(seen, plain, constants.values)
+    if constants.values and constants.assumed and differ(seen, concrete):
+        # Samples that influence each other: a result that is constant for one need not be for many.
+        constants = constants.without_values()
+        concrete = _simplified_function(seen, plain, {})
+    check_equal(seen, concrete)
+    return Simplified(seen, concrete, constants)
 
 
-def _made(seen: GraphView, plain: Any, constants: dict[int, np.ndarray]) -> Any:
-    """A concrete function of the user's arguments, whose results at the positions in ``constants`` are those."""
+def _simplified_function(seen: GraphView, plain: Any, constants: dict[int, np.ndarray]) -> Any:
+    """A concrete function of the user's arguments, whose results at the positions of ``constants`` are constants."""
 
     def flat(*xs: tf.Tensor) -> list[tf.Tensor]:
         computed = plain(*xs) if len(constants) < len(plain.outputs) else [None] * len(plain.outputs)
@@ -105,7 +105,7 @@ def _broadcast(value: np.ndarray, seen: GraphView, xs: Sequence[tf.Tensor]) -> t
 
 
 def _packed(seen: GraphView, definition: Any, inputs: Sequence[str], outputs: Sequence[str]) -> Any:
-    """The GraphDef as a function of the arguments as the user gives them."""
+    """The GraphDef as a function of the user's arguments."""
     ops = {name.partition(":")[0] for name in inputs}
     kept = tf.compat.v1.GraphDef(versions=definition.versions, library=definition.library)
     kept.node.extend(node for node in definition.node if node.name not in ops)
@@ -113,14 +113,14 @@ def _packed(seen: GraphView, definition: Any, inputs: Sequence[str], outputs: Se
 
     def call(*arguments: Any) -> Any:
         tensors = [leaf for leaf in tf.nest.flatten(list(arguments)) if tf.is_tensor(leaf)]
-        given = dict(zip(inputs, tensors, strict=True))
-        used = {name: tensor for name, tensor in given.items() if name in read}
-        wanted = [name for name in outputs if name not in given]
-        made = tf.graph_util.import_graph_def(kept, input_map=used, return_elements=wanted, name="")
-        found = given | dict(zip(wanted, made, strict=True))
+        by_name = dict(zip(inputs, tensors, strict=True))
+        used = {name: tensor for name, tensor in by_name.items() if name in read}
+        computed = [name for name in outputs if name not in by_name]
+        imported = tf.graph_util.import_graph_def(kept, input_map=used, return_elements=computed, name="")
+        by_name |= dict(zip(computed, imported, strict=True))
         for name, tensor in zip(outputs, seen.outputs, strict=True):
-            found[name].set_shape(tensor.shape)
-        results = iter([found[name] for name in outputs])
+            by_name[name].set_shape(tensor.shape)
+        results = iter([by_name[name] for name in outputs])
         return tf.nest.map_structure(lambda leaf: None if leaf is None else next(results), seen.results)
 
     specs = repacked(seen, [tf.TensorSpec(t.shape, t.dtype, t.op.name) for t in seen.inputs])

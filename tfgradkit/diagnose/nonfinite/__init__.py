@@ -1,5 +1,5 @@
 """``locate_nonfinite``: the first op whose value or gradient is NaN or infinite, and the same calculation without.
 
-A domain of the graph's interpreter runs each op with the values at hand (``recorded_run``); ``trace_back`` follows
-what is not finite to where it began.
+Each op is run with the values at hand (``recorded_run``); ``trace_back`` follows a number that is not finite to the op
+where it began.
 """

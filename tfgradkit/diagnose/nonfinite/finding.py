@@ -1,7 +1,4 @@
-"""What :func:`locate_nonfinite` found, for programs and for people.
-
-From what a run noted to a finding: the op, its numbers, its place, the cause and the safe form.
-"""
+"""The result of ``locate_nonfinite``, for programs and for people, and how it is made of the notes of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from ..graph.graph_view import GraphView
 from ..trace_ops.user_line import made_at
 from .nonfinite_causes import cause_of
 from .recorded_run import RecordedValue
-from .trace_back import Culprit, Index, culprit, value_at
+from .trace_back import Culprit, Index, find_culprit, value_at
 
 
 @public("types")
@@ -137,49 +134,43 @@ class NonFinite:
 
 
 def described(seen: GraphView, own: set[Any], cells: list[tuple[str, RecordedValue]], note: str | None) -> NonFinite:
-    """The finding for the first of some labelled results that isn't finite; ``own`` are the ops of the function."""
+    """The finding for the first labelled result that isn't finite; ``own`` are the ops of the function."""
     bad = [(position, label, cell) for position, (label, cell) in enumerate(cells) if cell.note is not None]
     if not bad:
         return NonFinite(note=note)
     position, label, cell = bad[0]
-    found = culprit(cell.note)
+    origin = find_culprit(cell.note)
     wrong = ~np.isfinite(cell.value.numpy())
     facts: dict[str, Any] = {
         "result": label,
         "count": int(wrong.sum()),
         "size": int(wrong.size),
         "note": note,
-        "value": _kind(found),
-        "index": found.index,
+        "value": _nan_or_inf(origin),
+        "index": origin.index,
     }
-    if found.trouble.step is None:
-        sample = found.index[0] if found.index and seen.source.batched and found.trouble.origin == "input" else None
-        return NonFinite(**facts, direction=found.trouble.origin, name=found.trouble.name, sample=sample)
+    if origin.trouble.step is None:
+        sample = origin.index[0] if origin.index and seen.source.batched and origin.trouble.origin == "input" else None
+        return NonFinite(**facts, direction=origin.trouble.origin, name=origin.trouble.name, sample=sample)
     only_gradient = position >= len(seen.outputs)
-    return NonFinite(**facts, **_about(seen, found, own if only_gradient else set()))
+    return NonFinite(**facts, **_facts_of_op(seen, origin, own if only_gradient else set()))
 
 
-def _about(seen: GraphView, found: Culprit, hiding: set[Any]) -> dict[str, Any]:
-    """The facts of an op; ``hiding``: the ops of a function whose own result is finite."""
-    step = found.trouble.step
+def _facts_of_op(seen: GraphView, origin: Culprit, hiding: set[Any]) -> dict[str, Any]:
+    """The fields of a finding about an op; ``hiding``: the ops of a function whose own result is finite."""
+    step = origin.trouble.step
     assert step is not None
     operation = step.operation
     path = [op.name for op in (*step.callers, operation)]
     by_gradient = differentiated(seen.graph, path)
     forward = by_gradient or _differentiated_by(operation)
     at_fault = forward or operation
-    operands = _operands(found)
-    nothing = found.annulled or forward is None or any(o.value == 0 and o.name in ("dy", "gradients") for o in operands)
-    hidden = nothing and _leads_to_choice(at_fault, hiding)
+    operands = _operands(origin)
+    zero_upstream = any(o.value == 0 and o.name in ("dy", "gradients") for o in operands)
+    hidden = (origin.annulled or forward is None or zero_upstream) and _leads_to_choice(at_fault, hiding)
     dtype = operation.outputs[0].dtype.name if operation.outputs else ""
-    cause = cause_of(
-        operation.type,
-        [o.value for o in operands],
-        dtype,
-        None if forward is None else forward.type,
-        at_fault.name,
-        hidden,
-    )
+    forward_type = None if forward is None else forward.type
+    cause = cause_of(operation.type, [o.value for o in operands], dtype, forward_type, at_fault.name, hidden)
     where = made_at(at_fault)
     scope = "/".join(path)
     layer = layer_of(scope, seen.source.layer_names)
@@ -187,26 +178,26 @@ def _about(seen: GraphView, found: Culprit, hiding: set[Any]) -> dict[str, Any]:
         "direction": "forward" if by_gradient is None else "backward",
         "op": operation.type,
         "name": operation.name,
-        "forward_op": None if forward is None else forward.type,
+        "forward_op": forward_type,
         "inputs": operands,
         "layer": None if layer == scope else layer,
         "where": None if where is None else str(where),
         "code": None if where is None else where.code,
         "cause": cause.text,
         "remedy": cause.remedy,
-        "sample": found.index[0] if seen.source.batched and found.index else None,
+        "sample": origin.index[0] if seen.source.batched and origin.index else None,
         "turn": step.turns[-1] if step.turns else None,
     }
 
 
 def _differentiated_by(operation: Any) -> Any | None:
-    """For the op of a gradient that the function itself takes, the op whose result or argument it uses."""
+    """For an op of a gradient that the function itself takes: the op that was differentiated, one of its inputs'."""
     wanted = operation.type.removesuffix("Grad")
     return next((t.op for t in operation.inputs if t.op.type == wanted != operation.type), None)
 
 
 def _leads_to_choice(operation: Any, own: set[Any]) -> bool:
-    """Whether the result of an op gets to a ``tf.where`` of the function."""
+    """Whether a ``tf.where`` of the function depends on the result of an op."""
     waiting, met = [operation], {operation}
     while waiting:
         current = waiting.pop()
@@ -218,12 +209,12 @@ def _leads_to_choice(operation: Any, own: set[Any]) -> bool:
     return False
 
 
-def _operands(found: Culprit) -> tuple[Operand, ...]:
-    step = found.trouble.step
+def _operands(origin: Culprit) -> tuple[Operand, ...]:
+    step = origin.trouble.step
     assert step is not None
     names = _input_names(step.operation)
     return tuple(
-        _operand(name, cell.value, found.index, step.operation)
+        _operand(name, cell.value, origin.index, step.operation)
         for name, cell in zip(names, step.inputs, strict=False)
         if cell.value.dtype.is_floating or cell.value.dtype.is_complex or cell.value.dtype.is_integer
     )
@@ -245,11 +236,11 @@ def _input_names(operation: Any) -> list[str]:
     return names
 
 
-def _kind(found: Culprit) -> str:
-    results = () if found.trouble.step is None else found.trouble.step.results
+def _nan_or_inf(origin: Culprit) -> str:
+    results = () if origin.trouble.step is None else origin.trouble.step.results
     for value in results:
         array = value.numpy()
-        if value.dtype.is_floating and len(array.shape) == len(found.index):
-            number = array[found.index]
+        if value.dtype.is_floating and len(array.shape) == len(origin.index):
+            number = array[origin.index]
             return "NaN" if np.isnan(number) else "-Inf" if number < 0 else "Inf"
-    return "NaN" if found.trouble.nan else "Inf"
+    return "NaN" if origin.trouble.nan else "Inf"

@@ -20,7 +20,7 @@ from .recorded_run import RecordedValue, Runner
 from .trace_back import NonFiniteTrouble, Watch, outside
 
 _WRT = ("inputs", "parameters")
-# TensorFlow's kernels return 0 where dy is 0, as behind a tf.where; compiled by XLA, 0 · Inf is NaN.
+# Formulas as XLA compiles them: where dy is 0, as behind a tf.where, TensorFlow's kernels return 0, but 0 · Inf is NaN.
 COMPILED: dict[str, Callable[..., Any]] = {
     "SqrtGrad": lambda y, dy: dy * 0.5 / y,
     "RsqrtGrad": lambda y, dy: dy * -0.5 * y * y * y,
@@ -62,36 +62,36 @@ def locate_nonfinite(
     if wrt not in _WRT:
         raise SignatureError("no such choice", subject="wrt", expected=" | ".join(map(repr, _WRT)), got=repr(wrt))
     source = resolve(fn, batched=batched, training=training)
-    given = source.to_arguments(arguments, ())
-    if any(tensor.shape.num_elements() == 0 for tensor in leaves(given)):
+    converted = source.to_arguments(arguments, ())
+    if any(tensor.shape.num_elements() == 0 for tensor in leaves(converted)):
         return NonFinite(note="there are no numbers in the arguments")
-    seen = _seen(source, given)
+    seen = _view(source, converted)
     own = set(seen.everywhere())
-    names, partials, note = _gradients(seen, wrt)
+    names, partials, note = _add_gradients(seen, wrt)
     labels = [f"the result {name}" for name in seen.output_names] + [f"the gradient by {name}" for name in names]
 
-    def judged(instead: Mapping[str, Any]) -> NonFinite:
-        cells = _run(seen, given, [*seen.outputs, *partials], instead)
+    def located(instead: Mapping[str, Any]) -> NonFinite:
+        cells = _run(seen, converted, [*seen.outputs, *partials], instead)
         return described(seen, own, list(zip(labels, cells, strict=True)), note)
 
-    found = judged({})
-    if not found.ok or not any(operation.type in COMPILED for operation in seen.everywhere()):
-        return found
-    compiled = judged(COMPILED)
-    return found if compiled.ok else replace(compiled, compiled_only=True)
+    stock = located({})
+    if not stock.ok or not any(operation.type in COMPILED for operation in seen.everywhere()):
+        return stock
+    compiled = located(COMPILED)
+    return stock if compiled.ok else replace(compiled, compiled_only=True)
 
 
-def _seen(source: Any, given: Sequence[Any]) -> GraphView:
+def _view(source: Any, arguments: Sequence[Any]) -> GraphView:
     try:
         with exact_functions():
-            return view(source, *given)
+            return view(source, *arguments)
     except NotImplementedError as error:
         obstacle = left_tensorflow(source.name, error)
         raise GradientError(obstacle.text, subject=source.name, got=obstacle.code, hint=obstacle.remedy) from error
 
 
-def _gradients(seen: GraphView, wrt: str) -> tuple[list[str], list[Any], str | None]:
-    """Names and tensors of the gradient, as far as there is one, and why there isn't."""
+def _add_gradients(seen: GraphView, wrt: str) -> tuple[list[str], list[Any], str | None]:
+    """Adds the gradient to the graph: its names and tensors, and why there is none, if so."""
     if wrt == "inputs":
         xs = dict(zip(seen.input_names, seen.inputs, strict=True))
     else:
@@ -104,15 +104,15 @@ def _gradients(seen: GraphView, wrt: str) -> tuple[list[str], list[Any], str | N
         partials = add_gradient(seen, ys, list(xs.values())).partials
     except (LookupError, NotImplementedError, ValueError, TypeError) as error:
         return [], [], f"there is no gradient (tgk.audit says why): {str(error).strip().splitlines()[0]}"
-    found = {name: partial for name, partial in zip(xs, partials, strict=True) if partial is not None}
-    return list(found), list(found.values()), None
+    by_name = {name: partial for name, partial in zip(xs, partials, strict=True) if partial is not None}
+    return list(by_name), list(by_name.values()), None
 
 
 def _run(
-    seen: GraphView, given: Sequence[Any], outputs: Sequence[Any], instead: Mapping[str, Callable[..., Any]]
+    seen: GraphView, arguments: Sequence[Any], outputs: Sequence[Any], instead: Mapping[str, Callable[..., Any]]
 ) -> list[RecordedValue]:
-    """The values of ``outputs``, with the troubles that they have."""
-    leaves = [leaf for leaf in tf.nest.flatten(given) if hasattr(leaf, "dtype")]
+    """The values of ``outputs`` with their troubles; ``instead``: functions for types of op."""
+    leaves = [leaf for leaf in tf.nest.flatten(arguments) if hasattr(leaf, "dtype")]
     values = dict(zip((x.ref() for x in seen.inputs), leaves, strict=True))
     outer = {inner.ref(): value for value, inner in seen.graph.captures}
     cells = {}
@@ -123,8 +123,8 @@ def _run(
             cells[inner.ref()] = RecordedValue(value, outside(value, "input", name))
         else:
             value = outer[inner.ref()]
-            cells[inner.ref()] = RecordedValue(value, _captured(value))
-    watch = _Variables(seen)
+            cells[inner.ref()] = RecordedValue(value, _trouble_of_captured(value))
+    watch = _NamingWatch(seen)
     before = [(variable, variable.read_value()) for variable in seen.graph.variables]
     try:
         return Runner(cells, watch, instead).run(seen.graph.get_operations(), outputs)
@@ -133,14 +133,14 @@ def _run(
             variable.assign(value)
 
 
-def _captured(value: Any) -> NonFiniteTrouble | None:
+def _trouble_of_captured(value: Any) -> NonFiniteTrouble | None:
     if value.dtype in (tf.resource, tf.variant):
         return None
     return outside(value, "constant", f"{shape_text(value.shape)} that the function closes over")
 
 
-class _Variables(Watch):
-    """As :class:`Watch`, with names for variables that aren't finite."""
+class _NamingWatch(Watch):
+    """A :class:`Watch` that knows the names of variables."""
 
     def __init__(self, seen: GraphView) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """Why an op makes NaN or Inf of finite numbers, and the same calculation written so that it doesn't.
 
-The safe forms are code, run by the tests. The double ``tf.where`` is an old trick: the branch that is not taken gets an
-argument that does no harm, since its gradient is multiplied by 0, and 0 · Inf is NaN.
+The safe forms are code, run by the tests. The double ``tf.where`` is an old trick: in the branch that is not taken, the
+argument is replaced by a harmless one, since the gradient of that branch is multiplied by 0, and 0 · Inf is NaN.
 """
 
 from __future__ import annotations
@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+# The inputs of an op at one element; None where there is no such element.
 OpNumbers = Sequence[float | complex | None]
 
 
 @dataclass(frozen=True)
 class Reason:
-    """In words, and as code of the user's ``x`` (or ``a`` and ``b``)."""
+    """The reason in words, and the safe form as code of the user's ``x`` (or ``a`` and ``b``)."""
 
     text: str
     remedy: str
 
 
 def guarded(call: str, condition: str = "x > 0", harmless: str = "1.0") -> str:
-    """The double where around ``call``, a function of ``safe``."""
+    """The double ``tf.where`` around ``call``, an expression of ``safe``."""
     return f"safe = tf.where({condition}, x, {harmless})\ny = tf.where({condition}, {call}, 0.0)"
 
 
@@ -45,7 +46,7 @@ OUTSIDE = "x = np.maximum(x, 1e-30)  # in the function: keep its numbers where i
 MEAN = "y = tf.math.divide_no_nan(tf.reduce_sum(x), tf.cast(tf.size(x), x.dtype))"
 
 
-def _signed(x: float | complex | None, zero: str, negative: str) -> str:
+def _by_sign(x: float | complex | None, zero: str, negative: str) -> str:
     if isinstance(x, (int, float)):
         return zero if x == 0 else negative if x < 0 else "a result this large has no place in its dtype"
     return f"{zero}; {negative}"
@@ -103,13 +104,13 @@ def _cast(values: OpNumbers, dtype: str) -> Reason:
     return _overflow("the number")(values, dtype)
 
 
-# Of the op that made it.
+# By type of the op that made it.
 FORWARD: dict[str, Callable[[OpNumbers, str], Reason]] = {
     "Sqrt": _fixed("the square root of a negative number", guarded("tf.sqrt(safe)")),
     "Rsqrt": lambda v, d: Reason(
-        _signed(v[0], "1 / √0 is infinite", "the square root of a negative number"), guarded("tf.math.rsqrt(safe)")
+        _by_sign(v[0], "1 / √0 is infinite", "the square root of a negative number"), guarded("tf.math.rsqrt(safe)")
     ),
-    "Log": lambda v, d: Reason(_signed(v[0], "log(0) is infinite", "the logarithm of a negative number"), LOG),
+    "Log": lambda v, d: Reason(_by_sign(v[0], "log(0) is infinite", "the logarithm of a negative number"), LOG),
     "Log1p": _fixed("log(1 + x) has a value for x > -1 alone", guarded("tf.math.log1p(safe)", "x > -1")),
     "RealDiv": _divide,
     "Div": _divide,
@@ -161,7 +162,7 @@ _DISTINCT = """\
 apart = m + tf.linalg.diag(1e-3 * tf.range(n, dtype=m.dtype))
 y, vectors = tf.linalg.eigh(apart)  # or tf.linalg.eigvalsh(m): values have a derivative"""
 _SVD = "y = tf.linalg.svd(m, compute_uv=False)  # values alone have a derivative"
-# Of the op whose gradient it is.
+# By type of the op in whose gradient it was made.
 BACKWARD: dict[str, Reason] = {
     "Sqrt": Reason("the derivative of √x is infinite at x = 0", guarded("tf.sqrt(safe)")),
     "Rsqrt": Reason("1 / √x is infinite at x = 0", guarded("tf.math.rsqrt(safe)")),
@@ -197,19 +198,19 @@ def cause_of(
 
     Args:
         op_type: of the op.
-        values: what it took, at the element; None where there is no such element.
+        values: its inputs at the element; None where there is no such element.
         dtype: of its result.
-        forward: type of the op whose gradient it is.
-        name: of that op, or its own: TensorFlow names norms and spreads.
-        hidden: whether ``tf.where`` or the like hides it from the result.
+        forward: for an op of a gradient, the type of the op that was differentiated.
+        name: of that op, else of the op itself: TensorFlow's names tell norms and standard deviations.
+        hidden: whether a ``tf.where`` hides the number from the result.
     """
-    found = _backward(op_type, values, dtype, forward) if forward else None
-    found = found or _forward(op_type, values, dtype)
+    reason = _backward(op_type, values, dtype, forward) if forward else None
+    reason = reason or _forward(op_type, values, dtype)
     if forward == "Sqrt" and ("norm" in name.lower() or "std" in name.lower()):
         spread = "std" in name.lower()
         text = "a standard deviation" if spread else "a norm"
-        found = Reason(f"{text} has no derivative at 0: {found.text}", SPREAD if spread else NORM)
-    return Reason(found.text + _MASKED, found.remedy) if hidden else found
+        reason = Reason(f"{text} has no derivative at 0: {reason.text}", SPREAD if spread else NORM)
+    return Reason(reason.text + _MASKED, reason.remedy) if hidden else reason
 
 
 def _backward(op_type: str, values: OpNumbers, dtype: str, forward: str | None) -> Reason | None:

@@ -1,4 +1,4 @@
-"""Which op made the NaN or Inf that a result has: what is not finite is noted in a run, and followed back."""
+"""Which op made the NaN or Inf that a result has: tensors that are not finite are noted in a run, and followed back."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class NonFiniteTrouble:
     """A tensor that is not finite everywhere.
 
     Attributes:
-        number: of the op, in the order of the run; -1 for what came from outside.
-        bad: where it isn't; None for a list of tensors, which can't be looked into.
-        nan: whether there is a NaN, so not only Inf.
-        origin: "op" where an op made it of finite numbers, or passed it on; else what it came from.
-        intended: an Inf that is a constant of the function, or came from one alone.
-        step: the op; None for what came from outside.
-        parents: what its inputs had, by position.
+        number: of the op, in the order of the run; -1 for a tensor from outside.
+        bad: where the tensor is not finite; None for a list of tensors, which can't be looked into.
+        nan: whether there is a NaN, not only Inf.
+        origin: "op" where an op made it of finite numbers, or passed it on; else where the tensor comes from.
+        intended: an Inf that is a constant of the function, or comes from such constants alone.
+        step: the op; None for a tensor from outside.
+        parents: the troubles of its inputs, by position.
         name: of the input or variable.
     """
 
@@ -42,19 +42,19 @@ class NonFiniteTrouble:
     name: str = ""
 
     def first(self) -> Index:
-        """The first element that isn't finite."""
+        """The index of the first element that isn't finite."""
         return () if self.bad is None else tuple(int(i) for i in np.argwhere(self.bad)[0])
 
 
 def outside(value: Any, origin: Origin, name: str) -> NonFiniteTrouble | None:
-    """The trouble of an input, variable or constant, None for a finite one."""
+    """The trouble of an input, variable or constant; None where it is finite."""
     bad, nan = _not_finite(value)
     intended = origin == "constant" and not nan
     return None if bad is None else NonFiniteTrouble(-1, bad, nan, origin, intended, name=name)
 
 
 class Watch:
-    """Notes a :class:`Trouble` for each tensor of a run that isn't finite."""
+    """Notes a :class:`NonFiniteTrouble` for each tensor of a run that isn't finite."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -73,14 +73,14 @@ class Watch:
             return None
         constant = step.operation.type == "Const"
         intended = not nan and (constant or (bool(parents) and all(p.intended for p in parents.values())))
-        # Only what makes something keeps its inputs: those of the others would keep the whole run.
+        # Only an op that makes NaN or Inf keeps its inputs: with the inputs of others the whole run would be kept.
         makes = all(p.intended for p in parents.values())
         kept = step if makes else replace(step, inputs=_only_selectors(step), results=())
         return NonFiniteTrouble(self._count, bad, nan, "constant" if constant else "op", intended, kept, parents)
 
 
 def _only_selectors(step: RunStep) -> tuple[RecordedValue, ...]:
-    """What is needed to follow an op back, but not the other inputs."""
+    """The inputs that are needed to follow an op back: the condition of a choice."""
     return step.inputs[:1] if step.operation.type in SELECTS else ()
 
 
@@ -94,12 +94,12 @@ def _not_finite(value: Any) -> tuple[Any, bool]:
 
 @dataclass(frozen=True)
 class Culprit:
-    """Where something that isn't finite began.
+    """Where the NaN or Inf of a result began.
 
     Attributes:
-        trouble: what it is.
-        index: at which element.
-        annulled: whether it was Inf, and a product with it NaN on the way: 0 · Inf.
+        trouble: the first tensor that has it.
+        index: of the element.
+        annulled: whether it began as Inf, and a product on the way made NaN of it: 0 · Inf.
     """
 
     trouble: NonFiniteTrouble
@@ -107,51 +107,51 @@ class Culprit:
     annulled: bool = False
 
 
-def culprit(trouble: NonFiniteTrouble) -> Culprit:
+def find_culprit(trouble: NonFiniteTrouble) -> Culprit:
     """Follows a result back to the first op on its way that made NaN or Inf.
 
-    An Inf that is a constant of the function (a mask, the start of a maximum) is no culprit, but where it becomes NaN.
+    An Inf that is a constant of the function (a mask, the start of a maximum) is no culprit; the op that makes NaN of
+    it is.
     """
     index, annulled = trouble.first(), False
     while trouble.step is not None and trouble.parents:
         if trouble.nan and all(p.intended for p in trouble.parents.values()):
-            break  # this op made NaN of an Inf that was meant
+            break  # this op made NaN of an intended Inf
         elementwise = trouble.step.operation.type in ELEMENTWISE and trouble.bad is not None
-        near = _at(trouble, index) if elementwise else {}
-        followed = _earliest([p for p in (near or trouble.parents).values() if not p.intended]) or _earliest(
-            (near or trouble.parents).values()
-        )
+        same_element = _parents_at(trouble, index) if elementwise else {}
+        candidates = (same_element or trouble.parents).values()
+        followed = _earliest(p for p in candidates if not p.intended) or _earliest(candidates)
         assert followed is not None
         position = next(i for i, p in trouble.parents.items() if p is followed)
         annulled |= trouble.nan and not followed.nan and trouble.step.operation.type in _PRODUCTS
-        index = _index_of(index, followed) if position in near else followed.first()
+        index = _index_in(index, followed) if position in same_element else followed.first()
         trouble = followed
     return Culprit(trouble, index, annulled)
 
 
-def _at(trouble: NonFiniteTrouble, index: Index) -> dict[int, NonFiniteTrouble]:
+def _parents_at(trouble: NonFiniteTrouble, index: Index) -> dict[int, NonFiniteTrouble]:
     """The inputs that aren't finite at an element of an element-wise op's result."""
-    found = {i: p for i, p in trouble.parents.items() if p.bad is not None and _bad_at(p, index)}
+    parents = {i: p for i, p in trouble.parents.items() if p.bad is not None and _is_bad_at(p, index)}
     assert trouble.step is not None
     if trouble.step.operation.type in SELECTS and trouble.step.inputs:
         chosen = trouble.step.inputs[0].value.numpy()
         if len(chosen.shape) in (0, len(index)):  # tf.compat.v1.where takes whole rows, too
-            position = 1 if bool(chosen[_broadcast(index, chosen.shape)]) else 2
-            found = {i: p for i, p in found.items() if i == position}
-    return found
+            position = 1 if bool(chosen[_broadcast_index(index, chosen.shape)]) else 2
+            parents = {i: p for i, p in parents.items() if i == position}
+    return parents
 
 
-def _bad_at(trouble: NonFiniteTrouble, index: Index) -> bool:
+def _is_bad_at(trouble: NonFiniteTrouble, index: Index) -> bool:
     shape = trouble.bad.shape
-    return len(shape) <= len(index) and bool(trouble.bad[_broadcast(index, shape)])
+    return len(shape) <= len(index) and bool(trouble.bad[_broadcast_index(index, shape)])
 
 
-def _index_of(index: Index, trouble: NonFiniteTrouble) -> Index:
-    return index if trouble.bad is None else _broadcast(index, trouble.bad.shape)
+def _index_in(index: Index, trouble: NonFiniteTrouble) -> Index:
+    return index if trouble.bad is None else _broadcast_index(index, trouble.bad.shape)
 
 
-def _broadcast(index: Index, shape: Sequence[int]) -> Index:
-    """Where the element of a result lies in an input that was broadcast to it."""
+def _broadcast_index(index: Index, shape: Sequence[int]) -> Index:
+    """The index of a result's element in an input that was broadcast to the result."""
     own = index[len(index) - len(shape) :] if shape else ()
     return tuple(0 if size == 1 else i for i, size in zip(own, shape, strict=True))
 
@@ -168,6 +168,6 @@ def value_at(value: Any, index: Index, operation: Any) -> float | complex | None
     if array.dtype == object or len(array.shape) > len(index):
         return None
     try:
-        return array[_broadcast(index, array.shape)].item()
+        return array[_broadcast_index(index, array.shape)].item()
     except IndexError:
         return None

@@ -1,6 +1,6 @@
-"""Whether a function is smooth, so that its second derivatives are symmetric (Schwarz's theorem).
+"""Proofs about a derivative from its graph, for all arguments: zeros, constants, symmetry of second derivatives.
 
-What the graph says of a derivative for all arguments: where it is zero, and what is constant.
+Second derivatives are symmetric where all ops of the function are smooth (Schwarz's theorem).
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ def is_smooth(operations: Iterable[Any]) -> bool:
 
 @dataclass(frozen=True)
 class Proofs:
-    """What was proven.
+    """The proofs about one derivative.
 
     Attributes:
         pattern: flattened results by flattened arguments, where entries can be other than zero; of a Hessian, the
             flattened gradients by the arguments; None where it could not be found.
-        constants: values of the blocks that are constant, by their position; None where only that they are is known.
-        symmetric: whether second derivatives are, by Schwarz's theorem.
-        notes: what could not be found, and why.
+        constants: values of the blocks that are constant, by position; None for a value that is not known.
+        symmetric: whether second derivatives are symmetric, by Schwarz's theorem.
+        notes: which proofs could not be had, and why.
     """
 
     pattern: Any
@@ -46,33 +46,33 @@ class Proofs:
 
 
 def proven(derivative: Derivative, arguments: Sequence[Any], steady: Sequence[bool], sizes: Sequence[int]) -> Proofs:
-    """What can be proven of a derivative, for arguments like ``arguments``.
+    """The proofs about a derivative, for arguments like ``arguments``.
 
     Args:
-        derivative: by some of its arguments, or something else.
+        derivative: by its arguments, or by variables, of which zeros can't be proven.
         arguments: tensors, in the nests that it takes.
-        steady: of each block, whether it may be constant, as samples show nothing else.
-        sizes: of each block of one sample, the number of its elements.
+        steady: for each block, whether it may be constant, being the same at all samples.
+        sizes: for each block of one sample, the number of its elements.
     """
     notes: list[str] = []
     pattern, constants, smooth = None, {}, False
     if derivative.options.by_inputs:
-        smooth = _smooth(derivative, arguments)
+        smooth = _is_function_smooth(derivative, arguments)
         try:
             pattern = _pattern(derivative, arguments)
-            constants = _free(derivative, arguments, steady, sizes) if smooth and any(steady) else {}
+            constants = _constants_by_pattern(derivative, arguments, steady, sizes) if smooth and any(steady) else {}
         except (GradientError, SignatureError, VersionError) as error:
             notes.append(f"zeros are those of samples: {error.what}")
     if any(steady):
         try:
-            constants |= _folded(derivative, arguments)
+            constants |= _folded_constants(derivative, arguments)
         except GraphError as error:
             notes.append(f"what is constant is known from samples: {error.what}")
-    return Proofs(pattern, constants, smooth and _second_order(derivative), tuple(notes))
+    return Proofs(pattern, constants, smooth and _is_second_order(derivative), tuple(notes))
 
 
-def _folded(derivative: Derivative, arguments: Sequence[Any]) -> dict[int, np.ndarray]:
-    """The blocks that Grappler or XLA find to be constant, for one sample."""
+def _folded_constants(derivative: Derivative, arguments: Sequence[Any]) -> dict[int, np.ndarray]:
+    """The blocks that Grappler or XLA find to be constant, for one sample, with their values."""
     batched = derivative.source.batched
     specs = tf.nest.map_structure(lambda leaf: _one_sample(leaf, batched), list(arguments))
     seen = view(derivative, *specs)
@@ -87,12 +87,12 @@ def _one_sample(leaf: Any, batched: bool) -> Any:
     return tf.TensorSpec(shape, leaf.dtype)
 
 
-def _free(
+def _constants_by_pattern(
     derivative: Derivative, arguments: Sequence[Any], steady: Sequence[bool], sizes: Sequence[int]
 ) -> dict[int, np.ndarray | None]:
-    """The blocks whose own derivative by the arguments is zero: of a smooth function, those that are constant.
+    """The blocks whose own derivative by the arguments is zero: those of a smooth function are constant.
 
-    Of others it isn't: a step has the derivative zero, too.
+    Of other functions they need not be: a step has the derivative zero, too.
     """
     pattern = detected(_entries(derivative), list(arguments), derivative.source.batched, derivative.source.name)
     rows = np.diff(pattern.indptr) == 0
@@ -102,7 +102,7 @@ def _free(
 
 
 def _entries(derivative: Derivative) -> Traced:
-    """A function of a sample to what it is differentiated by, and to all entries of the derivative."""
+    """A function from a sample to the tensors to differentiate by, and to all entries of the derivative."""
 
     def traced(sample: Sequence[Any]) -> Any:
         xs = select(derivative.source, derivative.options, sample).xs
@@ -112,6 +112,7 @@ def _entries(derivative: Derivative) -> Traced:
 
 
 def _pattern(derivative: Derivative, arguments: Sequence[Any]) -> Any:
+    """The sparsity pattern of the derivative, read off the graph."""
     source, options = derivative.source, derivative.options
     if derivative.operator == "hessian":
         traced = _entries(Derivative(source, "jacobian", ("jacobian",), options))
@@ -124,22 +125,22 @@ def _pattern(derivative: Derivative, arguments: Sequence[Any]) -> Any:
     return detected(traced, list(arguments), source.batched, source.name)
 
 
-def _second_order(derivative: Derivative) -> bool:
+def _is_second_order(derivative: Derivative) -> bool:
     """Whether it is a matrix of second derivatives: a Hessian, or the Jacobian of a gradient."""
-    inner = _inner(derivative)
+    inner = _inner_derivative(derivative)
     return derivative.operator == "hessian" or (inner is not None and inner.operator == "gradient")
 
 
-def _inner(derivative: Derivative) -> Derivative | None:
-    """The derivative that this one is a derivative of."""
+def _inner_derivative(derivative: Derivative) -> Derivative | None:
+    """The derivative whose derivative this one is; None for the derivative of another function."""
     owner = getattr(derivative.source.call, "__self__", None)
     return owner if isinstance(owner, Derivative) else None
 
 
-def _smooth(derivative: Derivative, arguments: Sequence[Any]) -> bool:
+def _is_function_smooth(derivative: Derivative, arguments: Sequence[Any]) -> bool:
     """Whether the function behind a derivative is smooth."""
-    inner = _inner(derivative)
+    inner = _inner_derivative(derivative)
     if inner is not None:
-        return _smooth(inner, arguments)
+        return _is_function_smooth(inner, arguments)
     seen = view(narrowed(derivative.source, derivative.options), *arguments)
     return is_smooth(between(seen.graph.get_operations(), seen.inputs, seen.outputs))

@@ -21,9 +21,9 @@ class Samples:
     """A block at several points.
 
     Attributes:
-        values: ``[points, *block]``, finite all.
-        precision: of the dtype that it was computed in.
-        notes: what is to be known of them.
+        values: ``[points, *block]``, all finite.
+        precision: of the dtype of the derivative.
+        notes: on points that were left out.
     """
 
     values: np.ndarray
@@ -32,7 +32,7 @@ class Samples:
 
 
 def random_arguments(derivative: Derivative, specs: Sequence[Any]) -> list[list[Any]]:
-    """Random arguments: of a batched function once, with a sample for each point.
+    """Random arguments: for a batched function one set, with a sample for each point; else a set for each point.
 
     Raises:
         SignatureError: no specs, or a size that is not known.
@@ -44,7 +44,7 @@ def random_arguments(derivative: Derivative, specs: Sequence[Any]) -> list[list[
             "the function has no specs of its own", subject=source.name, hint="pass a tf.TensorSpec for each argument"
         )
     random = np.random.default_rng(0)
-    stacked = tf.nest.map_structure(lambda leaf: _points(random, leaf, source), given)
+    stacked = tf.nest.map_structure(lambda leaf: _random_points(random, leaf, source), given)
     if source.batched:
         return [derivative.converted(stacked)]
     return [
@@ -57,7 +57,7 @@ def sampled(derivative: Derivative, points: Sequence[list[Any]]) -> list[Samples
     """Each block at the points where it is finite.
 
     Raises:
-        GradientError: there are none.
+        GradientError: there are no such points.
     """
     results = [derivative(*arguments) for arguments in points]
     parts = [result[0] if derivative.options.has_aux else result for result in results]
@@ -77,13 +77,13 @@ def _samples(tensors: list[tf.Tensor], derivative: Derivative) -> Samples:
             subject=str(derivative),
             hint="pass a value for each argument, around which it is",
         )
-    lost = int((~finite).sum())
-    notes = (f"at {lost} of {len(values)} points it is not finite: these were left out",) if lost else ()
+    left_out = int((~finite).sum())
+    notes = (f"at {left_out} of {len(values)} points it is not finite: these were left out",) if left_out else ()
     return Samples(values[finite], precision, notes)
 
 
-def _points(random: np.random.Generator, leaf: Any, source: Differentiable) -> Any:
-    """``[POINTS, …]`` for a spec or a value; what is neither as it is."""
+def _random_points(random: np.random.Generator, leaf: Any, source: Differentiable) -> Any:
+    """``[POINTS, …]`` for a spec or a value; another leaf unchanged."""
     if isinstance(leaf, tf.TensorSpec):
         return _from_spec(random, leaf, source)
     if not (tf.is_tensor(leaf) or isinstance(leaf, (np.ndarray, float))):

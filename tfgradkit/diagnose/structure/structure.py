@@ -1,7 +1,4 @@
-"""The shape of what is not zero in a matrix.
-
-``structure``: which blocks of a derivative are zero, constant, symmetric, diagonal, banded or sparse.
-"""
+"""``structure``: which blocks of a derivative are zero, constant, symmetric, diagonal, banded or sparse."""
 
 from __future__ import annotations
 
@@ -16,37 +13,8 @@ from .blocks import Block, BlockPlace, Fact, How, Structure, places
 from .proofs import Proofs, proven
 from .sampled_values import Samples, random_arguments, sampled
 
-
-def bandwidths(entries: np.ndarray) -> tuple[int, int]:
-    """How many diagonals below and above the main one have entries; of truth values, ``[rows, columns]``."""
-    rows, columns = np.nonzero(entries)
-    return int((rows - columns).max(initial=0)), int((columns - rows).max(initial=0))
-
-
-def within(entries: np.ndarray, below: int, above: int) -> bool:
-    """Whether all entries lie within a band."""
-    found = bandwidths(entries)
-    return found[0] <= below and found[1] <= above
-
-
-def components(entries: np.ndarray) -> int:
-    """Into how many parts rows and columns fall that share no entry; rows and columns without any don't count."""
-    rows, columns = entries.shape
-    parts = np.arange(rows + columns)  # of each row and column, the smallest number among those it is tied to
-    tied = np.nonzero(entries)
-    while True:
-        lowest = np.minimum(parts[tied[0]], parts[rows + tied[1]])
-        after = parts.copy()
-        np.minimum.at(after, tied[0], lowest)
-        np.minimum.at(after, rows + tied[1], lowest)
-        after = after[after]
-        if (after == parts).all():
-            return len(np.unique(parts[tied[0]]))
-        parts = after
-
-
 _KINDS = ("jacobian", "gradient", "hessian")
-# In units of the dtype's precision, relative to the largest entry: what counts as equal among samples.
+# Entries of samples are equal up to so many units of the dtype's precision, relative to the largest entry.
 _TOLERANCE = 1e2
 
 
@@ -80,18 +48,18 @@ def structure(derivative: Derivative, *specs: Any) -> Structure:
         >>> bool(block.diagonal), block.diagonal.how, bool(block.constant)
         (True, 'proven', False)
     """
-    wanted = _matrix(derivative)
+    wanted = _matrix_derivative(derivative)
     points = random_arguments(wanted, specs)
     layout = places(wanted, points[0])
     samples = sampled(wanted, points)
-    steady = [_steady(part) for part in samples]
+    steady = [_is_steady(part) for part in samples]
     found = proven(wanted, points[0], steady, [part.values[0].size for part in samples])
     blocks = tuple(_block(place, samples[i], found, i, steady[i]) for i, place in enumerate(layout))
     notes = tuple(dict.fromkeys(note for part in samples for note in part.notes))
     return Structure(str(wanted), blocks, len(samples[0].values), (*found.notes, *notes))
 
 
-def _matrix(derivative: Any) -> Derivative:
+def _matrix_derivative(derivative: Any) -> Derivative:
     operator = getattr(derivative, "operator", "")
     operator = "jacobian" if operator == "sparse_jacobian" else operator
     if not isinstance(derivative, Derivative) or operator not in _KINDS:
@@ -104,20 +72,20 @@ def _matrix(derivative: Any) -> Derivative:
     return Derivative(derivative.source, operator, (operator,), replace(derivative.options, unconnected="zero"))
 
 
-def _steady(samples: Samples) -> bool:
+def _is_steady(samples: Samples) -> bool:
     """Whether a block is the same at all points."""
-    return bool((np.abs(samples.values - samples.values[:1]) <= _near(samples)).all())
+    return bool((np.abs(samples.values - samples.values[:1]) <= _tolerance(samples)).all())
 
 
-def _near(samples: Samples) -> float:
+def _tolerance(samples: Samples) -> float:
     return float(_TOLERANCE * samples.precision * np.abs(samples.values).max(initial=0))
 
 
 def _block(place: BlockPlace, samples: Samples, found: Proofs, position: int, steady: bool) -> Block:
-    values, near = samples.values.reshape(-1, place.lead, place.rows, place.columns), _near(samples)
+    values, near = samples.values.reshape(-1, place.lead, place.rows, place.columns), _tolerance(samples)
     support = (np.abs(values) > near).any((0, 1))
     bound = None if found.pattern is None else place.part_of(found.pattern)
-    constant = _value(found, position, samples)
+    constant = _constant_value(found, position, samples)
     entries = support if bound is None else bound
     how: How = "sampled" if bound is None else "proven"
     empty = bound is not None and not bound.any()
@@ -139,8 +107,8 @@ def _block(place: BlockPlace, samples: Samples, found: Proofs, position: int, st
     )
 
 
-def _value(found: Proofs, position: int, samples: Samples) -> np.ndarray | None:
-    """Of a block that is proven to be constant: what was folded, else what it is at the points."""
+def _constant_value(found: Proofs, position: int, samples: Samples) -> np.ndarray | None:
+    """The value of a block that is proven to be constant: as folded, else as at the points; None for other blocks."""
     value = found.constants.get(position)
     return samples.values[0] if value is None and position in found.constants else value
 
@@ -152,5 +120,33 @@ def _symmetric(place: BlockPlace, values: Any, near: float, bound: Any, constant
 
 
 def _fact(proof: bool, agrees: bool) -> Fact:
-    """A proof, or what samples say: one that contradicts is enough, those that agree prove nothing."""
+    """A fact by proof, else by samples: one sample that contradicts is enough, samples that agree prove nothing."""
     return Fact(True, "proven") if proof else Fact(True, "sampled") if agrees else Fact(False, "shown")
+
+
+def bandwidths(entries: np.ndarray) -> tuple[int, int]:
+    """The numbers of diagonals below and above the main one that have entries, of truth values ``[rows, columns]``."""
+    rows, columns = np.nonzero(entries)
+    return int((rows - columns).max(initial=0)), int((columns - rows).max(initial=0))
+
+
+def within(entries: np.ndarray, below: int, above: int) -> bool:
+    """Whether all entries lie within a band."""
+    found = bandwidths(entries)
+    return found[0] <= below and found[1] <= above
+
+
+def components(entries: np.ndarray) -> int:
+    """The number of parts that share no rows and columns; rows and columns without entries don't count."""
+    rows, columns = entries.shape
+    parts = np.arange(rows + columns)  # for each row and column, the smallest number in its part so far
+    entry_places = np.nonzero(entries)
+    while True:
+        lowest = np.minimum(parts[entry_places[0]], parts[rows + entry_places[1]])
+        after = parts.copy()
+        np.minimum.at(after, entry_places[0], lowest)
+        np.minimum.at(after, rows + entry_places[1], lowest)
+        after = after[after]
+        if (after == parts).all():
+            return len(np.unique(parts[entry_places[0]]))
+        parts = after

@@ -1,1 +1,1 @@
-"""Every op that runs while Python is watched, with the user's line that made it."""
+"""Every op that runs while a recording is on, with the user's line that made it."""

@@ -1,4 +1,4 @@
-"""Where in the user's own code an op was made."""
+"""The line of the user's own code that made an op."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from types import FrameType
 from typing import Any
 
 _PACKAGE = Path(__file__).resolve().parents[2]
-# Not the user's: what is installed, the standard library, and this package.
-_FOREIGN = tuple(
+# Folders of code that is not the user's: installed packages, the standard library, this package.
+_NOT_USERS = tuple(
     {str(_PACKAGE), *(str(Path(sysconfig.get_path(name)).resolve()) for name in ("purelib", "platlib", "stdlib"))}
 )
 _AUTOGRAPH = "__autograph_generated_file"
-# What TensorFlow and Keras put around their functions.
+# Functions that TensorFlow and Keras put around theirs.
 _WRAPPERS = frozenset(
     {"error_handler", "op_dispatch_handler", "wrapper", "wrapped", "decorated", "new_func", "__call__"}
     | {"binary_op_wrapper", "r_binary_op_wrapper", "tensor_equals"}
@@ -70,41 +70,41 @@ def site_of(operation: Any, layer: str | None = None) -> Site:
     for frame in reversed(frames):
         if is_users(frame.filename):
             return Site(Location(frame.filename, frame.lineno), layer, called)
-        called = _called(frame.name, frame.filename, called)
+        called = _called_function(frame.name, frame.filename, called)
     return Site(layer=layer)
 
 
 def here() -> Site:
-    """Where the program is now, seen from the user's code."""
+    """The current place in the user's code."""
     location, layer, called = None, None, None
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and (location is None or layer is None):
         code = frame.f_code
-        layer = layer or _layer(frame)
+        layer = layer or _layer_of_frame(frame)
         if location is None and is_users(code.co_filename):
             location = Location(code.co_filename, frame.f_lineno)
         elif location is None:
-            called = _called(code.co_name, code.co_filename, called)
+            called = _called_function(code.co_name, code.co_filename, called)
         frame = frame.f_back
     return Site(location, layer, None if location is None else called)
 
 
-def _called(name: str, file: str, before: str | None) -> str | None:
-    """What the user's line calls, if it is this function: not what is around it, and nothing of our own."""
+def _called_function(name: str, file: str, before: str | None) -> str | None:
+    """This function as the one that the user's line calls; ``before``, where it is only a wrapper around that one."""
     if file.startswith(str(_PACKAGE)):
         return None
     return before if name in _WRAPPERS or name.startswith("<") else name.removesuffix("_v2")
 
 
 def users_frame() -> FrameType | None:
-    """The innermost frame of the user's code, be it what AutoGraph makes of it, with the same names."""
+    """The innermost frame of the user's code, or of AutoGraph's copy of it, which has the same names."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and not is_users(frame.f_code.co_filename) and _AUTOGRAPH not in frame.f_code.co_filename:
         frame = frame.f_back
     return frame
 
 
-def _layer(frame: FrameType) -> str | None:
+def _layer_of_frame(frame: FrameType) -> str | None:
     """The Keras layer whose method a frame runs."""
     if frame.f_code.co_name not in ("call", "__call__"):
         return None
@@ -115,10 +115,10 @@ def _layer(frame: FrameType) -> str | None:
 
 @cache
 def is_users(file: str) -> bool:
-    """Whether a file is the user's own code: not installed, not Python's, not this package's."""
+    """Whether a file is the user's own code: not installed, and neither Python's nor this package's."""
     if file.startswith("<"):  # <frozen …>, <string>; but <stdin> and <ipython-…> are the user's
         return file.startswith(("<stdin", "<ipython"))
-    return _AUTOGRAPH not in file and not str(Path(file).resolve()).startswith(_FOREIGN)
+    return _AUTOGRAPH not in file and not str(Path(file).resolve()).startswith(_NOT_USERS)
 
 
 def made_at(operation: Any) -> Location | None:

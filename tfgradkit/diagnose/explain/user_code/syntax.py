@@ -12,9 +12,14 @@ from typing import Any
 
 from ...trace_ops.user_line import is_users
 
-_OUTWARD = frozenset({"shape", "dtype", "name", "ndim", "size"})
+_DESCRIPTIVE = frozenset({"shape", "dtype", "name", "ndim", "size"})
 _PRINTS = frozenset({"print", "info", "debug", "warning", "log"})
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+# Fields of nodes whose code runs on a condition.
+_DECIDED = {
+    (ast.If, "body"), (ast.If, "orelse"), (ast.IfExp, "body"), (ast.IfExp, "orelse"), (ast.For, "body"),
+    (ast.While, "body"), (ast.match_case, "body"), (ast.ExceptHandler, "body"),
+}  # fmt: skip
 
 
 @lru_cache(maxsize=64)
@@ -39,14 +44,14 @@ def globals_of(file: str) -> dict[str, Any]:
 
 
 def defined(file: str, function: ast.expr) -> tuple[str, ast.FunctionDef] | None:
-    """The file and the definition of a function of the user's own: of that name in the file, or imported."""
+    """The file and the definition of the user's function ``function``: in this file, or imported from another."""
     parts = ast.unparse(function).split(".")
     if len(parts) > 1 and parts[0] != "self":
         return None
     name = parts[-1]
-    near = [n for n in ast.walk(tree_of(file)) if isinstance(n, ast.FunctionDef) and n.name == name]
-    if near:
-        return file, near[-1]
+    local = [n for n in ast.walk(tree_of(file)) if isinstance(n, ast.FunctionDef) and n.name == name]
+    if local:
+        return file, local[-1]
     code = getattr(globals_of(file).get(name), "__code__", None)
     if code is None or not is_users(code.co_filename) or code.co_filename == file:
         return None
@@ -54,7 +59,7 @@ def defined(file: str, function: ast.expr) -> tuple[str, ast.FunctionDef] | None
 
 
 def assignments(tree: ast.AST) -> Iterator[tuple[ast.expr, ast.AST]]:
-    """Targets one by one, with what they are given."""
+    """The targets of assignments one by one, each with its value."""
     for node in ast.walk(tree):
         if isinstance(node, ast.AugAssign):
             yield node.target, node
@@ -76,24 +81,24 @@ def targets_in(target: ast.expr) -> list[ast.expr]:
 
 
 def makes_variable(value: ast.AST) -> bool:
-    """Whether a variable is made somewhere in it."""
+    """Whether ``value`` makes a variable somewhere in it."""
     return any(is_variable(node) for node in ast.walk(value))
 
 
 def is_variable(node: ast.AST) -> bool:
-    """Whether it makes a variable, and nothing of it."""
+    """Whether ``node`` is the call that makes a variable."""
     return isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("Variable", "add_weight")
 
 
 def mentions(tree: ast.AST, names: set[str]) -> bool:
-    """Whether a value is used, not only its shape or the like."""
-    if isinstance(tree, ast.Attribute) and tree.attr in _OUTWARD:
+    """Whether ``tree`` uses the value of one of ``names``, not only its shape or the like."""
+    if isinstance(tree, ast.Attribute) and tree.attr in _DESCRIPTIVE:
         return False
     return is_one(tree, names) or any(mentions(child, names) for child in ast.iter_child_nodes(tree))
 
 
 def shows(node: ast.AST | None) -> bool:
-    """Whether it is a statement that only prints or logs."""
+    """Whether ``node`` is a statement that only prints or logs."""
     call = getattr(node, "value", None)
     return (
         isinstance(node, ast.Expr)
@@ -104,7 +109,7 @@ def shows(node: ast.AST | None) -> bool:
 
 
 def not_shown(tree: ast.AST) -> Iterator[ast.AST]:
-    """Every node, outermost first, but of what only prints or logs."""
+    """Every node, outermost first, without statements that only print or log."""
     yield tree
     for child in ast.iter_child_nodes(tree):
         if not shows(child):
@@ -112,7 +117,7 @@ def not_shown(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def is_one(node: ast.AST, names: set[str]) -> bool:
-    """Whether it reads one of ``names``."""
+    """Whether ``node`` reads one of ``names``."""
     reads = isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load)
     return reads and ast.unparse(node) in names
 
@@ -129,23 +134,17 @@ def regions_in(root: ast.AST, node: ast.AST, where: ast.AST | None) -> Iterator[
                 yield from regions_in(root, child, inner)
 
 
-_DECIDED = {
-    (ast.If, "body"), (ast.If, "orelse"), (ast.IfExp, "body"), (ast.IfExp, "orelse"), (ast.For, "body"),
-    (ast.While, "body"), (ast.match_case, "body"), (ast.ExceptHandler, "body"),
-}  # fmt: skip
-
-
 def is_inside(node: ast.AST, lines: tuple[int, int] | None) -> bool:
-    """Whether it begins within ``lines``."""
+    """Whether ``node`` begins within ``lines``."""
     return lines is None or lines[0] <= getattr(node, "lineno", lines[0] - 1) <= lines[1]
 
 
 def spans(node: Any, line: int) -> bool:
-    """Whether a line belongs to it."""
+    """Whether a line belongs to ``node``."""
     first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
     return first <= line <= end_of(node)
 
 
 def end_of(node: Any) -> int:
-    """Its last line."""
+    """The last line of ``node``."""
     return node.end_lineno or node.lineno
