@@ -90,8 +90,13 @@ def ruled(
 
         return outputs, gradient
 
-    results = run(*inputs)
+    results = run(*_apart(inputs))
     return list(results) if isinstance(results, (list, tuple)) else [results]
+
+
+def _apart(inputs: Tensors) -> list[tf.Tensor]:
+    """Each input a tensor of its own, so that a tape tells the two of ``x * x`` apart."""
+    return [tf.identity(x) if any(x is other for other in inputs[:i]) else x for i, x in enumerate(inputs)]
 
 
 def _carries(tensor: tf.Tensor) -> bool:
