@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from ..differentiable import Differentiable
 from ..graph.python_code import own_errors
+from ..graph.trace import flat_function
 from ..op_gradients.exact_functions import exact_functions
 from .evaluate import spec_of
 from .options import Options
@@ -70,19 +71,16 @@ class Stages:
     def __init__(
         self, write: Callable[[Any], Written], arguments: list[Any], batch: int | None, jit_compile: bool
     ) -> None:
-        self._leaves = tf.nest.flatten(arguments)
         self._compiled = jit_compile
-        tensors = [leaf for leaf in self._leaves if isinstance(leaf, tf.Tensor)]
 
-        def whole(*flat: tf.Tensor) -> list[tf.Tensor]:
-            given = iter(flat)
-            filled = [next(given) if isinstance(leaf, tf.Tensor) else leaf for leaf in self._leaves]
-            at = write(tf.nest.pack_sequence_as(arguments, filled))
+        def call(given: Any) -> list[tf.Tensor]:
+            at = write(given)
             self._vs, self._us = ([_placeholder(t) for t in group] for group in (at.xs, at.ys))
             self._forward, self._reverse = at.forward(self._vs), at.reverse(self._us)
             self._at = at
             return at.ys
 
+        whole, tensors = flat_function(call, arguments)
         graph = tf.compat.v1.wrap_function(whole, [spec_of(t, batch) for t in tensors])
         self._inputs = list(graph.inputs[: len(tensors)])
         self._cut(graph)

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from ...errors import SignatureError
 from ...graph.fold import KnownValues
+from ...graph.trace import flat_function, is_tensor_or_variable
 from . import custom_gradients, elementwise, sums, windows  # noqa: F401  they register their rules
 from .domain import Flow, static_shape
 from .index_sets import IndexSets
@@ -47,18 +48,14 @@ def detected(traced: Traced, arguments: Sequence[Any], batched: bool, name: str)
 
 def one_sample(traced: Traced, arguments: Sequence[Any], batched: bool) -> tuple[Any, Tensors, Tensors]:
     """The graph of the function for a batch of one, its xs and its ys."""
-    leaves = tf.nest.flatten(list(arguments))
-    batch = next((t.shape[0] for t in leaves if _has_axes(t)), None) if batched else None
-    tensors = [i for i, leaf in enumerate(leaves) if isinstance(leaf, (tf.Tensor, tf.Variable))]
-    specs = [_spec(leaves[i], batched, batch) for i in tensors]
     found: list[Any] = []
 
-    def sample(*given: tf.Tensor) -> None:
-        filled = list(leaves)
-        for position, tensor in zip(tensors, given, strict=True):
-            filled[position] = tensor
-        found[:] = traced(tf.nest.pack_sequence_as(list(arguments), filled))
+    def call(given: list[Any]) -> None:
+        found[:] = traced(given)
 
+    sample, leaves = flat_function(call, list(arguments), is_tensor_or_variable)
+    batch = next((leaf.shape[0] for leaf in leaves if _has_axes(leaf)), None) if batched else None
+    specs = [_spec(leaf, batched, batch) for leaf in leaves]
     concrete = tf.function(sample, input_signature=specs, autograph=False).get_concrete_function()
     xs, ys = found
     return concrete.graph, xs, ys

@@ -18,6 +18,7 @@ import tensorflow as tf
 from ...errors import GradientError
 from ...graph.contexts import ours
 from ...graph.ops import everywhere
+from ...graph.trace import flat_function, is_tensor_or_variable
 
 _RANDOM = (
     *("RandomUniform", "RandomStandardNormal", "TruncatedNormal", "ParameterizedTruncatedNormal", "RandomUniformInt"),
@@ -133,16 +134,8 @@ class Checkpointed:
 
     def inlined(self, *arguments: Any) -> Any:
         """In the current graph."""
-        leaves = tf.nest.flatten(arguments)
-        places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, (tf.Tensor, tf.Variable))]
-        tensors = [tf.convert_to_tensor(leaves[place]) for place in places]
-
-        def flat(*given: tf.Tensor) -> Any:
-            filled = list(leaves)
-            for place, tensor in zip(places, given, strict=True):
-                filled[place] = tensor
-            return self._call(*tf.nest.pack_sequence_as(arguments, filled))
-
+        flat, leaves = flat_function(lambda given: self._call(*given), arguments, is_tensor_or_variable)
+        tensors = [tf.convert_to_tensor(leaf) for leaf in leaves]
         traced = stateless(flat, tensors, self.__name__)
         states = [tf.identity(variable.value) for variable in traced.states]
         results = _recomputed(traced, tensors, states)

@@ -22,6 +22,7 @@ from ...derivatives.batch.independence import check_independence, refuse_coupled
 from ...derivatives.options import Options
 from ...derivatives.problem import select
 from ...differentiable import Differentiable
+from ...graph.trace import flat_function, specs_of
 from .linear_solvers import Solver
 from .system import Residual
 
@@ -34,17 +35,8 @@ def captures(source: Differentiable, u: Any, parameters: Sequence[Any], check: C
     Raises:
         GradientError: batched, and the samples influence each other.
     """
-    given = tf.nest.flatten((u, list(parameters)))
-    tensors = [leaf for leaf in given if isinstance(leaf, tf.Tensor)]
-
-    def aside(*flat: tf.Tensor) -> None:
-        found = iter(flat)
-        filled = [next(found) if isinstance(leaf, tf.Tensor) else leaf for leaf in given]
-        u_here, parameters_here = tf.nest.pack_sequence_as((u, list(parameters)), filled)
-        _examined(source, u_here, parameters_here, check)
-
-    specs = [tf.TensorSpec(t.shape, t.dtype) for t in tensors]
-    graph = tf.function(aside, autograph=False).get_concrete_function(*specs).graph
+    aside, tensors = flat_function(lambda given: _examined(source, given[0], given[1], check), (u, list(parameters)))
+    graph = tf.function(aside, autograph=False).get_concrete_function(*specs_of(tensors)).graph
     outside = [outer for outer in graph.external_captures if outer.dtype.is_floating]
     return [*outside, *(v for v in graph.variables if v.dtype.is_floating)]
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from ...errors import SignatureError
 from ...graph.ops import CALLS, everywhere, op_types
+from ...graph.trace import flat_function, is_tensor_or_variable, specs_of
 from .rewrite import Replay
 from .rule_targets import OverrideRule
 
@@ -32,18 +33,9 @@ class WithOpRules:
 
     def _written(self, *arguments: Any) -> Any:
         """In the current graph."""
-        leaves = tf.nest.flatten(arguments)
-        places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, (tf.Tensor, tf.Variable))]
-
-        def flat(*tensors: tf.Tensor) -> Any:
-            filled = list(leaves)
-            for place, tensor in zip(places, tensors, strict=True):
-                filled[place] = tensor
-            return self._call(*tf.nest.pack_sequence_as(arguments, filled))
-
-        tensors = [tf.convert_to_tensor(leaves[place]) for place in places]
-        specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tensors]
-        graph = tf.function(flat, autograph=False).get_concrete_function(*specs).graph
+        flat, leaves = flat_function(lambda given: self._call(*given), arguments, is_tensor_or_variable)
+        tensors = [tf.convert_to_tensor(leaf) for leaf in leaves]
+        graph = tf.function(flat, autograph=False).get_concrete_function(*specs_of(tensors)).graph
         if not self._checked:
             check_op_types(self._rules, [graph])
         known = {inner.ref(): outer for outer, inner in graph.captures}

@@ -12,6 +12,7 @@ import tensorflow as tf
 from ...differentiable import Differentiable
 from ...errors import SignatureError
 from ...graph.ops import everywhere
+from ...graph.trace import flat_function
 from ...sources.layer_results import layer_of
 from ...sources.resolve import resolve
 
@@ -71,26 +72,23 @@ def view(fn: Any, *arguments: Any, batched: bool | None = None, training: bool =
     """
     source = resolve(fn, batched=batched, training=training)
     given = list(arguments) or _own_specs(source)
-    leaves = tf.nest.flatten(given)
-    places = [i for i, leaf in enumerate(leaves) if spec_of_leaf(leaf) is not None]
     results: list[Any] = []
 
-    def flat(*tensors: tf.Tensor) -> list[tf.Tensor]:
-        filled = list(leaves)
-        for place, tensor in zip(places, tensors, strict=True):
-            filled[place] = tensor
-        results[:] = [source.call(*tf.nest.pack_sequence_as(given, filled))]
+    def call(nest: list[Any]) -> list[tf.Tensor]:
+        results[:] = [source.call(*nest)]
         return [leaf for leaf in tf.nest.flatten(results[0]) if leaf is not None]
 
-    names = leaf_names(given, source.argument_names or ("x",))
-    specs = [_named(spec_of_leaf(leaves[place]), names[place]) for place in places]
+    flat, leaves = flat_function(call, given, lambda leaf: spec_of_leaf(leaf) is not None)
+    pairs = zip(leaf_names(given, source.argument_names or ("x",)), tf.nest.flatten(given), strict=True)
+    names = [name for name, leaf in pairs if spec_of_leaf(leaf) is not None]
+    specs = [_named(spec_of_leaf(leaf), name) for leaf, name in zip(leaves, names, strict=True)]
     concrete = tf.function(flat, autograph=False).get_concrete_function(*specs)
     return GraphView(
         source,
         concrete,
-        tuple(concrete.inputs[: len(places)]),
+        tuple(concrete.inputs[: len(leaves)]),
         tuple(concrete.outputs),
-        tuple(names[place] for place in places),
+        tuple(names),
         tuple(leaf_names([results[0]], ("y",))),
         given,
         results[0],

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...derivatives.derivative import Derivative
+from ...graph.trace import flat_function, specs_of
 from ...public import public
 from ..graph.graph_view import leaf_names
 
@@ -52,19 +53,15 @@ def places(derivative: Derivative, arguments: Sequence[Any]) -> list[BlockPlace]
     """The blocks, in the order of the results of a call."""
     found: list[Any] = []
     value = Derivative(derivative.source, "value", ("value",), derivative.options)
-    leaves = tf.nest.flatten(list(arguments))
-    tensors = [i for i, leaf in enumerate(leaves) if isinstance(leaf, tf.Tensor)]
 
-    def trace(*given: tf.Tensor) -> None:
-        filled = dict(zip(tensors, given, strict=True))
-        nest = tf.nest.pack_sequence_as(list(arguments), [filled.get(i, leaf) for i, leaf in enumerate(leaves)])
+    def trace(nest: list[Any]) -> None:
         structures = value.evaluate(nest, inlined=True).structures
         batched = derivative.source.batched
         ys = _leaves(structures["y"], leaf_names([structures["y"]], ("y",)), batched)
         found[:] = ys, _leaves(structures["x"], _input_names(derivative, structures["x"], len(arguments)), batched)
 
-    specs = [tf.TensorSpec(leaves[i].shape, leaves[i].dtype) for i in tensors]
-    tf.function(trace, autograph=False).get_concrete_function(*specs)
+    flat, tensors = flat_function(trace, list(arguments))
+    tf.function(flat, autograph=False).get_concrete_function(*specs_of(tensors))
     ys, xs = found
     return list(_hessian(ys, xs) if derivative.operator == "hessian" else _jacobian(ys, xs))
 
