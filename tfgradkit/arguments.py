@@ -1,7 +1,7 @@
 """From what a caller passes, and what a function returns, to tensors, in any nest; and the sizes of their axes.
 
-A list of Python numbers, or of such lists, is an array. Every other list, tuple or dict is a
-structure (``tf.nest``). Where the specs of an argument are known, they decide.
+A list of Python numbers, or of lists of numbers, is an array. Every other list, tuple or dict is a structure
+(``tf.nest``). Where the specs of an argument are known, they decide.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _INSTEAD = {
 
 
 def as_floating(x: Any, role: str, dtype: tf.DType | None, *, wide: bool = False) -> tf.Tensor:
-    """``x`` as a tensor of ``dtype`` (its own, if None); integers are refused.
+    """``x`` as a tensor of ``dtype`` (of its own dtype, if None); integers are refused.
 
-    Python numbers are float64 on their way to a known ``dtype``, or with ``wide``: TensorFlow
-    would make them float32 first, and lose half of their digits.
+    Python numbers become float64 first where ``dtype`` is known, or with ``wide``: TensorFlow would make them
+    float32 first, and lose half of their digits.
     """
     try:
         numbers = (wide or dtype is not None) and not isinstance(x, (np.ndarray, tf.Tensor))
@@ -62,8 +62,8 @@ def as_floating(x: Any, role: str, dtype: tf.DType | None, *, wide: bool = False
 def as_constant(x: Any, dtype: tf.DType | None, like: tf.DType | None) -> Any:
     """An argument that is not differentiated.
 
-    Arrays are tensors, and Python floats, too, of the dtype ``like`` that the others have; what is
-    no number, and Python integers, stay as they are: a trace is made for each value.
+    Arrays become tensors; Python floats become tensors of ``like``, the dtype of the differentiated arguments.
+    Python integers, and values that aren't numbers, stay as they are: a trace is made for each value.
     """
     if x is None or isinstance(x, (str, bool)) or callable(x) or (type(x) is int and dtype is None):
         return x
@@ -73,24 +73,24 @@ def as_constant(x: Any, dtype: tf.DType | None, like: tf.DType | None) -> Any:
         return x if dtype is None else tf.cast(tf.convert_to_tensor(x), dtype)
 
 
-def map_leaves(convert: Callable[..., Any], given: Any, spec: Any, role: str) -> Any:
-    """``given`` with ``convert(leaf, role, spec)`` for each leaf, along the structure of ``spec`` where there is one.
+def map_leaves(convert: Callable[..., Any], nest: Any, spec: Any, role: str) -> Any:
+    """``nest`` with ``convert(leaf, role, spec)`` for each leaf, along the structure of ``spec`` where there is one.
 
     Keys of a dict that ``spec`` doesn't have are left out, as Keras does.
 
     Raises:
-        SignatureError: another structure than that of ``spec``.
+        SignatureError: the structure isn't that of ``spec``.
     """
-    if isinstance(spec, tf.TensorSpec) or (spec is None and _is_leaf(given)):
-        wrapped = spec is not None and isinstance(given, (list, tuple))
-        return convert(_unwrapped(given) if wrapped else given, role, spec)
-    wanted = given if spec is None else spec
-    if isinstance(wanted, dict) and isinstance(given, dict) and set(wanted) <= set(given):
-        return type(given)({k: map_leaves(convert, given[k], _at(spec, k), f"{role}[{k!r}]") for k in wanted})
-    if isinstance(wanted, (list, tuple)) and isinstance(given, (list, tuple)) and len(wanted) == len(given):
-        items = [map_leaves(convert, v, _at(spec, i), f"{role}[{i}]") for i, v in enumerate(given)]
-        return type(given)(*items) if hasattr(given, "_fields") else type(given)(items)
-    raise SignatureError(f"{role} has the wrong structure", expected=structure_text(spec), got=structure_text(given))
+    if isinstance(spec, tf.TensorSpec) or (spec is None and _is_leaf(nest)):
+        wrapped = spec is not None and isinstance(nest, (list, tuple))
+        return convert(_unwrapped(nest) if wrapped else nest, role, spec)
+    wanted = nest if spec is None else spec
+    if isinstance(wanted, dict) and isinstance(nest, dict) and set(wanted) <= set(nest):
+        return type(nest)({k: map_leaves(convert, nest[k], _at(spec, k), f"{role}[{k!r}]") for k in wanted})
+    if isinstance(wanted, (list, tuple)) and isinstance(nest, (list, tuple)) and len(wanted) == len(nest):
+        items = [map_leaves(convert, v, _at(spec, i), f"{role}[{i}]") for i, v in enumerate(nest)]
+        return type(nest)(*items) if hasattr(nest, "_fields") else type(nest)(items)
+    raise SignatureError(f"{role} has the wrong structure", expected=structure_text(spec), got=structure_text(nest))
 
 
 def _is_leaf(x: Any) -> bool:
@@ -107,13 +107,14 @@ def _at(spec: Any, key: Any) -> Any:
 
 
 def is_numbers(x: Any) -> bool:
-    """Whether ``x`` is a Python number or nested lists of such, so an array and no structure."""
+    """Whether ``x`` is a Python number or nested lists of numbers: an array, and no structure."""
     if isinstance(x, (list, tuple)) and not hasattr(x, "_fields"):
         return bool(x) and all(is_numbers(item) for item in x)
     return isinstance(x, (*_NUMBERS, np.generic))
 
 
 def _exact(x: Any) -> Any:
+    """Python numbers as a NumPy array, with all their digits."""
     return np.asarray(x) if isinstance(x, _NUMBERS) or is_numbers(x) else x
 
 
@@ -212,7 +213,7 @@ def structure_text(nest: Any) -> str:
 
 
 def shape_text(shape: tf.TensorShape) -> str:
-    """``[B, 2]`` rather than ``(None, 2)``: None is the batch axis where it comes first."""
+    """``[B, 2]`` rather than ``(None, 2)``: an unknown first size is the batch's."""
     if shape.rank is None:
         return "any shape"
     names = [

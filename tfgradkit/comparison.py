@@ -1,19 +1,19 @@
-"""How far two sets of results are apart."""
+"""The distance of two sets of results."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# A component smaller than this share of the largest one counts as just that small: what is left
-# of it are roundings of the larger ones. About 128 times the precision, by the tolerance.
+# A component below this share of the largest counts as this share: it consists of the rounding errors of larger
+# components. The share is about 128 times the precision, divided by the tolerance.
 SMALL = {"float32": 0.15, "float64": 3e-4}
 
 
 def relative_error(got: np.ndarray, expected: np.ndarray, precision: str | None = None) -> float:
-    """The largest difference, relative to the largest magnitude its component has at any point.
+    """The largest difference, relative to the largest magnitude of the component over all points.
 
-    The first axis counts the points. Infinite where one is NaN. ``precision`` is the dtype of what
-    was computed, where it is coarser than that of ``expected``.
+    The first axis counts the points. Infinite where a number is NaN. ``precision`` is the dtype of the computation,
+    where it is coarser than that of ``expected``.
     """
     if got.size == 0:
         return 0.0

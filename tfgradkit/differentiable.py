@@ -1,4 +1,4 @@
-"""What is differentiated: a function of any number of arguments, with what is known of it beforehand."""
+"""The function that is differentiated, with the facts known of it beforehand: specs, names, variables, batch axis."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class Differentiable:
     """A function ``y = call(*arguments)``; arguments and y are any ``tf.nest`` of tensors.
 
     Attributes:
-        call: the function; traced, never run eagerly by the operators.
-        name: how messages and exported files call it.
+        call: the function; the operators trace it, and never run it eagerly.
+        name: its name in messages and exported files.
         batched: whether the first axis of the arguments and of y counts independent samples.
-        input_specs: for each argument the nest of its shapes and dtypes, where they are known (a
-            batched shape starts with None).
-        variables: what an exported SavedModel has to carry.
-        trainable: the variables that ``wrt="parameters"`` means, asked for when they are needed.
+        input_specs: for each argument the nest of its shapes and dtypes, where they are known; a batched shape
+            starts with None.
+        variables: the variables that an exported SavedModel holds.
+        trainable: returns the variables of ``wrt="parameters"``, once they are needed.
         layer_names: names of the layers of a Keras model, for messages about its graph.
-        argument_names: names of the arguments, where they have some.
-        input_names, output_names: of the leaves, in the order of ``tf.nest``, for exports.
+        argument_names: names of the arguments, where they have names.
+        input_names, output_names: names of the leaves, in the order of ``tf.nest``, for exports.
         model: the Keras model whose layers ``of=`` and ``wrt=`` may name.
         checked: whether ``call`` itself refuses batches whose samples influence each other.
     """
@@ -52,40 +52,41 @@ class Differentiable:
         """The function's value."""
         return self.call(*self.to_arguments(arguments, range(len(arguments))))
 
-    def to_arguments(self, given: Sequence[Any], picked: Collection[int]) -> list[Any]:
-        """The arguments as nests of tensors; those ``picked`` are to be floating.
+    def to_arguments(self, arguments: Sequence[Any], picked: Collection[int]) -> list[Any]:
+        """The arguments as nests of tensors; the ``picked`` ones must be floating.
 
         Raises:
             SignatureError: integers, or a number, structure or shape that doesn't fit.
         """
-        specs = self._specs_for(given)
-        converted = list(given)
+        specs = self._specs_for(arguments)
+        converted = list(arguments)
         inputs: list[tf.Tensor] = []
         for place in picked:
-            role = self._role(place, len(given))
-            converted[place] = map_leaves(self._floating, given[place], specs[place], role)
+            role = self._role(place, len(arguments))
+            converted[place] = map_leaves(self._floating, arguments[place], specs[place], role)
             inputs += leaves([converted[place]])
         constant = partial(self._constant, like=inputs[0].dtype if inputs else None)
-        for place in set(range(len(given))).difference(picked):
-            role = self._role(place, len(given))
-            converted[place] = map_leaves(constant, given[place], specs[place], role)
+        for place in set(range(len(arguments))).difference(picked):
+            role = self._role(place, len(arguments))
+            converted[place] = map_leaves(constant, arguments[place], specs[place], role)
         if self.batched and len(inputs) > 1:
             self._check_batch(inputs)
         return converted
 
-    def _specs_for(self, given: Sequence[Any]) -> Sequence[Any]:
-        if not given:
+    def _specs_for(self, arguments: Sequence[Any]) -> Sequence[Any]:
+        count = len(arguments)
+        if not count:
             raise SignatureError("no argument was given", subject=self.name, expected=self._signature())
         if self.input_specs is None:
-            return [None] * len(given)
-        if len(given) == len(self.input_specs):
+            return [None] * count
+        if count == len(self.input_specs):
             return self.input_specs
         inputs = tf.nest.flatten(self.input_specs)
         # A Keras model of several inputs takes them one by one, too.
-        if self.model is not None and len(given) == len(inputs):
+        if self.model is not None and count == len(inputs):
             return inputs
         raise SignatureError(
-            "wrong number of arguments", subject=self.name, expected=self._signature(), got=f"{len(given)} arguments"
+            "wrong number of arguments", subject=self.name, expected=self._signature(), got=f"{count} arguments"
         )
 
     def _signature(self) -> str:

@@ -1,4 +1,7 @@
-"""Keras layers: derivatives of Keras models, and gradients other than those of the calculation itself."""
+"""The toolkit's Keras layers: the derivative of a model, and the layers that change gradients or memory.
+
+:class:`Derivative` stands here; the other layers live with the rules that they apply (``custom``).
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ class Derivative(keras.layers.Layer):
         own = {key: keywords.pop(key) for key in ("trainable", "dtype") if key in keywords}
         operator, parts = _parsed(kind)
         _check_keywords(keywords)
-        # The operators cast to what the model takes; nothing is to be rounded before.
+        # The operators cast to the model's dtype; Keras must not round before.
         super().__init__(name=name, dtype=own.pop("dtype", model.dtype_policy), autocast=False, **own)
         self.model = model
         self.kind = kind
@@ -83,12 +86,12 @@ class Derivative(keras.layers.Layer):
 
     def compute_output_spec(self, inputs: Any, output_gradients: Any = None, tangents: Any = None, **_: Any) -> Any:
         """Shapes and dtypes for symbolic tensors; None for the batch stays None."""
-        given = (inputs, output_gradients, tangents)
-        leaves = [x for x in keras.tree.flatten(given) if x is not None]
+        arguments = (inputs, output_gradients, tangents)
+        leaves = [x for x in keras.tree.flatten(arguments) if x is not None]
 
         def traced(*tensors: tf.Tensor) -> Any:
-            found = iter(tensors)
-            return self.call(*keras.tree.map_structure(lambda x: None if x is None else next(found), given))
+            rest = iter(tensors)
+            return self.call(*keras.tree.map_structure(lambda x: None if x is None else next(rest), arguments))
 
         specs = [tf.TensorSpec(x.shape, x.dtype) for x in leaves]
         results = tf.function(traced, autograph=False).get_concrete_function(*specs).structured_outputs
@@ -101,8 +104,8 @@ class Derivative(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """What the layer is made of, the model among it."""
-        # Twice: from the second time on Keras marks it as shared, and a model that several layers of a saved model
-        # hold is one again when that is loaded.
+        # Twice: from the second time on Keras marks the model as shared, so that several layers of a saved model
+        # that hold one model hold one model again after loading.
         keras.saving.serialize_keras_object(self.model)
         model = keras.saving.serialize_keras_object(self.model)
         return {**super().get_config(), "model": model, "kind": self.kind, **self.keywords}
@@ -121,8 +124,8 @@ class Derivative(keras.layers.Layer):
                 expected=f"layer([x, {self._seed_name}]), or layer(x, {self._seed_name}=...)",
                 got="layer(x)",
             )
-        *given, seed = inputs
-        return given[0] if len(given) == 1 else given, seed
+        *xs, seed = inputs
+        return xs[0] if len(xs) == 1 else xs, seed
 
 
 def _check_model(model: Any) -> None:
@@ -140,10 +143,10 @@ def _check_model(model: Any) -> None:
 
 
 def _parsed(kind: str) -> tuple[str, tuple[str, ...]]:
-    """Operator and parts: of "value_gradient_and_hessian" they are "hessian" and all three."""
+    """The operator and its parts: "value_gradient_and_hessian" is the operator "hessian" with all three parts."""
     parts = (kind,) if kind in OPERATORS else tuple(str(kind).replace("_and_", "_").split("_"))
     operator = parts[-1]
-    # A part that no letter lays out is no nest of tensors.
+    # Only parts with letters in their layout are nests of tensors.
     kinds = [name for name in OPERATORS if all(LAYOUTS[name].values())]
     if operator not in kinds or any(part not in LAYOUTS[operator] for part in parts):
         raise SignatureError(

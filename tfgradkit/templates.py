@@ -19,12 +19,12 @@ def template(owner: Owner, name: str) -> str:
 
 
 def render_text(name: str, context: Mapping[str, Any]) -> str:
-    """A template of ``export`` with its names filled in; one that is missing is an error."""
+    """A template of ``export`` with its names filled in; a missing name is an error."""
     return _text_environment().from_string(template("export", name)).render(context)
 
 
 def render_page(name: str, context: Mapping[str, Any]) -> str:
-    """A template of ``report`` with its names filled in and escaped: whatever a model calls its layers, it is text."""
+    """A template of ``report`` with its names filled in and escaped: any name of a layer is text."""
     return _page_environment().get_template(name).render(context)
 
 

@@ -1,4 +1,4 @@
-"""The gate in front of TensorFlow's private modules."""
+"""The version gate in front of TensorFlow's private modules."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_long_lines_are_cut_on_a_terminal(monkeypatch, capsys):
             super().__init__(**keywords, force_terminal=True, width=20)
 
     monkeypatch.setattr(console, "Console", Narrow)
-    console.lines("short\n" + "x" * 30)
+    console.print_lines("short\n" + "x" * 30)
     assert capsys.readouterr().out == "short\n" + "x" * 19 + "…\n"
 
 

@@ -229,7 +229,7 @@ def test_a_folder_filled_meanwhile_is_not_replaced(tmp_path):
 def test_ctrl_c_in_a_real_process_leaves_nothing(tmp_path):
     code = (
         "import signal, sys, time\n"
-        "from tfgradkit.export.folder import output_folder\n"
+        "from tfgradkit.export.native.library.atomic_folder import output_folder\n"
         # A shell that starts its commands in the background has them ignore it.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "with output_folder(sys.argv[1], overwrite=False, marker='m') as folder:\n"

@@ -170,10 +170,10 @@ def test_another_tile_is_taken_only_where_it_is_clearly_faster():
 
 
 def test_tiles_of_large_arrays_are_small():
-    from tfgradkit.export.functions.interface import Port, entry
+    from tfgradkit.export.functions.interface import Port, make_entry
 
-    small = entry("jacobian", [Port("x", (2,), "float32")], [Port("y", (2,), "float32")])
-    large = entry("jacobian", [Port("x", (1000,), "float32")], [Port("y", (100,), "float32")])
+    small = make_entry("jacobian", [Port("x", (2,), "float32")], [Port("y", (2,), "float32")])
+    large = make_entry("jacobian", [Port("x", (1000,), "float32")], [Port("y", (100,), "float32")])
     assert candidates(small, flops=1000) == (8, 64)
     assert candidates(small, flops=100_000) == (8,)
     assert candidates(large, flops=1000) == (2,)

@@ -106,7 +106,7 @@ def test_callers_in_several_threads_share_the_pool(slow):
 def script(text, library, *arguments):
     head = (
         "import sys, os, numpy as np; from tfgradkit.native import load_native\n"
-        "from tfgradkit.loader import batch; batch._WORTH = 1e-12\n"
+        "from tfgradkit.native import batch; batch._WORTH = 1e-12\n"
         "lib = load_native(sys.argv[1]); x = np.full((500, 2), 300.0) + [500.0, 0.0]\n"
         "expected = lib.value(x, threads=1)\n"
     )

@@ -1,4 +1,4 @@
-"""Grad-CAM: where in an image a class is seen, from the features of a convolution."""
+"""Grad-CAM: the places of an image that a class comes from, by the features of a convolution."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tensorflow as tf
 from ..errors import SignatureError
 from ..sources.layer_results import PREFIX, find_layer, intermediate, substituted
 from ..sources.resolve import flat_layers
-from .method import Method, Scores, flat, picked
+from .method import Method, Scores, flatten_result, pick_elements
 
 
 def grad_cam(fn: Any, *, layer: str | None = None, resize: bool = True) -> Method:
@@ -40,23 +40,23 @@ def grad_cam(fn: Any, *, layer: str | None = None, resize: bool = True) -> Metho
         TensorShape([4, 8, 8])
     """
     scores = Scores(fn)
-    found = find_layer(scores.source, PREFIX + (layer or _last_convolution(scores)))
-    channels_first = getattr(found, "data_format", None) == "channels_first"
+    convolution = find_layer(scores.source, PREFIX + (layer or _last_convolution(scores)))
+    channels_first = getattr(convolution, "data_format", None) == "channels_first"
 
     def rule(scores: Scores, x: Any, target: tf.Tensor) -> tuple[Any, None]:
-        features = intermediate(scores.source, found, (x,))
-        _check_features(features, x, found.name, scores)
+        features = intermediate(scores.source, convolution, (x,))
+        _check_features(features, x, convolution.name, scores)
         with tf.GradientTape() as tape:
             tape.watch(features)
-            y = substituted(scores.source, found, (x,), features)
-            score = picked(flat(y, scores.source), target)
-        slopes = tape.gradient(score, features, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            y = substituted(scores.source, convolution, (x,), features)
+            score = pick_elements(flatten_result(y, scores.source), target)
+        gradients = tape.gradient(score, features, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         channel = 1 if channels_first else features.shape.rank - 1
         space = [axis for axis in range(1, features.shape.rank) if axis != channel]
-        weights = tf.reduce_mean(slopes, space, keepdims=True)
-        seen = tf.nn.relu(tf.reduce_sum(weights * features, channel))
+        weights = tf.reduce_mean(gradients, space, keepdims=True)
+        heat_map = tf.nn.relu(tf.reduce_sum(weights * features, channel))
         sizes = [n for axis, n in enumerate(tf.unstack(tf.shape(x))) if axis not in (0, channel)]
-        return _resized(seen, sizes) if resize else seen, None
+        return _resized(heat_map, sizes) if resize else heat_map, None
 
     return Method("grad_cam", scores, rule)
 
@@ -85,11 +85,11 @@ def _check_features(features: Any, x: Any, name: str, scores: Scores) -> None:
         )
 
 
-def _resized(seen: tf.Tensor, sizes: list[tf.Tensor]) -> tf.Tensor:
-    """Linear interpolation along one axis after another."""
+def _resized(heat_map: tf.Tensor, sizes: list[tf.Tensor]) -> tf.Tensor:
+    """The heat map in other sizes, by linear interpolation along one axis after another."""
     for axis, size in enumerate(sizes, start=1):
-        shape = tf.shape(seen)
+        shape = tf.shape(heat_map)
         flat_shape = [tf.reduce_prod(shape[:axis]), shape[axis], tf.reduce_prod(shape[axis + 1 :]), 1]
-        longer = tf.image.resize(tf.reshape(seen, flat_shape), [size, flat_shape[2]])
-        seen = tf.cast(tf.reshape(longer, tf.concat([shape[:axis], [size], shape[axis + 1 :]], 0)), seen.dtype)
-    return seen
+        longer = tf.image.resize(tf.reshape(heat_map, flat_shape), [size, flat_shape[2]])
+        heat_map = tf.cast(tf.reshape(longer, tf.concat([shape[:axis], [size], shape[axis + 1 :]], 0)), heat_map.dtype)
+    return heat_map

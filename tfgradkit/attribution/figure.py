@@ -1,4 +1,4 @@
-"""Attributions beside their images."""
+"""A figure of attributions beside their images."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Attributions that are gradients at the input, or means of them.
-
-Integrated gradients: shares that sum to the difference from a baseline.
-"""
+"""Attributions that are gradients at the input, means of gradients, or integrals of them along a line."""
 
 from __future__ import annotations
 
@@ -13,6 +10,8 @@ import tensorflow as tf
 from ..custom.override.override_gradient import override_gradient
 from ..errors import SignatureError
 from .method import Method, Scores
+
+Rule = Literal["gausslegendre", "trapezoid"]
 
 
 def saliency(fn: Any, *, absolute: bool = True, of: str | None = None) -> Method:
@@ -41,8 +40,8 @@ def saliency(fn: Any, *, absolute: bool = True, of: str | None = None) -> Method
     """
 
     def rule(scores: Scores, x: Any, target: tf.Tensor) -> tuple[Any, None]:
-        _, slopes = scores.value_and_gradient(x, target)
-        return tf.nest.map_structure(tf.abs, slopes) if absolute else slopes, None
+        _, gradients = scores.value_and_gradient(x, target)
+        return tf.nest.map_structure(tf.abs, gradients) if absolute else gradients, None
 
     return Method("saliency", Scores(fn, of), rule)
 
@@ -72,8 +71,8 @@ def gradient_times_input(fn: Any, *, of: str | None = None) -> Method:
     """
 
     def rule(scores: Scores, x: Any, target: tf.Tensor) -> tuple[Any, None]:
-        _, slopes = scores.value_and_gradient(x, target)
-        return tf.nest.map_structure(tf.multiply, x, slopes), None
+        _, gradients = scores.value_and_gradient(x, target)
+        return tf.nest.map_structure(tf.multiply, x, gradients), None
 
     return Method("gradient_times_input", Scores(fn, of), rule)
 
@@ -114,8 +113,8 @@ def smooth_grad(
 
     def rule(scores: Scores, x: Any, target: tf.Tensor) -> tuple[Any, None]:
         def body(number: tf.Tensor, *sums: tf.Tensor) -> Any:
-            _, slopes = scores.value_and_gradient(_noisy(x, noise, seed, number), target)
-            parts = [tf.abs(s) if absolute else s for s in tf.nest.flatten(slopes)]
+            _, gradients = scores.value_and_gradient(_noisy(x, noise, seed, number), target)
+            parts = [tf.abs(s) if absolute else s for s in tf.nest.flatten(gradients)]
             return number + 1, *(a + b for a, b in zip(sums, parts, strict=True))
 
         zeros = [tf.zeros_like(leaf) for leaf in tf.nest.flatten(x)]
@@ -123,6 +122,17 @@ def smooth_grad(
         return tf.nest.pack_sequence_as(x, [s / samples for s in sums]), None
 
     return Method("smooth_grad", Scores(fn, of), rule)
+
+
+def _noisy(x: Any, noise: float, seed: int, number: tf.Tensor) -> Any:
+    leaves = tf.nest.flatten(x)
+    return tf.nest.pack_sequence_as(x, [_with_noise(leaf, noise, [seed + i, number]) for i, leaf in enumerate(leaves)])
+
+
+def _with_noise(x: tf.Tensor, noise: float, seed: Any) -> tf.Tensor:
+    axes = list(range(1, x.shape.rank))
+    width = tf.reduce_max(x, axes, keepdims=True) - tf.reduce_min(x, axes, keepdims=True)
+    return x + noise * width * tf.random.stateless_normal(tf.shape(x), seed, dtype=x.dtype)
 
 
 def guided_backpropagation(fn: Any, *, of: str | None = None) -> Method:
@@ -157,20 +167,6 @@ def guided_backpropagation(fn: Any, *, of: str | None = None) -> Method:
 
 def _guided(operation: Any, upstream: tf.Tensor) -> tf.Tensor:
     return tf.where((operation.outputs[0] > 0) & (upstream > 0), upstream, tf.zeros_like(upstream))
-
-
-def _noisy(x: Any, noise: float, seed: int, number: tf.Tensor) -> Any:
-    leaves = tf.nest.flatten(x)
-    return tf.nest.pack_sequence_as(x, [_with_noise(leaf, noise, [seed + i, number]) for i, leaf in enumerate(leaves)])
-
-
-def _with_noise(x: tf.Tensor, noise: float, seed: Any) -> tf.Tensor:
-    axes = list(range(1, x.shape.rank))
-    width = tf.reduce_max(x, axes, keepdims=True) - tf.reduce_min(x, axes, keepdims=True)
-    return x + noise * width * tf.random.stateless_normal(tf.shape(x), seed, dtype=x.dtype)
-
-
-Rule = Literal["gausslegendre", "trapezoid"]
 
 
 def integrated_gradients(
@@ -214,9 +210,9 @@ def integrated_gradients(
             point = tf.nest.map_structure(
                 lambda b, d: b + d * tf.cast(tf.gather(points, number), d.dtype), start, across
             )
-            slopes = tf.nest.flatten(scores.value_and_gradient(point, target)[1])
+            gradients = tf.nest.flatten(scores.value_and_gradient(point, target)[1])
             weight = tf.gather(weights, number)
-            return number + 1, *(s + g * tf.cast(weight, g.dtype) for s, g in zip(sums, slopes, strict=True))
+            return number + 1, *(s + g * tf.cast(weight, g.dtype) for s, g in zip(sums, gradients, strict=True))
 
         zeros = [tf.zeros_like(leaf) for leaf in tf.nest.flatten(x)]
         _, *means = tf.while_loop(lambda number, *_: number < len(points), body, (0, *zeros), parallel_iterations=1)
@@ -229,7 +225,7 @@ def integrated_gradients(
 
 
 def _quadrature(method: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points and weights on [0, 1]."""
+    """The points and weights of a quadrature on [0, 1]."""
     if method not in get_args(Rule) or steps < (2 if method == "trapezoid" else 1):
         raise SignatureError(
             "no such quadrature",
@@ -246,24 +242,24 @@ def _quadrature(method: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _baseline(baseline: Any, x: Any, scores: Scores) -> Any:
-    given = [baseline] * len(tf.nest.flatten(x)) if isinstance(baseline, (int, float)) else tf.nest.flatten(baseline)
     leaves = tf.nest.flatten(x)
-    if len(given) != len(leaves):
+    starts = [baseline] * len(leaves) if isinstance(baseline, (int, float)) else tf.nest.flatten(baseline)
+    if len(starts) != len(leaves):
         raise SignatureError(
             "the baseline has another structure than x",
             subject=scores.source.name,
             expected=f"{len(leaves)} arrays, or one number",
-            got=f"{len(given)} arrays",
+            got=f"{len(starts)} arrays",
         )
     try:
         filled = [
-            tf.broadcast_to(tf.cast(b, leaf.dtype), tf.shape(leaf)) for b, leaf in zip(given, leaves, strict=True)
+            tf.broadcast_to(tf.cast(b, leaf.dtype), tf.shape(leaf)) for b, leaf in zip(starts, leaves, strict=True)
         ]
     except ValueError as error:
         raise SignatureError(
             "the baseline does not broadcast to x",
             subject=scores.source.name,
             expected=[str(leaf.shape) for leaf in leaves],
-            got=[np.shape(b) for b in given],
+            got=[np.shape(b) for b in starts],
         ) from error
     return tf.nest.pack_sequence_as(x, filled)

@@ -1,4 +1,4 @@
 """The command line: parse, one library call, render. The library is imported when a command runs.
 
-Not here: anything that a Python program could want, too.
+Not here: anything of use to a Python program.
 """

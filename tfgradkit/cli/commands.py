@@ -1,11 +1,14 @@
-"""The commands. Each imports the library inside, so that ``--help`` answers without TensorFlow."""
+"""The commands that show and export a model: ``show``, ``export``, ``compile``, ``verify``.
+
+Each command imports the library inside, so that ``--help`` answers without TensorFlow.
+"""
 
 from __future__ import annotations
 
 import click
 
 from ..export.functions.interface import KINDS
-from .console import fields, import_tensorflow, progress, success, table
+from .console import import_tensorflow, print_fields, print_success, print_table, progress
 from .model_options import Numbers, load_model, model_options, range_options, ranges
 
 _derivatives = click.option(
@@ -34,7 +37,7 @@ def show_command(model: str, inputs: tuple[str, ...], outputs: tuple[str, ...], 
         fn = load_model(model, inputs, outputs, signature)
         step("tracing")
         summary = summarize(fn)
-    fields(
+    print_fields(
         {
             "model": summary.name,
             "input": summary.input,
@@ -43,7 +46,9 @@ def show_command(model: str, inputs: tuple[str, ...], outputs: tuple[str, ...], 
             "ops": ", ".join(f"{count} {op}" for op, count in summary.ops),
         }
     )
-    table(("derivative", "SavedModel", "C library"), [(kind, *answers) for kind, answers in summary.exports.items()])
+    print_table(
+        ("derivative", "SavedModel", "C library"), [(kind, *answers) for kind, answers in summary.exports.items()]
+    )
 
 
 @click.command("export")
@@ -72,7 +77,7 @@ def export_command(
 
         fn = load_model(model, inputs, outputs, signature)
         export_saved_model(fn, output, derivatives, batch=batch, overwrite=overwrite, progress=step)
-    success(f"wrote {output}")
+    print_success(f"wrote {output}")
 
 
 @click.command("compile")
@@ -121,7 +126,7 @@ def compile_command(
             progress=step,
         )  # fmt: skip
     worst = max(library.metadata["achieved_error"].values())
-    success(f"wrote {output}: {', '.join(library.kinds)}; largest relative error against TensorFlow {worst:.1e}")
+    print_success(f"wrote {output}: {', '.join(library.kinds)}; largest relative error against TensorFlow {worst:.1e}")
 
 
 @click.command("verify")
@@ -132,5 +137,5 @@ def verify_command(folder: str) -> None:
 
     library = load_native(folder)
     errors = library.verify()
-    table(("result", "largest relative error"), [(name, f"{error:.1e}") for name, error in errors.items()])
-    success(f"{library.name}: within {library.metadata['tolerance']:g}")
+    print_table(("result", "largest relative error"), [(name, f"{error:.1e}") for name, error in errors.items()])
+    print_success(f"{library.name}: within {library.metadata['tolerance']:g}")

@@ -1,6 +1,6 @@
-"""What a person sees: results on standard output, progress on standard error.
+"""The output of a command: results on standard output, progress on standard error.
 
-Importing TensorFlow without the lines it prints before its own logging is set up.
+Also the import of TensorFlow, without the lines that it prints before its own logging is set up.
 """
 
 from __future__ import annotations
@@ -19,43 +19,43 @@ from rich.table import Table
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
-    """A spinner with the current step; on a terminal only."""
+    """A spinner with the current step, on a terminal only."""
     console = Console(stderr=True)
     with console.status("starting") as status:
         yield status.update
 
 
-def fields(facts: Mapping[str, str]) -> None:
-    """Names and values, aligned."""
+def print_fields(facts: Mapping[str, str]) -> None:
+    """Prints names and values, aligned."""
     grid = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         grid.add_row(f"[bold]{name}[/bold]", escape(value))
     Console().print(grid)
 
 
-def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """A table with a line under its head."""
+def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Prints a table with a line under its head."""
     drawn = Table(*columns, box=None, header_style="bold", padding=(0, 2))
     for row in rows:
         drawn.add_row(*row)
     Console().print(drawn)
 
 
-def lines(text: str) -> None:
-    """Text as it is; on a terminal, long lines are cut at its edge."""
+def print_lines(text: str) -> None:
+    """Prints text as it is; on a terminal, long lines are cut at its edge."""
     console = Console(highlight=False)
     for line in text.splitlines():
         cut = console.is_terminal and len(line) > console.width
         click.echo(f"{line[: console.width - 1]}…" if cut else line)
 
 
-def success(text: str) -> None:
-    """The last line of a command that did its job."""
+def print_success(text: str) -> None:
+    """Prints the last line of a command that did its job."""
     Console(soft_wrap=True, highlight=False).print(text, markup=False)
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and Keras; what they print is shown only where the import fails."""
+    """Imports TensorFlow and Keras; their output is shown only where the import fails."""
     if "tensorflow" in sys.modules:
         return
     sys.stderr.flush()
@@ -66,7 +66,7 @@ def import_tensorflow() -> None:
             import keras
             import tensorflow as tf
 
-            # The devices are looked for at the first use, which prints, too.
+            # TensorFlow looks for devices at the first use, and prints then, too.
             tf.config.list_physical_devices()
             keras.config.floatx()
         except BaseException:

@@ -1,12 +1,6 @@
-"""``tfgradkit audit``: what stands in the way of a model's derivatives.
+"""The commands that diagnose a model: ``explain``, ``audit``, ``check``, ``graph``, ``report``.
 
-``tfgradkit check``: a model's derivatives against differences.
-
-``tfgradkit explain``: which inputs and parameters of a model file its gradients reach.
-
-``tfgradkit graph``: the tree of a model or of its derivative, simplified, and its structure.
-
-``tfgradkit report``.
+Each command imports the library inside, so that ``--help`` answers without TensorFlow.
 """
 
 from __future__ import annotations
@@ -16,8 +10,39 @@ from typing import Any
 
 import click
 
-from .console import fields, import_tensorflow, lines, progress, success, table
+from .console import import_tensorflow, print_fields, print_lines, print_success, print_table, progress
 from .model_options import Numbers, load_model, model_options, range_options, ranges
+
+
+@click.command("explain")
+@click.argument("model")
+@click.option(
+    "--wrt",
+    type=click.Choice(["inputs", "parameters"]),
+    default="inputs",
+    show_default=True,
+    help="What the gradients are taken by.",
+)
+@model_options
+def explain_command(
+    model: str, wrt: str, inputs: tuple[str, ...], outputs: tuple[str, ...], signature: str | None
+) -> None:
+    """Say which gradients of MODEL are None, zero or an error, and why; exit code 1 if there is one.
+
+    Random numbers of the model's shapes go in.
+    """
+    with progress() as step:
+        step("loading TensorFlow")
+        import_tensorflow()
+        step("loading the model")
+        from ..diagnose.explain.explain import explain
+
+        fn = load_model(model, inputs, outputs, signature)
+        step("differentiating")
+        explanation = explain(fn, wrt=wrt)
+    print_success(str(explanation))
+    if not explanation.ok:
+        sys.exit(1)
 
 
 @click.command("audit")
@@ -61,13 +86,13 @@ def audit_command(
 
         fn = load_model(model, inputs, outputs, signature)
         step("looking through its graph")
-        found = audit(fn, order=order, target=target, wrt=wrt)  # type: ignore[arg-type]
-    for obstacle in found:
-        fields(obstacle.facts())
-    if found.incomplete:
-        fields({"note": found.incomplete})
-    success(found.summary)
-    context.exit(0 if found.ok else 1)
+        result = audit(fn, order=order, target=target, wrt=wrt)  # type: ignore[arg-type]
+    for obstacle in result:
+        print_fields(obstacle.facts())
+    if result.incomplete:
+        print_fields({"note": result.incomplete})
+    print_success(result.summary)
+    context.exit(0 if result.ok else 1)
 
 
 @click.command("check")
@@ -104,43 +129,12 @@ def check_command(
         step("differentiating")
         points = random_inputs(fn, samples, within)
         check = check_gradients(fn, *points, order=order)
-    table(
+    print_table(
         ("order", "compared with", "of", "digits", "is"),
         [(str(f.order), f.method, f.place, f"{f.digits:.1f}", f.status) for f in check.findings],
     )
-    success(str(check).splitlines()[0] + (f"\n{check.note}" if check.note else ""))
+    print_success(str(check).splitlines()[0] + (f"\n{check.note}" if check.note else ""))
     context.exit(1 if check.status == "wrong" else 0)
-
-
-@click.command("explain")
-@click.argument("model")
-@click.option(
-    "--wrt",
-    type=click.Choice(["inputs", "parameters"]),
-    default="inputs",
-    show_default=True,
-    help="What the gradients are taken by.",
-)
-@model_options
-def explain_command(
-    model: str, wrt: str, inputs: tuple[str, ...], outputs: tuple[str, ...], signature: str | None
-) -> None:
-    """Say which gradients of MODEL are None, zero or an error, and why; exit code 1 if there is one.
-
-    Random numbers of the model's shapes go in.
-    """
-    with progress() as step:
-        step("loading TensorFlow")
-        import_tensorflow()
-        step("loading the model")
-        from ..diagnose.explain.explain import explain
-
-        fn = load_model(model, inputs, outputs, signature)
-        step("differentiating")
-        explanation = explain(fn, wrt=wrt)
-    success(str(explanation))
-    if not explanation.ok:
-        sys.exit(1)
 
 
 _KINDS = ("gradient", "jacobian", "hessian")
@@ -175,7 +169,7 @@ def graph_command(
         fn = load_model(model, inputs, outputs, signature)
         step("tracing")
         text = _text(fn, derivative, simplify, structure, depth, size)
-    lines(text)
+    print_lines(text)
 
 
 def _text(fn: Any, kind: str | None, simplify: bool, structure: bool, depth: int, size: int) -> str:
@@ -189,10 +183,10 @@ def _text(fn: Any, kind: str | None, simplify: bool, structure: bool, depth: int
     shown: Any = fn if kind is None else {"gradient": gradient, "jacobian": jacobian, "hessian": hessian}[kind](fn)
     texts = []
     if simplify:
-        found = simplified(shown)
-        summary = summarized(found)
-        left = [] if summary.is_constant else [graph_tree(found.concrete, depth=depth, size=size)]
-        texts += [str(summary), *left]
+        simple = simplified(shown)
+        summary = summarized(simple)
+        tree = [] if summary.is_constant else [graph_tree(simple.concrete, depth=depth, size=size)]
+        texts += [str(summary), *tree]
     elif not structure:
         texts.append(graph_tree(shown, depth=depth, size=size))
     if structure and isinstance(shown, Derivative):
@@ -228,4 +222,4 @@ def report_command(
 
         fn = load_model(model, inputs, outputs, signature)
         write_report(fn, output, ranges=within, library=library, overwrite=overwrite, progress=step)
-    success(f"wrote {output}")
+    print_success(f"wrote {output}")

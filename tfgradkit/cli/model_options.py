@@ -1,6 +1,6 @@
-"""The argument MODEL, and the options that say which part of a file it is.
+"""The argument MODEL and its options: the part of a file, and the ranges of its inputs.
 
-Ranges of inputs on the command line: ``--low 660,1 --high 1100,500``, ``--low left=-1,-2``.
+A range is ``--low 660,1 --high 1100,500``, or with a name ``--low left=-1,-2``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 Command = Callable[..., Any]
+Numbers = Mapping[str, list[float]]
 
 
 def model_options(command: Command) -> Command:
@@ -29,7 +30,7 @@ def model_options(command: Command) -> Command:
 
 
 def load_model(model: str, inputs: Sequence[str], outputs: Sequence[str], signature: str | None) -> Any:
-    """What MODEL and its options name.
+    """The function that MODEL and its options name.
 
     Raises:
         UsageError: inputs without outputs, or together with a signature's key.
@@ -40,9 +41,6 @@ def load_model(model: str, inputs: Sequence[str], outputs: Sequence[str], signat
     if bool(inputs) != bool(outputs) or (inputs and signature):
         raise click.UsageError("--inputs and --outputs go together, without --signature")
     return load(model, signature={"inputs": list(inputs), "outputs": list(outputs)} if inputs else signature)
-
-
-Numbers = Mapping[str, list[float]]
 
 
 def range_options(meaning: str) -> Callable[[Command], Command]:
@@ -73,7 +71,7 @@ def ranges(low: Numbers, high: Numbers) -> dict[str, tuple[list[float], list[flo
 
 
 def _named(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, list[float]]:
-    """Numbers by the name of their input; "x" is what a model's only input is called."""
+    """Numbers by the name of their input; a model's only input is "x"."""
     named = [text.partition("=") if "=" in text else ("x", "=", text) for text in texts]
     if len({name for name, _, _ in named}) != len(named):
         raise click.BadParameter("given twice for one input")

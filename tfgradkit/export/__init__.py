@@ -1,5 +1,5 @@
-"""From a function to what runs without it: a SavedModel with a signature for each derivative, and a C library.
+"""From a function to files that run without Python: a SavedModel with a signature for each derivative, or a C library.
 
-``functions`` makes the functions that either export has, ``native`` the C library. Not here: loading a library in
-Python (``tfgradkit.native``), which needs no TensorFlow.
+``functions`` makes the TensorFlow functions that are exported, ``native`` the C library. Not here: loading a library
+in Python (``tfgradkit.native``), which needs no TensorFlow.
 """

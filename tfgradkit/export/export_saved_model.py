@@ -94,9 +94,8 @@ def export_saved_model(
 def _carrier(source: Differentiable, signatures: Iterable[Any]) -> tf.Module:
     """A module that tracks the TensorFlow variables themselves.
 
-    Loaders outside Python restore variables by what the module tracks; a Keras 3 variable wraps
-    its TensorFlow variable where they don't look ("Could not find variable ..."). A function may also use
-    variables that it only closes over.
+    Loaders outside Python restore the variables that the module tracks. They don't look into a Keras 3 variable,
+    which wraps its TensorFlow variable ("Could not find variable ..."), nor into the closure of a function.
     """
     variables = {id(v): v for v in source.variables}
     for signature in signatures:

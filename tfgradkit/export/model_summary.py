@@ -1,4 +1,4 @@
-"""What a model takes and returns, what it is made of, and what it can be exported to."""
+"""The summary of a model: its inputs and outputs, its ops, and the exports that it allows."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def summarize(fn: Any, *, input_specs: Any = None) -> Summary:
 
 
 def _ports(ports: tuple[Port, ...], batched: bool) -> str:
-    """dtype and shape of each, with its name where there are several."""
+    """The dtype and shape of each port, with its name where there are several."""
     texts = [f"{p.dtype} {shape_text(tf.TensorShape([None, *p.shape] if batched else p.shape))}" for p in ports]
     return texts[0] if len(ports) == 1 else ", ".join(f"{p.name} {t}" for p, t in zip(ports, texts, strict=True))
 

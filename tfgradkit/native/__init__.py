@@ -1,4 +1,7 @@
-"""A compiled library back in Python, with NumPy alone: ``load_native``. Imports no TensorFlow."""
+"""A compiled library back in Python: ``load_native``. Needs NumPy alone, and imports no TensorFlow.
+
+Not here: making the library (``export.native``).
+"""
 
 from __future__ import annotations
 

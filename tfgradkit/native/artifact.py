@@ -1,6 +1,6 @@
-"""The folder of a compiled library, as it is found: its metadata, its checksums, its shared library.
+"""The folder of a compiled library: its metadata, its checksums, its shared library.
 
-SHA256SUMS of an exported folder, in the format of ``sha256sum``.
+The checksums are in ``SHA256SUMS``, in the format of ``sha256sum``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any
 from ..errors import ChecksumError, LibraryError
 
 ABI_VERSION = 1
+CHECKSUMS = "SHA256SUMS"
+_HINT = "export it again, or copy the whole folder from where it was made"
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
@@ -25,20 +27,21 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         LibraryError: no library there, or one of another interface version.
         ChecksumError: a file was changed, or is missing.
     """
-    found = sorted(folder.glob("share/*/metadata.json")) if folder.is_dir() else []
-    if len(found) != 1:
+    files = sorted(folder.glob("share/*/metadata.json")) if folder.is_dir() else []
+    if len(files) != 1:
         raise LibraryError(
             "there is no compiled library here",
             subject=folder,
             expected="a folder that export_native or `tfgradkit compile` wrote, with share/<name>/metadata.json",
-            got=f"{len(found)} such files" if folder.is_dir() else "a file" if folder.exists() else "no such folder",
+            got=f"{len(files)} such files" if folder.is_dir() else "a file" if folder.exists() else "no such folder",
         )
+    (file,) = files
     verified = verify_checksums(folder)
     try:
-        metadata = json.loads(found[0].read_text())
-        version, files = metadata["abi_version"], [found[0].relative_to(folder).as_posix(), *metadata["files"].values()]
+        metadata = json.loads(file.read_text())
+        version, needed = metadata["abi_version"], [file.relative_to(folder).as_posix(), *metadata["files"].values()]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LibraryError("the library's metadata can't be read", subject=found[0], got=repr(error)) from error
+        raise LibraryError("the library's metadata can't be read", subject=file, got=repr(error)) from error
     if version != ABI_VERSION:
         raise LibraryError(
             "the library has another interface version",
@@ -47,58 +50,29 @@ def read_metadata(folder: Path) -> dict[str, Any]:
             got=version,
             hint="export it again with this tfgradkit",
         )
-    if missing := [name for name in files if name not in verified]:
+    if missing := [name for name in needed if name not in verified]:
         raise ChecksumError("the list of checksums is not complete", subject=folder, got=f"no line for {missing[0]}")
     return metadata
 
 
-def open_library(file: Path) -> ctypes.CDLL:
-    """The shared library ``file``.
-
-    Raises:
-        LibraryError: it can't be loaded here.
-    """
-    try:
-        with tempfile.TemporaryDirectory() as work:
-            # Through a name that was never used: the loader gives back what it once opened under a
-            # path, even where another library has taken the file's place since.
-            link = Path(work) / file.name
-            link.symlink_to(os.path.abspath(file))
-            return ctypes.CDLL(str(link))
-    except OSError:
-        pass  # no folder for temporary files, or a library that can't be loaded: the path itself tells
-    try:
-        return ctypes.CDLL(os.path.abspath(file))
-    except OSError as error:
-        raise LibraryError(
-            "the library can't be loaded on this machine",
-            subject=file,
-            got=str(error),
-            hint="export it for this machine",
-        ) from error
-
-
-FILE = "SHA256SUMS"
-
-
 def write_checksums(folder: Path) -> None:
     """Writes the checksums of every file below ``folder``."""
-    lines = [f"{_digest(folder / name)}  {name}\n" for name in _files(folder)]
-    (folder / FILE).write_text("".join(lines))
+    lines = [f"{_digest(folder / name)}  {name}\n" for name in _listed_files(folder)]
+    (folder / CHECKSUMS).write_text("".join(lines))
 
 
 def verify_checksums(folder: Path) -> frozenset[str]:
-    """The files that are listed, once each was found as it is listed.
+    """The listed files, once the checksum of each is verified.
 
     Raises:
         ChecksumError: a listed file is missing or was changed.
     """
     try:
-        lines = (folder / FILE).read_text().splitlines()
+        lines = (folder / CHECKSUMS).read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ChecksumError("the folder has no readable checksums", subject=folder / FILE, hint=_HINT) from error
+        raise ChecksumError("the folder has no readable checksums", subject=folder / CHECKSUMS, hint=_HINT) from error
     if not lines:
-        raise ChecksumError("the list of checksums is empty", subject=folder / FILE, hint=_HINT)
+        raise ChecksumError("the list of checksums is empty", subject=folder / CHECKSUMS, hint=_HINT)
     for line in lines:
         expected, _, name = line.partition("  ")
         file = folder / name
@@ -111,12 +85,36 @@ def verify_checksums(folder: Path) -> frozenset[str]:
     return frozenset(line.partition("  ")[2] for line in lines)
 
 
-_HINT = "export it again, or copy the whole folder from where it was made"
-
-
-def _files(folder: Path) -> list[str]:
-    return sorted(str(p.relative_to(folder).as_posix()) for p in folder.rglob("*") if p.is_file() and p.name != FILE)
+def _listed_files(folder: Path) -> list[str]:
+    paths = (path for path in folder.rglob("*") if path.is_file() and path.name != CHECKSUMS)
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
 def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def open_library(file: Path) -> ctypes.CDLL:
+    """The shared library ``file``.
+
+    Raises:
+        LibraryError: it can't be loaded here.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as work:
+            # Through a new name: for a path that was opened before the loader returns the library that it has,
+            # even where another library has taken the file's place since.
+            link = Path(work) / file.name
+            link.symlink_to(os.path.abspath(file))
+            return ctypes.CDLL(str(link))
+    except OSError:
+        pass  # no folder for temporary files, or a library that can't be loaded: the path itself tells which
+    try:
+        return ctypes.CDLL(os.path.abspath(file))
+    except OSError as error:
+        raise LibraryError(
+            "the library can't be loaded on this machine",
+            subject=file,
+            got=str(error),
+            hint="export it for this machine",
+        ) from error

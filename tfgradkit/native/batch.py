@@ -1,9 +1,7 @@
-"""The threads that all libraries share.
+"""A batch of points for a C function, on one thread or cut into parts for several; all libraries share the threads.
 
-A batch of points for a C function, on one thread or cut into parts for several.
-
-It is cut at multiples of the tile, so that each point is computed by the same program at the same
-place of it, and no result depends on how many threads there are.
+A batch is cut at multiples of the tile, so that the same program computes each point at the same place of a tile, and
+no result depends on the number of threads.
 """
 
 from __future__ import annotations
@@ -21,97 +19,34 @@ from typing import Any
 import numpy as np
 
 from ..errors import SignatureError
-from .c_function import Function
+from .c_function import CFunction
 from .ports import Workspaces, address_of
 
-_MOST = 256
-
-_pool: ThreadPoolExecutor | None = None
-
-
-def count_threads(threads: Any) -> int:
-    """``threads`` as a number: None and "all" are the processors that this process may use.
-
-    Raises:
-        SignatureError: neither that nor a positive integer.
-    """
-    if threads is None or (isinstance(threads, str) and threads == "all"):
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with suppress(TypeError):
-        if (count := operator.index(threads)) > 0:
-            return min(count, _MOST)
-    raise SignatureError("no such number of threads", expected='a positive integer, or "all"', got=repr(threads))
-
-
-def on_threads(run: Callable[[int, int], int], parts: deque[tuple[int, int]], threads: int) -> list[int]:
-    """``run`` of each of ``parts``, by this thread and ``threads`` - 1 others; what it returned."""
-    results: list[int] = []
-
-    def work() -> None:
-        while parts:
-            try:
-                part = parts.popleft()
-            except IndexError:  # another thread took the last one
-                return
-            results.append(run(*part))
-
-    helpers = _start(work, threads - 1)
-    try:
-        work()
-    finally:
-        parts.clear()  # after an error or Ctrl-C nobody begins another part
-        for helper in helpers:
-            if not helper.cancel():
-                helper.result()
-    return results
-
-
-def _start(work: Callable[[], None], count: int) -> list[Future[None]]:
-    """``work`` on up to ``count`` threads; the pool starts one only where none is idle."""
-    global _pool
-    _pool = _pool or ThreadPoolExecutor(_MOST, "tfgradkit")
-    started: list[Future[None]] = []
-    try:
-        for _ in range(count):
-            started.append(_pool.submit(work))
-    except RuntimeError:  # no thread can be started, or the interpreter is about to end: those that are must do
-        pass
-    return started
-
-
-def _forget() -> None:
-    """A forked child has the pool, but none of its threads."""
-    global _pool
-    _pool = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
-
-
-# What a thread should have to do, in seconds: several times what waking it takes.
+_MAX_THREADS = 256
+# The least work for a thread, in seconds: several times the time that waking it takes.
 _WORTH = 1e-4
-# Parts a thread, so that one that is held up leaves its share to the others.
-_PARTS = 4
-# The longest part, in seconds: Python looks for Ctrl-C between two.
-_LONGEST = 0.05
+# Parts a thread, so that a thread that is held up leaves its share to the others.
+_PARTS_A_THREAD = 4
+# The longest part, in seconds: Python looks for Ctrl-C between two parts.
+_LONGEST_PART = 0.05
+_pool: ThreadPoolExecutor | None = None
 
 
 @dataclass(frozen=True)
 class Batch:
     """The arrays of one call; an output of None is not written."""
 
-    function: Function
+    function: CFunction
     workspaces: Workspaces
     points: int
     inputs: Sequence[np.ndarray]
     outputs: Sequence[np.ndarray | None]
 
     def evaluate(self, threads: int) -> int:
-        """Runs it on at most so many threads; the status, with the bits of all parts."""
+        """The status of a run on at most ``threads`` threads, with the bits of all parts."""
         function, tile = self.function, self.function.tile
-        run = self._part()
-        if threads == 1 or stays_alone(function, self.points):
+        run = self._part_runner()
+        if threads == 1 or one_thread_suffices(function, self.points):
             return run(0, self.points)
         statuses, first = [], 0
         if function.seconds is None:
@@ -119,13 +54,13 @@ class Batch:
         left = self.points - first
         seconds = left * (function.seconds or 0.0)
         threads = max(1, min(threads, -(-left // tile), int(seconds / _WORTH)))
-        pieces = max(1 if threads == 1 else threads * _PARTS, int(seconds / _LONGEST))
+        pieces = max(1 if threads == 1 else threads * _PARTS_A_THREAD, int(seconds / _LONGEST_PART))
         size = -(-left // (pieces * tile)) * tile
         parts = deque((start, min(size, self.points - start)) for start in range(first, self.points, size))
-        return _combined(statuses + on_threads(run, parts, threads))
+        return _combine(statuses + run_on_threads(run, parts, threads))
 
-    def _part(self) -> Callable[[int, int], int]:
-        """The function over ``count`` points from the ``first`` on. Holds the arrays: it may outlive the call."""
+    def _part_runner(self) -> Callable[[int, int], int]:
+        """Runs ``count`` points from the ``first`` on. Holds the arrays, as a thread may outlive the call."""
         function, workspaces = self.function, self.workspaces
         ports = (*function.inputs, *function.outputs)
         starts = [None if array is None else address_of(array) for array in (*self.inputs, *self.outputs)]
@@ -143,14 +78,74 @@ class Batch:
         return run
 
 
-def stays_alone(function: Function, points: int) -> bool:
-    """Whether so few points are not worth a second thread."""
+def one_thread_suffices(function: CFunction, points: int) -> bool:
+    """Whether there are too few points for a second thread."""
     return points < 2 * function.tile or (function.seconds is not None and points * function.seconds < 2 * _WORTH)
 
 
-def _combined(statuses: Sequence[int]) -> int:
-    """A failure where there is one, else all bits."""
+def _combine(statuses: Sequence[int]) -> int:
+    """The worst failure where there is one, else the bits of all statuses."""
     worst, bits = min(statuses), 0
     for status in statuses:
         bits |= status
     return worst if worst < 0 else bits
+
+
+def count_threads(threads: Any) -> int:
+    """``threads`` as a number; None and "all" stand for the processors that this process may use.
+
+    Raises:
+        SignatureError: not None, "all" or a positive integer.
+    """
+    if threads is None or (isinstance(threads, str) and threads == "all"):
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(TypeError):
+        if (count := operator.index(threads)) > 0:
+            return min(count, _MAX_THREADS)
+    raise SignatureError("no such number of threads", expected='a positive integer, or "all"', got=repr(threads))
+
+
+def run_on_threads(run: Callable[[int, int], int], parts: deque[tuple[int, int]], threads: int) -> list[int]:
+    """The results of ``run`` for each of ``parts``, on this thread and ``threads`` - 1 others."""
+    results: list[int] = []
+
+    def work() -> None:
+        while parts:
+            try:
+                part = parts.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            results.append(run(*part))
+
+    helpers = _start(work, threads - 1)
+    try:
+        work()
+    finally:
+        parts.clear()  # after an error or Ctrl-C no thread begins another part
+        for helper in helpers:
+            if not helper.cancel():
+                helper.result()
+    return results
+
+
+def _start(work: Callable[[], None], count: int) -> list[Future[None]]:
+    """``work`` on up to ``count`` threads; the pool starts a new thread only where none is idle."""
+    global _pool
+    _pool = _pool or ThreadPoolExecutor(_MAX_THREADS, "tfgradkit")
+    started: list[Future[None]] = []
+    try:
+        for _ in range(count):
+            started.append(_pool.submit(work))
+    except RuntimeError:  # no thread can be started, or the interpreter is about to end: the started ones must do
+        pass
+    return started
+
+
+def _forget_pool() -> None:
+    """In a forked child: it has the pool, but none of its threads."""
+    global _pool
+    _pool = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)

@@ -1,7 +1,4 @@
-"""The C functions of a library, as its metadata describes them.
-
-What a method of a library was given, in the order of its C function's inputs.
-"""
+"""The C functions of a library, as its metadata describe them, and the order of a call's arguments."""
 
 from __future__ import annotations
 
@@ -20,20 +17,20 @@ Symbol = Callable[[str], Any]
 
 
 @dataclass
-class Function:
-    """A C function, and what its arguments are.
+class CFunction:
+    """A C function and its arguments.
 
     Attributes:
         library: the library's name.
-        call: the C function: workspace, n, the addresses of inputs and outputs.
-        untyped: the same for arguments that are ctypes objects or None.
+        call: the C function of workspace, n, and the addresses of inputs and outputs.
+        untyped: the same function without argument types, for arguments that are ctypes objects or None.
         inputs: the model's inputs, then the seeds.
         outputs: the model's outputs, then the blocks of its derivative.
         num_inputs: how many inputs are the model's.
         groups: how many outputs are values, first and second derivatives.
-        tile: points that one run of the compiled program evaluates; parts of a batch that begin
-            at a multiple of it are computed as they are in the whole batch.
-        seconds: a point takes in a large batch, the best seen so far; None before the first.
+        tile: the points that one run of the compiled program evaluates; a part of a batch that begins at a multiple
+            of the tile has the same results as in the whole batch.
+        seconds: the shortest time for a point in large batches so far; None before the first.
     """
 
     library: str
@@ -48,15 +45,15 @@ class Function:
     seconds: float | None = field(default=None, compare=False)
 
 
-def read_functions(metadata: dict[str, Any], symbol: Symbol) -> dict[str, Function]:
-    """The functions of a library by kind; ``symbol`` finds a C function by its name without the prefix."""
+def read_functions(metadata: dict[str, Any], symbol: Symbol) -> dict[str, CFunction]:
+    """The functions of a library by kind; ``symbol`` returns a C function by its name without the prefix."""
     ports = {
         port["name"]: ArrayPort(port["name"], tuple(port["shape"]), np.dtype(port["dtype"]))
         for port in metadata["arrays"]
     }
     entries = {entry["kind"]: entry for entry in metadata["functions"]}
     return {
-        kind: Function(
+        kind: CFunction(
             metadata["name"],
             kind,
             _typed(symbol(kind), len(entry["inputs"]) + len(entry["outputs"])),
@@ -77,7 +74,7 @@ def output_groups(metadata: dict[str, Any], entry: dict[str, Any]) -> tuple[int,
     count, values = len(entry["outputs"]), len(value["outputs"])
     if entry["kind"] == "value":
         return (values,)
-    if entry["kind"] == "hessian":  # between value and Hessian a block of the Jacobian for each pair
+    if entry["kind"] == "hessian":  # between value and Hessian stands a block of the Jacobian for each pair
         first = values * len(value["inputs"])
         return values, first, count - values - first
     return values, count - values
@@ -94,45 +91,45 @@ def _typed(call: Any, arrays: int) -> Any:
     return call
 
 
-def bind(function: Function, inputs: tuple[Any, ...], named: Mapping[str, Any], seed: Any = None) -> tuple[Any, ...]:
+def bind(function: CFunction, inputs: tuple[Any, ...], named: Mapping[str, Any], seed: Any = None) -> tuple[Any, ...]:
     """An argument for each input of ``function``.
 
     Args:
         function: the C function.
         inputs: the model's inputs by position; seeds may follow.
-        named: the model's inputs that were given by name.
-        seed: output_gradients or tangents: one array, or where there are several a sequence, or a
-            dict by the names of the outputs or inputs they belong to.
+        named: the model's inputs by name.
+        seed: output_gradients or tangents: one array; for several, a sequence, or a dict by the names of the
+            model's outputs or inputs.
 
     Raises:
-        SignatureError: one too many, one missing, or one that isn't known.
+        SignatureError: an argument too many, a missing argument, or an unknown name.
     """
     own, count = function.inputs[: function.num_inputs], function.num_inputs
     seeds = function.inputs[count:]
-    given = dict(zip((port.name for port in own), inputs, strict=False))
+    by_name = dict(zip((port.name for port in own), inputs, strict=False))
     after = inputs[count:]
     if named:
-        _check_names(function, given, named)
-        given.update(named)
-    if missing := [port.name for port in own if given.get(port.name) is None]:
+        _check_names(function, by_name, named)
+        by_name.update(named)
+    if missing := [port.name for port in own if by_name.get(port.name) is None]:
         raise SignatureError(f"{missing[0]} is missing", subject=_signature(function))
     if after and (seed is not None or not seeds or len(after) not in (1, len(seeds))):
         raise SignatureError("there are too many arguments", subject=_signature(function), got=len(inputs))
     if after:
         seed = after[0] if len(after) == 1 else after
-    return (*(given[port.name] for port in own), *_spread(function, seed, seeds))
+    return (*(by_name[port.name] for port in own), *_seed_arrays(function, seed, seeds))
 
 
-def _check_names(function: Function, given: Mapping[str, Any], named: Mapping[str, Any]) -> None:
+def _check_names(function: CFunction, positional: Mapping[str, Any], named: Mapping[str, Any]) -> None:
     own = [port.name for port in function.inputs[: function.num_inputs]]
     for name in named:
-        if name not in own or name in given:
-            what = "is given twice" if name in given else "is no argument"
+        if name not in own or name in positional:
+            what = "is given twice" if name in positional else "is no argument"
             raise SignatureError(f"{name} {what}", subject=_signature(function), expected=", ".join(own))
 
 
-def _spread(function: Function, seed: Any, ports: Sequence[ArrayPort]) -> Sequence[Any]:
-    """One seed for each of ``ports``."""
+def _seed_arrays(function: CFunction, seed: Any, ports: Sequence[ArrayPort]) -> Sequence[Any]:
+    """The seed of each of ``ports``, from the form that the user chose."""
     if not ports:
         return ()
     if isinstance(seed, Mapping):
@@ -157,11 +154,11 @@ def _spread(function: Function, seed: Any, ports: Sequence[ArrayPort]) -> Sequen
     )
 
 
-def _role(function: Function) -> str:
+def _role(function: CFunction) -> str:
     return "output_gradients" if function.kind == "vjp" else "tangents"
 
 
-def _seed_name(function: Function, port: ArrayPort) -> str:
+def _seed_name(function: CFunction, port: ArrayPort) -> str:
     """The name of the output or input that a seed belongs to."""
     values = (
         function.outputs[: function.groups[0]] if function.kind == "vjp" else function.inputs[: function.num_inputs]
@@ -170,7 +167,7 @@ def _seed_name(function: Function, port: ArrayPort) -> str:
     return values[0].name if alone else port.name.removeprefix(f"{_role(function)}_")
 
 
-def _signature(function: Function) -> str:
+def _signature(function: CFunction) -> str:
     arguments = [port.name for port in function.inputs[: function.num_inputs]]
     seeds = [_role(function)] if len(function.inputs) > function.num_inputs else []
     return f"{function.library}.{function.kind}({', '.join(arguments + seeds)})"

@@ -1,4 +1,4 @@
-"""The results of a call: which of a function's outputs, new or in the user's arrays, and in what form."""
+"""The results of a call: which outputs of a function, new or in the user's arrays, and packed in which form."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Any
 import numpy as np
 
 from ..errors import SignatureError
-from .c_function import Function
+from .c_function import CFunction
 from .ports import ArrayPort, overlap
 
 
 class ResultArrays:
     """The last ``count`` groups of a function's outputs.
 
-    A group is the values, the first derivatives, or the second. One of one output is an array, one
-    of several a dict by their names; several groups are a tuple.
+    A group is the values, the first derivatives, or the second derivatives. A group of one output is an array, a
+    group of several outputs a dict by their names; several groups are a tuple.
 
     Attributes:
         ports: the outputs.
-        skipped: how many outputs come before them, which are not written.
-        plain: whether each group is one output.
+        skipped: the number of outputs in front of them, which are not written.
+        plain: whether each group has one output.
     """
 
-    def __init__(self, function: Function, count: int) -> None:
+    def __init__(self, function: CFunction, count: int) -> None:
         groups = function.groups[len(function.groups) - count :]
         self.skipped = len(function.outputs) - sum(groups)
         self.ports = function.outputs[self.skipped :]
@@ -33,7 +33,7 @@ class ResultArrays:
         self.plain = all(size == 1 for size in groups)
 
     def pack(self, arrays: Sequence[np.ndarray]) -> Any:
-        """The arrays in the form that the user gets."""
+        """The arrays in the form of the user's result."""
         if self.plain:
             return arrays[0] if len(arrays) == 1 else tuple(arrays)
         rest = iter(arrays)
@@ -41,7 +41,7 @@ class ResultArrays:
         return packed[0] if len(packed) == 1 else tuple(packed)
 
     def unpack(self, out: Any) -> list[Any]:
-        """The user's ``out``, an entry for each output; None where the result is to be new.
+        """The user's ``out`` as an entry for each output; None for a new array.
 
         Raises:
             SignatureError: it has another form.

@@ -1,4 +1,4 @@
-"""A library that was loaded: its functions by kind, its statuses, its recorded points."""
+"""A loaded library: its functions by kind, its statuses, its recorded points."""
 
 from __future__ import annotations
 
@@ -14,21 +14,19 @@ import numpy as np
 from ..comparison import relative_error
 from ..errors import LibraryError
 from .artifact import open_library, read_metadata
-from .c_function import Function, bind, read_functions
+from .c_function import CFunction, bind, read_functions
 from .calls import NativeCall
 from .ports import Workspaces
 
 _PACKAGE = __package__.split(".")[0]
-
-
-# Which results of a function: the last group, or all.
+# The choice of a function's results: the last group, or all groups.
 DERIVATIVE, ALL = False, True
 
 
 class _Calls(dict[tuple[str, bool], NativeCall]):
     """Calls by kind and choice of results."""
 
-    def __init__(self, functions: dict[str, Function]) -> None:
+    def __init__(self, functions: dict[str, CFunction]) -> None:
         self._functions = functions
 
     def __missing__(self, key: tuple[str, bool]) -> NativeCall:
@@ -83,7 +81,7 @@ class Library:
         return tuple(call.arrays(bind(call.function, arrays, {}), None, threads))
 
     def verify(self) -> dict[str, float]:
-        """Runs the recorded points; the largest error of each result, relative to its magnitude.
+        """The largest error of each result at the recorded points, relative to its magnitude.
 
         Raises:
             LibraryError: an error is above the tolerance in the metadata.
@@ -120,7 +118,7 @@ class Library:
         text = function(status).decode()
         if status < 0:
             raise LibraryError("the library refused the call", subject=self.name, got=f"status {status}: {text}")
-        warnings.warn(f"{self.name}: {text} (status {status})", RuntimeWarning, stacklevel=_users_level())
+        warnings.warn(f"{self.name}: {text} (status {status})", RuntimeWarning, stacklevel=_user_stack_level())
 
     def _symbol(self, function: str) -> Any:
         try:
@@ -146,8 +144,8 @@ class Library:
             )
 
 
-def _users_level() -> int:
-    """How many calls up the user's code is, for a warning that names their line."""
+def _user_stack_level() -> int:
+    """The number of frames up to the user's code, for a warning that names its line."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == _PACKAGE:
         level, frame = level + 1, frame.f_back

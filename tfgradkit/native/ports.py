@@ -1,7 +1,4 @@
-"""Memory as C sees it: the address of an array, and the workspaces of a library.
-
-An array argument or result of a C function, and how what the user gave becomes one.
-"""
+"""The arrays of a C function, as the metadata describe them, and memory as C sees it: addresses and workspaces."""
 
 from __future__ import annotations
 
@@ -17,41 +14,8 @@ from ..errors import SignatureError
 _ALIGNMENT = 64
 
 
-def address_of(array: np.ndarray) -> int:
-    """Where a C-contiguous array's data lies."""
-    try:
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
-    except (TypeError, ValueError):  # read-only, or empty: five times slower
-        return array.__array_interface__["data"][0]
-
-
-class Workspaces(threading.local):
-    """A workspace for each thread, made when it first asks.
-
-    Attributes:
-        address: that of the calling thread's.
-        pointer: the same for C functions without argument types.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._memory = ctypes.create_string_buffer(size + _ALIGNMENT)
-        start = ctypes.addressof(self._memory)
-        self.address = start + -start % _ALIGNMENT
-        self.pointer = ctypes.c_void_p(self.address)
-
-
-def overlap(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two arrays have a number in common; true where that takes long to find out."""
-    if not np.may_share_memory(a, b):
-        return False
-    try:
-        return np.shares_memory(a, b, max_work=10_000)  # type: ignore[arg-type]  # any number will do
-    except np.exceptions.TooHardError:
-        return True
-
-
 class ArrayPort:
-    """An array's name, the shape of one point, and its dtype, as the metadata has them."""
+    """The name of an array, the shape of one point, and the dtype."""
 
     __slots__ = ("dtype", "name", "point_bytes", "shape")
 
@@ -62,7 +26,7 @@ class ArrayPort:
         self.point_bytes = math.prod(shape) * dtype.itemsize
 
     def array(self, given: Any, subject: str) -> np.ndarray:
-        """``given`` as C can read it: this dtype, contiguous; the same array where it is that already.
+        """``given`` as C can read it: of this dtype and contiguous; a copy only where it isn't.
 
         Raises:
             SignatureError: no array of floating numbers that ends with this shape.
@@ -113,3 +77,36 @@ class ArrayPort:
             )
         if not out.flags.writeable:
             raise SignatureError(f"out for {self.name} is read-only", subject=subject, expected="a writeable array")
+
+
+class Workspaces(threading.local):
+    """A workspace for each thread, made at the thread's first call.
+
+    Attributes:
+        address: the address of the calling thread's workspace.
+        pointer: the same for C functions without argument types.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._memory = ctypes.create_string_buffer(size + _ALIGNMENT)
+        start = ctypes.addressof(self._memory)
+        self.address = start + -start % _ALIGNMENT
+        self.pointer = ctypes.c_void_p(self.address)
+
+
+def address_of(array: np.ndarray) -> int:
+    """The address of a C-contiguous array's data."""
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # read-only, or empty: five times slower
+        return array.__array_interface__["data"][0]
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays have a number in common; also true where the answer takes too long to compute."""
+    if not np.may_share_memory(a, b):
+        return False
+    try:
+        return np.shares_memory(a, b, max_work=10_000)  # type: ignore[arg-type]  # any number will do
+    except np.exceptions.TooHardError:
+        return True

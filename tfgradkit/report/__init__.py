@@ -1,4 +1,8 @@
-"""A page on a model's derivatives, and figures of them."""
+"""A page on a model's derivatives, in one HTML file, and figures of them for Python.
+
+``sections`` makes the parts of the page, ``picture`` draws graphs. Not here: the diagnoses that the page shows
+(``diagnose``).
+"""
 
 from __future__ import annotations
 

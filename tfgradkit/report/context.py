@@ -1,4 +1,4 @@
-"""What the sections of a report share: the model, the points, and what is computed of them once."""
+"""The model of a report and its points, with the results that several sections need, each computed once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..differentiable import Differentiable
 from ..errors import TfGradKitError
 from ..native import NativeLibrary, load_native
 from .jacobians import Jacobians, jacobians
-from .report_points import Limits, Points, Ranges, points_of
+from .report_points import Limits, Points, Ranges, sample_points
 
 Progress = Callable[[str], None]
 
@@ -24,17 +24,17 @@ class Context:
     """A model to report on.
 
     Attributes:
-        fn: as it was given.
-        resolved: the same as a function.
+        fn: the user's model or function.
+        resolved: the same as a :class:`Differentiable`.
         limits: of the report.
-        step: told what is being done.
+        step: called with the name of each step.
     """
 
     def __init__(
         self,
         fn: Any,
         resolved: Differentiable,
-        given: Sequence[Any],
+        arguments: Sequence[Any],
         ranges: Mapping[str, Any],
         library: Path | None,
         limits: Limits,
@@ -42,25 +42,25 @@ class Context:
     ) -> None:
         self.fn, self.resolved, self.limits, self.step = fn, resolved, limits, step
         self.library_path = library
-        self._given, self._ranges = given, dict(ranges)
+        self._arguments, self._ranges = arguments, dict(ranges)
 
     @cached_property
     def input_names(self) -> tuple[str, ...]:
-        """Of the inputs, in the order of ``tf.nest``: "x" for a model's only one."""
+        """Names of the inputs, in the order of ``tf.nest``: "x" for a model's only input."""
         if self.resolved.input_names:
             return self.resolved.input_names
-        nests = list(self.resolved.input_specs or self._given)
+        nests = list(self.resolved.input_specs or self._arguments)
         return tuple(leaf_names(nests, self.resolved.argument_names or ("x",)))
 
     @cached_property
     def points(self) -> Points:
-        """Where the model is looked at."""
+        """The sample points."""
         ranges = Ranges(self._ranges) if self._ranges else Ranges(self._library_ranges(), "the library's range")
-        return points_of(self.resolved, self._given, ranges, self.input_names, self.limits)
+        return sample_points(self.resolved, self._arguments, ranges, self.input_names, self.limits)
 
     @cached_property
     def source(self) -> Differentiable:
-        """The function, with the sizes of the points where it leaves any open."""
+        """The function, with the sizes of the points where its own specs have unknown sizes."""
         if self.resolved.input_specs is None:
             return self.resolved
         return replace(self.resolved, input_specs=tuple(self.specs))
@@ -72,7 +72,7 @@ class Context:
 
     @cached_property
     def specs(self) -> list[Any]:
-        """Of the arguments, for any number of points."""
+        """Specs of the arguments, for any number of points."""
         batch = [None] if self.points.batched else []
         return tf.nest.map_structure(
             lambda leaf: tf.TensorSpec([*batch, *leaf.shape[1:]], leaf.dtype), self.points.arguments
@@ -80,21 +80,21 @@ class Context:
 
     @cached_property
     def output_names(self) -> tuple[str, ...]:
-        """Of the outputs, in the order of ``tf.nest``: "y" for a model's only one."""
+        """Names of the outputs, in the order of ``tf.nest``: "y" for a model's only output."""
         return self.source.output_names or self.view.output_names
 
     @cached_property
     def jacobians(self) -> Jacobians:
-        """At the points.
+        """The Jacobians at the points.
 
         Raises:
-            SignatureError, GradientError: there are none.
+            SignatureError, GradientError: the function has none.
         """
         return jacobians(self.source, self.points, self.input_names, self.output_names, self.limits)
 
     @cached_property
     def library(self) -> NativeLibrary | None:
-        """The compiled library that was given.
+        """The compiled library to compare with, if any.
 
         Raises:
             LibraryError: it can't be loaded.
@@ -102,10 +102,10 @@ class Context:
         return None if self.library_path is None else load_native(self.library_path)
 
     def _library_ranges(self) -> dict[str, Any]:
-        """The library's, whose inputs are the model's in the same order."""
+        """The library's ranges by the model's names: the inputs have the same order."""
         try:
             library = self.library
-        except TfGradKitError:  # told by the section that compares with it
+        except TfGradKitError:  # the section that compares with the library shows this error
             return {}
         if library is None:
             return {}

@@ -1,4 +1,4 @@
-"""Figures for Python: Matplotlib's, made without pyplot, so that no global state is touched."""
+"""Figures for Python, by Matplotlib without pyplot, so that no global state is touched."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .jacobians import Jacobians
 from .page_parts import count, short
 from .picture.drawn_graph import ops_of_view
 from .picture.folding import Box, Folded, fold
-from .picture.svg import HEIGHT, Scale, box_width, condensed, laid_out, scale_of, shortened
+from .picture.svg import HEIGHT, Scale, box_width, condensed, lay_out, scale_of, shortened
 from .report_points import Limits
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Array = np.ndarray
-_MAP = "RdBu_r"  # told apart by colour-blind people, too (C. A. Brewer, colorbrewer2.org)
-_POINT = 1 / 72  # of an inch: the pictures' unit
+_MAP = "RdBu_r"  # colour-blind people can read it, too (C. A. Brewer, colorbrewer2.org)
+_POINT = 1 / 72  # the pictures' unit, in inches
 _FACES = {"input": "#ffffff", "output": "#ffffff", "forward": "#f1f2f4", "gradient": "#dce9f2"}
 _EDGES = {"input": "#1d2126", "output": "#1d2126", "forward": "#59616b", "gradient": "#0b5a87"}
 _TICKS = 24
@@ -65,21 +65,21 @@ def plot_jacobian(
     figure_class = matplotlib("figure").Figure
     limits = limits or Limits()
     source = resolve(fn, batched=batched)
-    found = Context(fn, source, arguments, {}, None, limits, lambda step: None).jacobians
-    drawn = [condensed(matrix, limits.cells) for matrix in found.matrix[:points]]
+    jacobians = Context(fn, source, arguments, {}, None, limits, lambda step: None).jacobians
+    drawn = [condensed(matrix, limits.cells) for matrix in jacobians.matrix[:points]]
     scale = scale_of(np.stack(drawn))
     rows, columns = drawn[0].shape
     width, height = np.clip(0.45 * columns + 1.6, 2.6, 8.0), np.clip(0.45 * rows + 1.2, 2.2, 8.0)
     figure = figure_class(figsize=(width * len(drawn) + 1.0, height), layout="constrained")
     axes = figure.subplots(1, len(drawn), squeeze=False)[0]
     for number, (axis, matrix) in enumerate(zip(axes, drawn, strict=True)):
-        image = _draw_map(axis, matrix, found, scale)
-        axis.set_title(f"point {number + 1}" if len(found.matrix) > 1 else f"∂y/∂x of {source.name}", fontsize=10)
+        image = _draw_map(axis, matrix, jacobians, scale)
+        axis.set_title(f"point {number + 1}" if len(jacobians.matrix) > 1 else f"∂y/∂x of {source.name}", fontsize=10)
     bar = figure.colorbar(image, ax=list(axes))
     bar.set_ticks(scale.ticks, labels=[short(value) for value in scale.ticks])
     bar.set_label("∂ output / ∂ input")
-    if told := _left_out(found, drawn[0]):
-        figure.supxlabel(told, fontsize=8)
+    if note := _left_out(jacobians, drawn[0]):
+        figure.supxlabel(note, fontsize=8)
     return figure
 
 
@@ -111,7 +111,7 @@ def plot_graph(fn: Any, *specs: Any, batched: bool | None = None, limits: Limits
     figure_class, patches = matplotlib("figure").Figure, matplotlib("patches")
     ops = ops_of_view(view(fn, *specs, batched=batched))
     folded = fold(ops, (limits or Limits()).nodes)
-    layout = laid_out(folded)
+    layout = lay_out(folded)
     margin, foot = 12.0, 24.0
     width, height = max(layout.width, 200.0) + 2 * margin, layout.height + 2 * margin + foot
     figure = figure_class(figsize=(width * _POINT, height * _POINT))
@@ -138,16 +138,16 @@ def matplotlib(module: str) -> Any:
         raise VersionError("figures need Matplotlib", got=str(error), hint='pip install "tfgradkit[report]"') from error
 
 
-def _draw_map(axis: Axes, matrix: Array, found: Jacobians, scale: Scale) -> Any:
+def _draw_map(axis: Axes, matrix: Array, jacobians: Jacobians, scale: Scale) -> Any:
     colors = matplotlib("colors")
     top = scale.largest or 1.0
     norm = colors.Normalize(-top, top)
     if scale.linear is not None:
         norm = colors.FuncNorm((scale.shades, scale.values), vmin=-top, vmax=top)
     image = axis.imshow(np.ma.masked_invalid(matrix), cmap=_MAP, norm=norm, aspect="auto", interpolation="nearest")
-    axis.set_facecolor("#b9bec5")  # what is not finite
-    _label(axis.set_xticks, found.columns, matrix.shape[1], rotation=90 if matrix.shape[1] > 6 else 0)
-    _label(axis.set_yticks, found.rows, matrix.shape[0])
+    axis.set_facecolor("#b9bec5")  # numbers that are not finite
+    _label(axis.set_xticks, jacobians.columns, matrix.shape[1], rotation=90 if matrix.shape[1] > 6 else 0)
+    _label(axis.set_yticks, jacobians.rows, matrix.shape[0])
     axis.tick_params(length=0, labelsize=8)
     if max(matrix.shape) <= 6:
         for (i, j), value in np.ndenumerate(matrix):
@@ -157,7 +157,7 @@ def _draw_map(axis: Axes, matrix: Array, found: Jacobians, scale: Scale) -> Any:
 
 
 def _label(set_ticks: Any, labels: tuple[str, ...], cells: int, **style: Any) -> None:
-    """Every label of few cells; of many some, evenly spaced, and of aggregated ones the first and the last."""
+    """Labels a few cells each, many cells at even distances, and aggregated cells at the first and the last."""
     if len(labels) != cells:
         set_ticks([0, cells - 1], [labels[0], labels[-1]], **style)
         return
@@ -165,15 +165,16 @@ def _label(set_ticks: Any, labels: tuple[str, ...], cells: int, **style: Any) ->
     set_ticks(range(0, cells, step), labels[::step], **style)
 
 
-def _left_out(found: Jacobians, drawn: Array) -> str:
+def _left_out(jacobians: Jacobians, drawn: Array) -> str:
+    """A note on the entries that the maps leave out or aggregate."""
     rows, columns = drawn.shape
-    aggregated = drawn.shape != found.matrix.shape[1:]
+    aggregated = drawn.shape != jacobians.matrix.shape[1:]
     note = f"Aggregated to {rows} × {columns} cells, each the entry of largest magnitude in it." if aggregated else ""
-    return " ".join(text for text in (found.limit, note) if text)
+    return " ".join(text for text in (jacobians.limit, note) if text)
 
 
 def _line(points: tuple[tuple[float, float], ...]) -> Any:
-    """From box to box, vertical at its ends and stops."""
+    """An arrow from box to box, vertical at its ends and stops."""
     path, patches = matplotlib("path").Path, matplotlib("patches")
     down = points[-1][1] >= points[0][1]
     half = HEIGHT / 2 if down else -HEIGHT / 2

@@ -1,4 +1,4 @@
-"""Jacobians at the sample points as one matrix each: every output by every input, within a number of entries."""
+"""Jacobians at the sample points, a matrix for each point: outputs by inputs, within a number of entries."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Jacobians:
-    """Jacobians of S points, of R outputs by C inputs.
+    """Jacobians of R outputs by C inputs at S points.
 
     Attributes:
         x, y: [S, C] and [S, R].
         matrix: [S, R, C].
-        rows, columns: labels.
+        rows, columns: labels of the outputs and inputs.
         total_rows: how many outputs the model has.
-        limit: what was left out, a sentence; "" for nothing.
+        limit: a sentence on the outputs and points that are left out; "" where none is.
     """
 
     x: Array
@@ -41,7 +41,7 @@ class Jacobians:
 
     @property
     def finite(self) -> Array:
-        """Which points have none but finite entries, [S]."""
+        """Whether all entries of a point are finite, [S]."""
         return np.isfinite(self.matrix).all(axis=(1, 2))
 
 
@@ -51,8 +51,8 @@ def jacobians(
     """The Jacobians of a function by all of its floating arguments.
 
     Raises:
-        SignatureError: no floating argument, or results that have no derivative.
-        GradientError: no such derivative.
+        SignatureError: no floating argument, or results without a derivative.
+        GradientError: the function can't be differentiated.
     """
     picked = floating_arguments(points)
     shapes = _result_shapes(source, points)
@@ -66,16 +66,16 @@ def jacobians(
     rows = _spaced(len(labels), max(1, limits.entries // max(1, len(columns))))
     count = min(points.count, max(1, limits.entries // max(1, len(rows) * len(columns))))
     x, y, matrix = _evaluated(source, points.limited(count), picked, rows if len(rows) < len(labels) else None)
-    told = [
+    kept = [
         *([f"{len(rows):,} of the {len(labels):,} outputs, evenly spaced"] if len(rows) < len(labels) else []),
         *([f"{count} of the {points.count} points"] if count < points.count else []),
     ]
-    limit = f"Too large to look at whole: {' and '.join(told)} are shown." if told else ""
+    limit = f"Too large to look at whole: {' and '.join(kept)} are shown." if kept else ""
     return Jacobians(x, y, matrix, tuple(labels[i] for i in rows), tuple(columns), len(labels), limit)
 
 
 def element_names(name: str, shape: Sequence[int]) -> list[str]:
-    """``y[0]``, ``y[1]``; the name alone where there is one element."""
+    """``y[0]``, ``y[1]``, …; the name alone for a single element."""
     sizes = list(shape)
     if int(np.prod(sizes)) == 1:
         return [name]
@@ -83,15 +83,19 @@ def element_names(name: str, shape: Sequence[int]) -> list[str]:
 
 
 def floating_arguments(points: Points) -> tuple[int, ...]:
-    """Positions of the arguments that can be differentiated by."""
+    """Positions of the floating arguments.
+
+    Raises:
+        SignatureError: there are none.
+    """
     kinds = [{leaf.dtype.is_floating for leaf in tf.nest.flatten(argument)} for argument in points.arguments]
     picked = tuple(position for position, kind in enumerate(kinds) if kind == {True})
     if not picked:
-        found = {leaf.dtype.name for leaf in tf.nest.flatten(points.arguments)}
+        dtypes = {leaf.dtype.name for leaf in tf.nest.flatten(points.arguments)}
         raise SignatureError(
             "no input is floating, so nothing can be differentiated by them",
             expected="float16, bfloat16, float32 or float64",
-            got=", ".join(sorted(found)),
+            got=", ".join(sorted(dtypes)),
             hint="differentiate the part of the model behind the embedding or the cast: "
             'tgk.jacobian(model, wrt="layer:NAME")',
         )
@@ -99,7 +103,7 @@ def floating_arguments(points: Points) -> tuple[int, ...]:
 
 
 def _result_shapes(source: Differentiable, points: Points) -> list[list[int]]:
-    """Of one sample's results, as they are for real values."""
+    """The shapes of one sample's results."""
     results = floating_results(source.call(*points.first(1)), source.name)
     if any(y.dtype.is_complex for y in results):
         raise SignatureError("complex results are not drawn", subject=source.name, expected="real results")
@@ -134,11 +138,11 @@ def _evaluated(
 
 
 def _flat(source: Differentiable, rows: list[int] | None) -> Any:
-    """The function with all results in a row, and of those the chosen ones."""
+    """The function with all results in a row, or only the elements ``rows`` of it."""
 
     def call(*arguments: Any) -> tf.Tensor:
         results = floating_results(source.call(*arguments), source.name)
-        # Sizes from the tensors, so that the batch stays unknown.
+        # The sizes come from the tensors, so that the batch size stays unknown.
         flat = [tf.cast(tf.reshape(y, _row_shape(y, source.batched)), tf.float64) for y in results]
         joined = flat[0] if len(flat) == 1 else tf.concat(flat, axis=-1)
         return joined if rows is None else tf.gather(joined, rows, axis=-1)

@@ -1,6 +1,6 @@
-"""Writing a page so that it is there whole, or not at all: beside, then renamed.
+"""``report`` and ``write_report``: a page on a model's derivatives, in one HTML file.
 
-``report`` and ``write_report``: a page on a model's derivatives, in one file.
+A file appears whole or not at all: it is written beside its place, then renamed.
 """
 
 from __future__ import annotations
@@ -26,90 +26,8 @@ from .page_parts import Map, PageSection, problem
 from .report_points import Limits
 from .sections import cost_sections, diagnosis_sections, jacobian_sections, model_sections
 
-# By which an earlier report is known; nothing else is ever replaced.
+# The text in every earlier report; a file without it is never replaced.
 MARKER = '<meta name="generator" content="tfgradkit report'
-
-
-def write_page(path: str | os.PathLike[str], make: Callable[[], str], *, overwrite: bool) -> Path:
-    """Writes what ``make`` returns, which is not called where the file can't be written.
-
-    Args:
-        path: must not exist, or with ``overwrite`` be an earlier report.
-        make: the page.
-        overwrite: whether an earlier report is replaced.
-
-    Raises:
-        OutputFileError: ``path`` can't be used; nothing was written.
-    """
-    if not os.fspath(path):
-        raise OutputFileError("the output file has no name", expected="a path", got="''")
-    target = Path(os.path.abspath(path))
-    _check_free(target, overwrite)
-    _try_folder(target)
-    text = make()
-    beside = None
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}-", delete=False
-        ) as file:
-            beside = Path(file.name)
-            file.write(text)
-        beside.chmod(0o644)
-        _check_free(target, overwrite)
-        beside.rename(target)
-    except BaseException as error:
-        if beside is not None:
-            beside.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise OutputFileError("the output file can't be written", subject=target, got=error.strerror) from error
-        raise
-    return target
-
-
-def _try_folder(target: Path) -> None:
-    """Before a minute of work: whether there is a folder that takes a file."""
-    try:
-        with tempfile.TemporaryFile(dir=target.parent):
-            pass
-    except OSError as error:
-        raise OutputFileError(
-            "the output file can't be written",
-            subject=target,
-            expected="a folder that exists and can be written",
-            got=error.strerror,
-        ) from error
-
-
-def _check_free(target: Path, overwrite: bool) -> None:
-    if not os.path.lexists(target):
-        return
-    if target.is_symlink() or not target.is_file():
-        raise OutputFileError(
-            "the output file can't be written", subject=target, expected="no such path", got="a folder or a link"
-        )
-    if not overwrite:
-        raise OutputFileError(
-            "the output file exists",
-            subject=target,
-            expected="no such path",
-            hint="choose another file, or overwrite=True (--overwrite) to replace an earlier report",
-        )
-    if not _is_report(target):
-        raise OutputFileError(
-            "the output file is something else than an earlier report, so it is left alone",
-            subject=target,
-            hint="choose another file",
-        )
-
-
-def _is_report(target: Path) -> bool:
-    try:
-        with target.open(encoding="utf-8", errors="replace") as file:
-            return MARKER in file.read(2000)
-    except OSError:
-        return False
-
-
 SECTIONS: tuple[tuple[str, str, Callable[[Context], PageSection]], ...] = (
     ("model", "The model", model_sections.model_section),
     ("jacobian", "Jacobian", jacobian_sections.jacobian_section),
@@ -165,7 +83,7 @@ def report(
     folder = None if library is None else Path(library)
     context = Context(fn, source, arguments, ranges or {}, folder, limits or Limits(), progress)
     _check(context, ranges or {})
-    sections = list(_made(context))
+    sections = list(_sections(context))
     progress("drawing")
     return _page(title or source.name, sections)
 
@@ -197,7 +115,7 @@ def write_report(
 
 
 def _check(context: Context, ranges: Mapping[str, Any]) -> None:
-    """What is wrong with the call is an error, not a section."""
+    """Raises the errors of the call itself, which are no section of the page."""
     context.points  # noqa: B018
     if unknown := sorted(set(ranges) - set(context.input_names)):
         raise SignatureError(
@@ -205,7 +123,7 @@ def _check(context: Context, ranges: Mapping[str, Any]) -> None:
         )
 
 
-def _made(context: Context) -> Iterator[PageSection]:
+def _sections(context: Context) -> Iterator[PageSection]:
     for name, title, make in SECTIONS:
         context.step(title.lower())
         try:
@@ -213,7 +131,7 @@ def _made(context: Context) -> Iterator[PageSection]:
         except TfGradKitError as error:
             why = problem("This can't be had for this model", error)
             yield PageSection(name, title, (why,), "not available", failed=True)
-        except Exception as error:  # whatever a user's model does; the other sections are worth having
+        except Exception as error:  # a user's model may raise anything; the other sections are still worth having
             yield PageSection(name, title, (problem("This failed", error),), "failed", "attention", failed=True)
 
 
@@ -246,12 +164,92 @@ def _footer() -> str:
 
 
 def map_paths(drawn: Map) -> list[tuple[str, str]]:
-    """The cells of a large map as one path for each of its 21 shades, by class; white ones are left out."""
+    """The cells of a large map as one path for each of its 21 shades, by class; white cells are left out."""
     shades = np.asarray(drawn.shades)
     levels = np.where(np.isnan(shades), 99, np.round(np.nan_to_num(shades) * 10)).astype(int)
-    found = []
+    paths = []
     for level in np.unique(levels[levels != 0]):
         name = "nan" if level == 99 else f"{'p' if level > 0 else 'n'}{abs(level)}"
         places = zip(*np.nonzero(levels == level), strict=True)
-        found.append((name, "".join(f"M{column} {row}h1v1h-1z" for row, column in places)))
-    return found
+        paths.append((name, "".join(f"M{column} {row}h1v1h-1z" for row, column in places)))
+    return paths
+
+
+def write_page(path: str | os.PathLike[str], make: Callable[[], str], *, overwrite: bool) -> Path:
+    """Writes the page that ``make`` returns; ``make`` is not called where the file can't be written.
+
+    Args:
+        path: must not exist, or with ``overwrite`` be an earlier report.
+        make: returns the page.
+        overwrite: whether an earlier report is replaced.
+
+    Raises:
+        OutputFileError: ``path`` can't be used; nothing is written.
+    """
+    if not os.fspath(path):
+        raise OutputFileError("the output file has no name", expected="a path", got="''")
+    target = Path(os.path.abspath(path))
+    _check_free(target, overwrite)
+    _try_folder(target)
+    text = make()
+    beside = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}-", delete=False
+        ) as file:
+            beside = Path(file.name)
+            file.write(text)
+        beside.chmod(0o644)
+        _check_free(target, overwrite)
+        beside.rename(target)
+    except BaseException as error:
+        if beside is not None:
+            beside.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OutputFileError("the output file can't be written", subject=target, got=error.strerror) from error
+        raise
+    return target
+
+
+def _try_folder(target: Path) -> None:
+    """Raises :class:`OutputFileError` before a minute of work where the folder takes no file."""
+    try:
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise OutputFileError(
+            "the output file can't be written",
+            subject=target,
+            expected="a folder that exists and can be written",
+            got=error.strerror,
+        ) from error
+
+
+def _check_free(target: Path, overwrite: bool) -> None:
+    if not os.path.lexists(target):
+        return
+    if target.is_symlink() or not target.is_file():
+        raise OutputFileError(
+            "the output file can't be written", subject=target, expected="no such path", got="a folder or a link"
+        )
+    if not overwrite:
+        raise OutputFileError(
+            "the output file exists",
+            subject=target,
+            expected="no such path",
+            hint="choose another file, or overwrite=True (--overwrite) to replace an earlier report",
+        )
+    if not _is_report(target):
+        raise OutputFileError(
+            "the output file is something else than an earlier report, so it is left alone",
+            subject=target,
+            hint="choose another file",
+        )
+
+
+def _is_report(target: Path) -> bool:
+    try:
+        with target.open(encoding="utf-8", errors="replace") as file:
+            return MARKER in file.read(2000)
+    except OSError:
+        return False

@@ -1,8 +1,6 @@
-"""Numbers as the page writes them.
+"""The parts of the page: numbers as texts, the blocks of a section as plain records, an exception as a block.
 
-What a section of the page consists of: plain records, which the templates draw.
-
-An exception as a block of the page: what happened, and what to try.
+The templates draw the records.
 """
 
 from __future__ import annotations
@@ -15,9 +13,14 @@ from typing import ClassVar, Literal
 
 from ..errors import TfGradKitError
 
+_LONGEST = 400
+_COLOURS = re.compile("\x1b\\[[0-9;]*m")  # in Keras' messages, for terminals
+# Lines in front of the failure itself.
+_HEADS = ("Detected at node", "Exception encountered")
+
 
 def short(value: float, digits: int = 3) -> str:
-    """A few digits: 0.0123, 12.3, 1.23e+06; "0" for nothing."""
+    """A number with a few digits: 0.0123, 12.3, 1.23e+06; "0" for zero."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -30,14 +33,14 @@ def short(value: float, digits: int = 3) -> str:
 
 
 def count(value: int, noun: str = "", plural: str = "") -> str:
-    """``1,234 points``, ``1 point``."""
+    """A number of things: ``1,234 points``, ``1 point``."""
     if not noun:
         return f"{value:,}"
     return f"{value:,} {noun if value == 1 else plural or noun + 's'}"
 
 
 def amount(size: float) -> str:
-    """Bytes: 512 B, 1.5 kB, 20 MB."""
+    """A number of bytes: 512 B, 1.5 kB, 20 MB."""
     for unit in ("B", "kB", "MB"):
         if size < 1000:
             return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.3g} {unit}"
@@ -63,7 +66,7 @@ class Text:
 
 @dataclass(frozen=True)
 class CodeText:
-    """Lines as they are."""
+    """Lines of fixed-width text."""
 
     kind: ClassVar[str] = "code"
     text: str
@@ -71,7 +74,7 @@ class CodeText:
 
 @dataclass(frozen=True)
 class FailureNote:
-    """Why something is not shown, or what is wrong: a sentence, then facts by name."""
+    """A failure, or the reason why a block is missing: a sentence, then facts by name."""
 
     kind: ClassVar[str] = "problem"
     text: str
@@ -91,8 +94,8 @@ class TableCell:
     """A cell of a table.
 
     Attributes:
-        share: of a bar in the cell's background, 0 to 1.
-        verdict: what its text says of the model.
+        share: the length of a bar in the cell's background, 0 to 1.
+        verdict: whether its text is good or bad news of the model.
     """
 
     text: str
@@ -122,9 +125,9 @@ class HeatMap:
     """Maps of one colour scale.
 
     Attributes:
-        alternative: what the pictures show, in words.
+        alternative: the maps in words.
         maps: each with a title.
-        scale: what the colours mean.
+        scale: the meaning of the colours.
     """
 
     kind: ClassVar[str] = "heatmap"
@@ -138,11 +141,10 @@ class Map:
     """A matrix as colours.
 
     Attributes:
-        title: above it.
+        title: the line above the map.
         shades: for each row and column, -1 to 1; NaN where the number is not finite.
-        texts: the numbers; where there is none, the map is too large for numbers.
-        rows, columns: their labels; of large maps, the ends alone.
-        aspect: height of a cell for its width.
+        texts: the numbers; empty where the map is too large for numbers.
+        rows, columns: their labels; of a large map only the first and the last.
     """
 
     title: str
@@ -165,8 +167,8 @@ class Picture:
     """An SVG that can be zoomed.
 
     Attributes:
-        svg: made here, of escaped texts.
-        alternative: what it shows, in words.
+        svg: the picture, with escaped texts.
+        alternative: the picture in words.
     """
 
     kind: ClassVar[str] = "picture"
@@ -194,7 +196,9 @@ class PageSection:
 
     Attributes:
         name: its anchor.
-        verdict: what it says of the model, for the head of the page, with ``summary``.
+        summary: its result in a few words, for the head of the page.
+        verdict: whether the result is good or bad news of the model.
+        failed: whether the section has an error in place of its contents.
     """
 
     name: str
@@ -221,30 +225,24 @@ def table(
     return Table(caption, tuple(columns), tuple(cells(row) for row in rows), frozenset(numeric), frozenset(marked))
 
 
-_LONGEST = 400
-_COLOURS = re.compile("\x1b\\[[0-9;]*m")  # Keras writes for terminals
-# Lines that say nothing of the failure itself.
-_HEADS = ("Detected at node", "Exception encountered")
-
-
 def problem(what: str, error: Exception) -> FailureNote:
-    """Why something failed. Ours say it in parts; of others the first line that says something."""
+    """A failure with its reason: the parts of an error of ours, or the first useful line of another exception."""
     if not isinstance(error, TfGradKitError):
         return FailureNote(f"{what}.", (("because", f"{type(error).__name__}: {first_line(error)}"),))
     subject = "" if error.subject is None else f": {error.subject}"
     facts = (("expected", error.expected), ("got", error.got), ("try", error.hint))
-    told = tuple((name, _clipped(str(fact))) for name, fact in facts if fact is not None)
-    return FailureNote(f"{what}.", (("because", _clipped(f"{error.what}{subject}")), *told))
+    known = tuple((name, _clipped(str(fact))) for name, fact in facts if fact is not None)
+    return FailureNote(f"{what}.", (("because", _clipped(f"{error.what}{subject}")), *known))
 
 
 def first_line(error: Exception) -> str:
-    """The first line of a message that says something."""
+    """The first line of an error's message that has a reason in it."""
     text = error.what if isinstance(error, TfGradKitError) else _COLOURS.sub("", str(error))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if lines and lines[0].startswith("in user code"):  # AutoGraph: the way to the line, then what it raised
+    if lines and lines[0].startswith("in user code"):  # AutoGraph: a stack trace, then the error
         return _clipped(lines[-1])
-    told = [line for line in lines if not line.startswith(_HEADS)]
-    return _clipped((told or lines or [type(error).__name__])[0])
+    reasons = [line for line in lines if not line.startswith(_HEADS)]
+    return _clipped((reasons or lines or [type(error).__name__])[0])
 
 
 def _clipped(text: str) -> str:

@@ -1,6 +1,7 @@
-"""How much of a large model a report looks at; each limit that is met is stated in the page.
+"""The points at which a report samples a model, and the limits of a report.
 
-The points at which a report samples a model: given, or drawn where the model is meant to be used.
+The points are the user's arguments, or drawn where the model is meant to be used: in a range, or where the model's
+first layer scales its input to −1 to 1. The page states each limit that is met.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from ..differentiable import Differentiable
 from ..errors import SignatureError
 from ..public import public
 from ..sources.resolve import flat_layers
+
+Array = np.ndarray
+Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]
+_SEED = 6
 
 
 @public("report")
@@ -48,40 +53,15 @@ class Limits:
     bytes: int = 256_000_000
 
 
-Array = np.ndarray
-_SEED = 6
-
-
-@dataclass(frozen=True)
-class Ranges:
-    """``(low, high)`` by the name of an input, and whose they are."""
-
-    bounds: Mapping[str, Any]
-    origin: str = "the given range"
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Middle and spread of the input that a layer makes −1 to 1."""
-
-    middle: Array
-    spread: Array
-    layer: str
-
-    def fits(self, shape: Sequence[int]) -> bool:
-        """Whether it says so of samples of a shape."""
-        return self.middle.ndim == 0 or self.middle.shape == tuple(shape[-self.middle.ndim :])
-
-
 @dataclass(frozen=True)
 class Points:
     """Sample points.
 
     Attributes:
-        arguments: what the function takes, ``[count] + x`` each, whether or not the function is batched.
-        count: how many.
-        batched: whether the function takes them all at once.
-        origin: where they come from, a sentence.
+        arguments: the function's arguments, ``[count] + x`` each, whether or not the function is batched.
+        count: the number of points.
+        batched: whether the function takes all points at once.
+        origin: a sentence on where the points come from.
     """
 
     arguments: list[Any]
@@ -90,53 +70,74 @@ class Points:
     origin: str
 
     def first(self, count: int) -> list[Any]:
-        """Arguments for one call: the first points, or the first one alone for a function of one sample."""
+        """Arguments for one call: the first points, or only the first point for a function of one sample."""
         return tf.nest.map_structure(lambda leaf: leaf[:count] if self.batched else leaf[0], self.arguments)
 
     def limited(self, count: int) -> Points:
-        """The first points."""
+        """The first ``count`` points."""
         kept = tf.nest.map_structure(lambda leaf: leaf[:count], self.arguments)
         return replace(self, arguments=kept, count=min(count, self.count))
 
     def calls(self) -> list[list[Any]]:
-        """Arguments that cover all points: one call where the function is batched, else one for each."""
+        """The arguments of calls at all points: one call where the function is batched, else a call for each point."""
         if self.batched:
             return [self.arguments]
         return [tf.nest.map_structure(lambda leaf, i=i: leaf[i], self.arguments) for i in range(self.count)]
 
 
-def points_of(
-    source: Differentiable, given: Sequence[Any], ranges: Ranges, names: Sequence[str], limits: Limits
+@dataclass(frozen=True)
+class Ranges:
+    """``(low, high)`` by the name of an input, and the origin of the ranges in words."""
+
+    bounds: Mapping[str, Any]
+    origin: str = "the given range"
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Middle and spread of the inputs that a layer scales to −1 to 1."""
+
+    middle: Array
+    spread: Array
+    layer: str
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        """Whether it applies to samples of ``shape``."""
+        return self.middle.ndim == 0 or self.middle.shape == tuple(shape[-self.middle.ndim :])
+
+
+def sample_points(
+    source: Differentiable, arguments: Sequence[Any], ranges: Ranges, names: Sequence[str], limits: Limits
 ) -> Points:
-    """``given`` arguments, or drawn ones.
+    """The user's ``arguments`` as points, or drawn points where there are none.
 
     Args:
         source: the function.
-        given: what it takes, or nothing.
+        arguments: the function's arguments, or nothing.
         ranges: of inputs.
         names: of the inputs, in the order of ``tf.nest``.
         limits: of the report.
 
     Raises:
-        SignatureError: nothing is given for a function without specs, or what doesn't fit.
+        SignatureError: arguments that don't fit, or none for a function without specs.
     """
-    if given:
-        return _given(source, given, limits)
+    if arguments:
+        return _points_of_arguments(source, arguments, limits)
     if source.input_specs is None:
         raise SignatureError(
             "the function has no specs of its own",
             subject=source.name,
             hint="pass arguments to look at: a batch of points where it is batched, else one point",
         )
-    return _drawn(source, ranges, names, limits)
+    return _draw_points(source, ranges, names, limits)
 
 
-def _given(source: Differentiable, given: Sequence[Any], limits: Limits) -> Points:
-    arguments = source.to_arguments(given, ())
+def _points_of_arguments(source: Differentiable, arguments: Sequence[Any], limits: Limits) -> Points:
+    converted = source.to_arguments(arguments, ())
     if not source.batched:
-        stacked = tf.nest.map_structure(lambda leaf: tf.convert_to_tensor(leaf)[None], arguments)
+        stacked = tf.nest.map_structure(lambda leaf: tf.convert_to_tensor(leaf)[None], converted)
         return Points(stacked, 1, False, "the point that was given")
-    counts = {leaf.shape[0] for leaf in tf.nest.flatten(arguments) if isinstance(leaf, tf.Tensor) and leaf.shape.rank}
+    counts = {leaf.shape[0] for leaf in tf.nest.flatten(converted) if isinstance(leaf, tf.Tensor) and leaf.shape.rank}
     if len(counts) != 1 or 0 in counts:
         raise SignatureError(
             "the arguments hold no batch of points",
@@ -145,21 +146,21 @@ def _given(source: Differentiable, given: Sequence[Any], limits: Limits) -> Poin
             got=" and ".join(map(str, sorted(counts))) or "numbers",
         )
     (count,) = counts
-    every = Points(arguments, count, True, f"the {count:,} points that were given")
+    every = Points(converted, count, True, f"the {count:,} points that were given")
     if count <= limits.points:
         return every
     kept = every.limited(limits.points)
     return replace(kept, origin=f"the first {limits.points} of the {count:,} points that were given")
 
 
-def _drawn(source: Differentiable, ranges: Ranges, names: Sequence[str], limits: Limits) -> Points:
+def _draw_points(source: Differentiable, ranges: Ranges, names: Sequence[str], limits: Limits) -> Points:
     generator = np.random.default_rng(_SEED)
     specs = tf.nest.flatten(source.input_specs)
     scaling = _scaling(source) if len(specs) == 1 else None
     drawn, origins = [], []
     for spec, name in zip(specs, names, strict=True):
         shape = [n or limits.unknown for n in spec.shape[source.batched :]]
-        draw, origin = _rule(spec, shape, name, ranges, scaling)
+        draw, origin = _drawing_rule(spec, shape, name, ranges, scaling)
         drawn.append(tf.constant(draw(generator, (limits.points, *shape)), spec.dtype))
         origins.append(f"{name}: {origin}" if len(specs) > 1 else origin)
     unknown = any(None in spec.shape[source.batched :] for spec in specs)
@@ -168,21 +169,18 @@ def _drawn(source: Differentiable, ranges: Ranges, names: Sequence[str], limits:
     return Points(list(tf.nest.pack_sequence_as(source.input_specs, drawn)), limits.points, source.batched, text)
 
 
-Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]
-
-
-def _rule(
+def _drawing_rule(
     spec: tf.TensorSpec, shape: list[int], name: str, ranges: Ranges, scaling: Scaling | None
 ) -> tuple[Draw, str]:
-    """How an input is drawn, and in words."""
+    """The function that draws an input, and the distribution in words."""
     if name in ranges.bounds:
         low, high = _bounds(name, ranges.bounds[name], shape)
         return lambda g, size: g.uniform(low, high, size), f"uniform in {ranges.origin}"
     if not spec.dtype.is_floating:
         return lambda g, size: np.zeros(size), f"zeros, since they are {spec.dtype.name}"
     if scaling is not None and scaling.fits(shape):
-        told = f"uniform where the model's first layer, {scaling.layer}, makes them −1 to 1"
-        return lambda g, size: scaling.middle + scaling.spread * g.uniform(-1.0, 1.0, size), told
+        text = f"uniform where the model's first layer, {scaling.layer}, makes them −1 to 1"
+        return lambda g, size: scaling.middle + scaling.spread * g.uniform(-1.0, 1.0, size), text
     return _normal, "standard normal, for want of a range"
 
 
@@ -208,7 +206,7 @@ def _bounds(name: str, bounds: Any, shape: list[int]) -> tuple[Array, Array]:
 
 
 def _scaling(source: Differentiable) -> Scaling | None:
-    """Of the model's first layer, where that brings the input to the size of 1."""
+    """The scaling of the model's first layer, where it brings the input to the size of 1."""
     if source.model is None:
         return None
     layers = [layer for layer in flat_layers(source.model) if type(layer).__name__ != "InputLayer"]

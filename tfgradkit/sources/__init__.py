@@ -1,4 +1,4 @@
-"""Whatever the user has (a model, a layer, a file, a function) → :class:`~tfgradkit.differentiable.Differentiable`.
+"""From a model, a layer, a file or a function to a :class:`~tfgradkit.differentiable.Differentiable`.
 
-Not here: what is done with it.
+:func:`resolve.resolve` takes objects, :func:`load.load` files. Not here: anything that is computed with the function.
 """

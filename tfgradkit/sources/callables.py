@@ -1,7 +1,4 @@
-"""Plain callables, ``tf.function``s, concrete functions and callable ``tf.Module``s.
-
-One component of a function's results.
-"""
+"""Plain callables, ``tf.function``s, concrete functions and callable ``tf.Module``s; and a component of the results."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from ..op_gradients.register_gradient import rules_in_force
 
 
 def from_function(fn: Callable[..., Any], *, batched: bool | None) -> Differentiable:
-    """A function of tensors; of a single sample unless ``batched`` says otherwise."""
+    """A function of tensors; it is one of a single sample unless ``batched`` is true."""
     name = getattr(fn, "__name__", type(fn).__name__)
     traced = _with_autograph(fn) if _has_statements(fn) else fn
     module = fn if isinstance(fn, tf.Module) else None
@@ -36,9 +33,9 @@ def from_function(fn: Callable[..., Any], *, batched: bool | None) -> Differenti
 
 
 def _with_autograph(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """An ``if`` on a tensor in the user's code works in a trace.
+    """``fn`` through AutoGraph, so that an ``if`` on a tensor works in a trace.
 
-    A ``tf.function`` keeps the gradient that it was first asked for: there is one for each set of the user's rules.
+    A ``tf.function`` keeps its first gradient, so there is one ``tf.function`` for each set of the user's rules.
     """
     functions: dict[Any, Any] = {}
 
@@ -57,7 +54,7 @@ def _has_statements(fn: Any) -> bool:
 
 
 def _declared_specs(fn: Any) -> tuple[Any, ...] | None:
-    """The specs of a ``tf.function`` with an ``input_signature``, or of a concrete one, where they are all tensors."""
+    """The specs of a ``tf.function`` with an ``input_signature``, or of a concrete function; None without."""
     traced, keywords = getattr(fn, "structured_input_signature", None) or ((), {})
     signature = getattr(fn, "input_signature", None) or (() if keywords else traced)
     known = all(isinstance(spec, tf.TensorSpec) for spec in tf.nest.flatten(list(signature)))
@@ -74,11 +71,13 @@ def _argument_names(fn: Any) -> tuple[str, ...]:
 
 
 def component(source: Differentiable, output: Any, has_aux: bool) -> Differentiable:
-    """``source`` with one of its results: a key or an index of a structure, a position along the last axis of a
-    tensor, or a tuple of such, from outside in.
+    """``source`` with one component of its results.
+
+    ``output`` is a key or an index of a structure, a position along the last axis of a tensor, or a tuple of these,
+    from outside in.
 
     Raises (when called):
-        SignatureError: there is no such result.
+        SignatureError: there is no such component.
     """
     path = output if isinstance(output, tuple) else (output,)
 

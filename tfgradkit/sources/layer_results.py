@@ -1,7 +1,7 @@
-"""Intermediate results of a Keras model, by the name of the layer that makes them.
+"""Intermediate results of a Keras model, by the name of their layer.
 
-While the model is called, the layer's ``call`` is another one, which keeps its result or hands out
-another in its place. So subclassed models and models inside models work like functional ones.
+During a call of the model, another function replaces the layer's ``call``: it keeps the result, or returns another
+result in its place. So subclassed models and models inside models work like functional ones.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PREFIX = "layer:"
 
 
 def layer_output(source: Differentiable, name: str) -> Differentiable:
-    """``source`` with the result of a layer in place of its own: ``of="layer:NAME"``."""
+    """``source`` with the result of a layer in place of the model's: ``of="layer:NAME"``."""
     layer = find_layer(source, name)
 
     def call(*arguments: Any) -> Any:
@@ -30,25 +30,29 @@ def layer_output(source: Differentiable, name: str) -> Differentiable:
 
 
 def intermediate(source: Differentiable, layer: Any, arguments: tuple[Any, ...]) -> Any:
-    """What ``layer`` returns where the model is called with ``arguments``.
+    """The result of ``layer`` in a call of the model with ``arguments``.
 
     Raises:
         SignatureError: the layer is not called, or more than once.
     """
-    kept: list[Any] = []
+    results: list[Any] = []
 
     def keep(original: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
-        kept.append(original(*args, **keywords))
-        return kept[-1]
+        results.append(original(*args, **keywords))
+        return results[-1]
 
     with replaced(layer, "call", keep):
         source.call(*arguments)
-    _check_once(layer, len(kept), source)
-    return kept[0]
+    _check_once(layer, len(results), source)
+    return results[0]
 
 
 def substituted(source: Differentiable, layer: Any, arguments: tuple[Any, ...], result: Any) -> Any:
-    """The model's value at ``arguments``, had ``layer`` returned ``result``."""
+    """The model's value at ``arguments`` with ``result`` as the result of ``layer``.
+
+    Raises:
+        SignatureError: the layer is not called, or more than once.
+    """
     calls: list[Any] = []
 
     def instead(original: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
@@ -69,17 +73,17 @@ def find_layer(source: Differentiable, text: str) -> Any:
     """
     name = text.removeprefix(PREFIX)
     layers = flat_layers(source.model) if source.model is not None else []
-    found = [layer for layer in layers if layer.name == name]
-    if len(found) != 1 or not text.startswith(PREFIX):
+    matching = [layer for layer in layers if layer.name == name]
+    if len(matching) != 1 or not text.startswith(PREFIX):
         raise SignatureError(
-            "no such layer" if not found else "several layers have this name",
+            "no such layer" if not matching else "several layers have this name",
             subject=source.name,
             expected=" | ".join(f"{PREFIX}{layer.name}" for layer in layers)
             or "a Keras model, whose layers have names",
             got=text,
-            hint=None if len(found) > 1 else _near(name, [layer.name for layer in layers]),
+            hint=None if len(matching) > 1 else _near(name, [layer.name for layer in layers]),
         )
-    return found[0]
+    return matching[0]
 
 
 def _near(name: str, names: list[str]) -> str | None:
@@ -87,17 +91,17 @@ def _near(name: str, names: list[str]) -> str | None:
     return " or ".join(near) or None
 
 
-def layer_of(node_name: str, layer_names: Iterable[str]) -> str:
-    """The innermost layer whose scope a node's name lies in; the node itself if there is none."""
+def layer_of(op_name: str, layer_names: Iterable[str]) -> str:
+    """The innermost layer in whose scope an op's name lies; the op's name if there is none."""
     names = set(layer_names)
-    inside = [part for part in node_name.split("/") if part in names or _without_count(part) in names]
+    inside = [part for part in op_name.split("/") if part in names or _without_count(part) in names]
     if not inside:
-        return node_name
+        return op_name
     return inside[-1] if inside[-1] in names else _without_count(inside[-1])
 
 
 def _without_count(scope: str) -> str:
-    """TensorFlow numbers a scope it meets again: ``dense_1_2`` is layer ``dense_1``."""
+    """The scope without TensorFlow's number for its repetition: ``dense_1_2`` is layer ``dense_1``."""
     head, _, count = scope.rpartition("_")
     return head if count.isdigit() else scope
 

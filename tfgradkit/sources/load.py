@@ -17,7 +17,7 @@ from .saved_model_signature import from_saved_model
 from .tf1 import from_frozen, from_meta
 
 _ATTRIBUTE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
-# Keras finds a class by its registration alone. Of this module by name only: it stands above this one.
+# Keras finds a class by its registration alone. This module is known by name only: it may not be imported from here.
 _LAYERS = f"{__package__.partition('.')[0]}.layers"
 _FORMATS = ".keras, .h5, a SavedModel folder, a TensorFlow 1 .meta or frozen .pb, or package.module:attribute"
 _GRAPHS: dict[str, Callable[[Path, Any], Any]] = {".meta": from_meta, ".pb": from_frozen}
@@ -90,14 +90,14 @@ def _attribute(text: str) -> Any:
     try:
         if (here := os.getcwd()) not in sys.path:
             sys.path.insert(0, here)
-        found: Any = importlib.import_module(module)
+        value: Any = importlib.import_module(module)
         for name in attribute.split("."):
-            found = getattr(found, name)
-    except (Exception, SystemExit) as error:  # whatever the user's module does when it is imported
+            value = getattr(value, name)
+    except (Exception, SystemExit) as error:  # anything may happen in the import of a user's module
         raise SourceError(
             "the attribute can't be imported", subject=text, got=f"{type(error).__name__}: {error}"
         ) from error
-    return found
+    return value
 
 
 def _keras(path: Path, custom_objects: Mapping[str, Any] | None) -> Any:
@@ -109,12 +109,16 @@ def _keras(path: Path, custom_objects: Mapping[str, Any] | None) -> Any:
         return keras.saving.load_model(path, custom_objects=dict(custom_objects or {}), compile=False)
     except TfGradKitError:
         raise
-    except Exception as error:  # Keras raises whatever its layers, h5py and zipfile raise.
+    except Exception as error:  # Keras passes on the errors of its layers, h5py and zipfile.
         raise _explained(path, error) from error
 
 
 def _check_container(path: Path) -> None:
-    """A ``.keras`` file is a zip with config.json in it, an ``.h5`` file begins with HDF5's signature."""
+    """Checks that a ``.keras`` file is a zip with config.json in it, and an ``.h5`` file begins with HDF5's signature.
+
+    Raises:
+        ModelFileError: it isn't so.
+    """
     try:
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as archive:
@@ -141,6 +145,19 @@ def _check_container(path: Path) -> None:
     )  # fmt: skip
 
 
+def _explained(path: Path, error: Exception) -> TfGradKitError:
+    for pattern, make in _MATCHES:
+        if match := re.search(pattern, str(error)):
+            return make(path, match.group(1))
+    first = (str(error) or type(error).__name__).strip().split("\n", 1)[0]
+    return ModelFileError(
+        "Keras can't read the model file",
+        subject=path,
+        got=first[:500],
+        hint="save the whole model again: model.save(...)",
+    )
+
+
 def _unknown(path: Path, name: str) -> TfGradKitError:
     return UnknownLayerError(
         "the model uses a class or function that isn't known here",
@@ -163,16 +180,3 @@ _MATCHES: tuple[tuple[str, Callable[[Path, str], TfGradKitError]], ...] = (
     (r"Unknown (?:layer|object|activation function|[\w ]+): '?(\w+)'?", _unknown),
     (r"(lambda)", _code),
 )
-
-
-def _explained(path: Path, error: Exception) -> TfGradKitError:
-    for pattern, make in _MATCHES:
-        if match := re.search(pattern, str(error)):
-            return make(path, match.group(1))
-    first = (str(error) or type(error).__name__).strip().split("\n", 1)[0]
-    return ModelFileError(
-        "Keras can't read the model file",
-        subject=path,
-        got=first[:500],
-        hint="save the whole model again: model.save(...)",
-    )

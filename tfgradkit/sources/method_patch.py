@@ -1,6 +1,6 @@
-"""Another function in place of a method of an object: for the thread that asks, and while a block runs.
+"""Another function in place of a method of an object, for one thread and one block.
 
-Other threads, which may call the same object meanwhile, go on finding the method itself.
+Other threads may call the same object meanwhile, and still call the method itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _lock = threading.Lock()
 
 
 class _StandIn:
-    """What an object holds in place of its method: asks which thread calls."""
+    """The attribute in place of a method: calls the replacement of the calling thread, else the method."""
 
     def __init__(self, owner: Any, name: str) -> None:
         self.method = getattr(owner, name)
@@ -30,11 +30,11 @@ class _StandIn:
 
     @property
     def replacements(self) -> list[Replacement]:
-        """Those of this thread, the innermost block's last."""
+        """The replacements of this thread, the innermost block's last."""
         if not hasattr(self._local, "replacements"):
             self._local.replacements = []
-        found: list[Replacement] = self._local.replacements
-        return found
+        own: list[Replacement] = self._local.replacements
+        return own
 
     def _run(self, replacements: tuple[Replacement, ...], *arguments: Any, **keywords: Any) -> Any:
         if not replacements:
@@ -57,13 +57,13 @@ def replaced(owner: Any, name: str, replacement: Replacement) -> Iterator[None]:
 
 def _installed(owner: Any, name: str) -> _StandIn:
     with _lock:
-        found = vars(owner).get(name)
-        if not isinstance(found, _StandIn):
-            found = _StandIn(owner, name)
-            # Not through Keras' own __setattr__, which tracks what is assigned.
-            object.__setattr__(owner, name, found)
-        found.blocks += 1
-        return found
+        stand_in = vars(owner).get(name)
+        if not isinstance(stand_in, _StandIn):
+            stand_in = _StandIn(owner, name)
+            # Not through Keras' own __setattr__, which tracks the values of attributes.
+            object.__setattr__(owner, name, stand_in)
+        stand_in.blocks += 1
+        return stand_in
 
 
 def _released(owner: Any, name: str, stand_in: _StandIn) -> None:

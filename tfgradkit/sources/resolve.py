@@ -24,8 +24,8 @@ def resolve(fn: Any, *, batched: bool | None = None, training: bool = False) -> 
     Args:
         fn: a Keras model or layer, a ``tf.function``, a plain callable, a ``tf.Module`` with
             ``__call__``, or a ``Derivative``.
-        batched: whether the first axis counts samples; None for the rule of each kind.
-        training: what Keras layers are told.
+        batched: whether the first axis counts samples; None for the default of each kind.
+        training: the ``training`` argument of Keras layers.
 
     Raises:
         SourceError: ``fn`` is none of these.

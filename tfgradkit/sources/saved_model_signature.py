@@ -1,4 +1,4 @@
-"""A signature of a SavedModel as a function: of one tensor, or of a dict of them."""
+"""A signature of a SavedModel as a function of one tensor, or of a dict of tensors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def from_saved_model(folder: Path, signature: str | None) -> Differentiable:
     """The signature of the SavedModel in ``folder``; batched where its first axis is unknown.
 
     Raises:
-        ModelFileError: no SavedModel there, or not one that can be loaded.
+        ModelFileError: no SavedModel there, or a SavedModel that can't be loaded.
         SignatureError: no such signature.
     """
     if not (folder / "saved_model.pb").is_file():
@@ -28,7 +28,7 @@ def from_saved_model(folder: Path, signature: str | None) -> Differentiable:
         )
     try:
         loaded = tf.saved_model.load(str(folder))
-    except Exception as error:  # The loader raises what its parsers and its C++ side raise.
+    except Exception as error:  # The loader passes on the errors of its parsers and its C++ side.
         raise ModelFileError(
             "the SavedModel can't be loaded", subject=folder, got=str(error).strip().split("\n", 1)[0][:500]
         ) from error
@@ -39,9 +39,9 @@ def from_saved_model(folder: Path, signature: str | None) -> Differentiable:
     single = len(inputs) == 1
 
     def call(*arguments: Any) -> Any:
-        given = arguments[0] if len(arguments) == 1 else dict(zip(sorted(inputs), arguments, strict=True))
-        # Through `loaded`: its variables live as long as it does.
-        results = loaded.signatures[key](**({next(iter(inputs)): given} if single else given))
+        x = arguments[0] if len(arguments) == 1 else dict(zip(sorted(inputs), arguments, strict=True))
+        # Through `loaded`, as the variables live only as long as it does.
+        results = loaded.signatures[key](**({next(iter(inputs)): x} if single else x))
         return results[outputs[0]] if len(outputs) == 1 else dict(results)
 
     specs = {name: tf.TensorSpec(spec.shape, spec.dtype) for name, spec in inputs.items()}

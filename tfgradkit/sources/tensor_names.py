@@ -15,13 +15,13 @@ from ..errors import SignatureError
 
 _EXPECTED = '{"inputs": "THEINPUT:0", "outputs": "THEMODEL:0"}, or a list of names for each'
 _PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")
-# What nobody reads, but is no result either.
+# Ops whose results may be unread though they are no results of the graph.
 _NO_RESULTS = frozenset({"Const", "NoOp", "SaveV2", "Assign", "AssignVariableOp", "Assert", *_PLACEHOLDERS})
 
 
 @dataclass(frozen=True)
 class Names:
-    """Names of tensors, "op:0" each."""
+    """Names of tensors, each of the form "op:0"."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -31,7 +31,7 @@ def wanted_names(graph: Any, signature: Any, path: Path) -> Names:
     """The tensors that ``signature`` names, all of them in ``graph``.
 
     Raises:
-        SignatureError: no names, or a name of nothing; with names near it, and the placeholders there are.
+        SignatureError: no names, or an unknown name; the message has near names, and the placeholders.
     """
     if not isinstance(signature, Mapping) or set(signature) != {"inputs", "outputs"}:
         raise SignatureError(
@@ -47,11 +47,11 @@ def wanted_names(graph: Any, signature: Any, path: Path) -> Names:
 
 def placeholders_text(graph: Any) -> str:
     """``THEINPUT:0 float32 [B, 2]``, for each placeholder of a GraphDef."""
-    found = [node for node in graph.node if node.op in _PLACEHOLDERS and not _is_text(node)]
+    nodes = [node for node in graph.node if node.op in _PLACEHOLDERS and not _is_text(node)]
     texts = [
-        f"{node.name}:0 {tf.as_dtype(node.attr['dtype'].type).name} {shape_text(_shape(node))}" for node in found[:10]
+        f"{node.name}:0 {tf.as_dtype(node.attr['dtype'].type).name} {shape_text(_shape(node))}" for node in nodes[:10]
     ]
-    more = f", … {len(found) - 10} more" if len(found) > 10 else ""
+    more = f", … {len(nodes) - 10} more" if len(nodes) > 10 else ""
     return ", ".join(texts) + more or "tensors of the graph; it has no placeholders"
 
 
@@ -60,26 +60,26 @@ def _shape(node: Any) -> tf.TensorShape:
 
 
 def _is_text(node: Any) -> bool:
-    """Names of files and the like, which savers take and return."""
+    """Whether a node takes or returns text: names of files and the like, for savers."""
     return any(node.attr[key].type == tf.string.as_datatype_enum for key in ("T", "dtype") if key in node.attr)
 
 
 def _ends_text(graph: Any) -> str:
-    """Ops whose results nobody reads."""
+    """The last ops whose results no op reads."""
     read = {name.lstrip("^").partition(":")[0] for node in graph.node for name in node.input}
     free = [node for node in graph.node if node.name not in read and not _is_text(node)]
     ends = [node.name for node in free if node.op not in _NO_RESULTS]
     return ", ".join(f"{name}:0" for name in ends[-10:]) or "the names of its last ops"
 
 
-def _listed(given: Any, role: str, nodes: dict[str, Any], graph: Any, path: Path) -> tuple[str, ...]:
-    names = [given] if isinstance(given, str) else given
+def _listed(listed: Any, role: str, nodes: dict[str, Any], graph: Any, path: Path) -> tuple[str, ...]:
+    names = [listed] if isinstance(listed, str) else listed
     if not isinstance(names, Sequence) or not names or not all(isinstance(name, str) for name in names):
-        raise SignatureError(f"{role} names no tensors", subject=path, expected=_EXPECTED, got=repr(given))
-    found = tuple(_known(name, role, nodes, graph, path) for name in names)
-    if len(set(found)) != len(found):
-        raise SignatureError(f"{role} names a tensor twice", subject=path, got=", ".join(found))
-    return found
+        raise SignatureError(f"{role} names no tensors", subject=path, expected=_EXPECTED, got=repr(listed))
+    tensors = tuple(_known(name, role, nodes, graph, path) for name in names)
+    if len(set(tensors)) != len(tensors):
+        raise SignatureError(f"{role} names a tensor twice", subject=path, got=", ".join(tensors))
+    return tensors
 
 
 def _known(name: str, role: str, nodes: dict[str, Any], graph: Any, path: Path) -> str:
@@ -103,10 +103,10 @@ def _ignoring_case(op: str, nodes: dict[str, Any]) -> list[str]:
 
 
 def tensor_name(text: str) -> str:
-    """``op`` and ``op:0``, as nodes name their inputs, as ``op:0``."""
+    """``op:0`` for ``op`` and for ``op:0``, the two forms of a node's input."""
     return text if ":" in text else f"{text}:0"
 
 
 def op_of(text: str) -> str:
-    """The op's name in "op:0", or in "^op", which only waits for it."""
+    """The op's name in "op:0", or in the control dependency "^op"."""
     return text.lstrip("^").partition(":")[0]

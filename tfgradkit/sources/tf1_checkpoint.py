@@ -1,4 +1,4 @@
-"""Values of variables from a checkpoint, read by their names: no op of the graph runs."""
+"""The values of variables in a checkpoint, read by their names: no op of the graph runs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import tensorflow as tf
 
 from ..errors import ModelFileError
 
-# Where a saver's op has what it is given: the names, then shapes and slices, then the tensors.
+# The ops of a saver. Their inputs: the file, the names, the shapes and slices, then the tensors.
 _SAVERS = ("SaveV2", "SaveSlices")
 
 
 def values_of(graph: Any, variables: Sequence[Any], path: Path) -> dict[str, np.ndarray]:
     """The value of each variable, by the name of its node, from the checkpoint beside ``path``.
 
-    Under which name a variable is kept says the graph's own saver; else it is that of its node.
+    The graph's own saver says under which name a variable is kept; without a saver it is the name of its node.
 
     Raises:
-        ModelFileError: no checkpoint, one that can't be read, or a value that is missing or has another shape.
+        ModelFileError: no checkpoint, an unreadable checkpoint, or a value that is missing or has another shape.
     """
     if not variables:
         return {}
@@ -90,16 +90,16 @@ def _own_key(node: Any) -> str:
 
 
 def _keys(graph: Any) -> dict[str, tuple[str, str]]:
-    """By variable node: the name, and the slice of it, that the graph's savers keep it under."""
+    """For each variable node, the name and the slice under which the graph's savers keep it."""
     nodes = {node.name: node for node in graph.node}
-    found: dict[str, tuple[str, str]] = {}
+    keys: dict[str, tuple[str, str]] = {}
     for saver in (node for node in graph.node if node.op in _SAVERS):
         texts = [_strings(nodes.get(name.partition(":")[0])) for name in saver.input[1:3]]
         tensors = [name for name in saver.input[3:] if not name.startswith("^")]
         if all(len(listed) == len(tensors) for listed in texts):
             for name, part, tensor in zip(*texts, tensors, strict=True):
-                found.setdefault(_variable_behind(tensor, nodes), (name, part))
-    return found
+                keys.setdefault(_variable_behind(tensor, nodes), (name, part))
+    return keys
 
 
 def _strings(node: Any) -> list[str]:
@@ -109,7 +109,7 @@ def _strings(node: Any) -> list[str]:
 
 
 def _variable_behind(tensor: str, nodes: dict[str, Any]) -> str:
-    """The node that a saver reads, through copies and reads."""
+    """The variable whose value a saver keeps, through copies and reads."""
     name = tensor.partition(":")[0]
     while name in nodes and nodes[name].op in ("Identity", "ReadVariableOp") and nodes[name].input:
         name = nodes[name].input[0].partition(":")[0]
@@ -117,7 +117,7 @@ def _variable_behind(tensor: str, nodes: dict[str, Any]) -> str:
 
 
 def _sliced(value: np.ndarray, part: str) -> np.ndarray:
-    """A part of a variable that was kept in parts: "4 2 0,2:-" is the first two rows of a [4, 2]."""
+    """The part of a variable that is kept in parts: "4 2 0,2:-" is the first two rows of a [4, 2]."""
     if not part:
         return value
     places = []

@@ -1,1 +1,4 @@
-"""The functions that an export has: names, shapes and dtypes of what goes in and out, each traced once."""
+"""The functions that an export has: the names, shapes and dtypes of their arrays, and the TensorFlow functions.
+
+Not here: the derivatives themselves (``derivatives``), and the files of an export.
+"""

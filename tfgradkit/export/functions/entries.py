@@ -1,4 +1,4 @@
-"""The functions that an export will have: traces the model once, for the shapes and dtypes of its outputs."""
+"""The entries of an export, described from a model: traces it once, for the shapes and dtypes of its outputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tensorflow as tf
 from ...arguments import floating_results, shape_text, structure_text
 from ...differentiable import Differentiable
 from ...errors import ExportError, SignatureError
-from .interface import Entry, Port, check_name, entry, identifier
+from .interface import Entry, Port, check_name, identifier, make_entry
 
 
 def describe(
@@ -19,10 +19,11 @@ def describe(
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
 ) -> tuple[Entry, ...]:
-    """The entries of ``kinds`` for a source that :func:`~.specs.with_specs` returned.
+    """The entries of ``kinds`` for a source that :func:`~.tf_functions.with_specs` returned.
 
-    One input is called x and one output y; of several, a Keras model's have their own names, a function's
-    those of its arguments and of the keys and positions in them (``state_u``), made into identifiers.
+    A single input is called x, a single output y. Several inputs or outputs of a Keras model keep their names;
+    those of a function are named after its arguments and the keys and positions in them (``state_u``). Every
+    name is made an identifier.
 
     Raises:
         SignatureError: two arrays of one name, or an input that the model doesn't take.
@@ -30,16 +31,16 @@ def describe(
     """
     assert source.input_specs is not None
     specs = tf.nest.flatten(source.input_specs)
-    # With an unknown batch size: a model that isn't built yet would keep the one it is built with.
+    # The batch size is unknown: a model that isn't built yet would keep the size that it is built with.
     y = _traced(source)
     ys = floating_results(y, source.name)
     inputs = _names(input_names, source.input_names or _paths(_arguments(source)), len(specs), "x", "input_names")
     outputs = _names(output_names, source.output_names or _paths(y), len(ys), "y", "output_names")
     x_ports = [_port(name, spec, source) for name, spec in zip(inputs, specs, strict=True)]
     y_ports = [_port(name, tensor, source) for name, tensor in zip(outputs, ys, strict=True)]
-    entries = tuple(entry(kind, x_ports, y_ports) for kind in kinds)
-    for each in entries:
-        _check_distinct(each)
+    entries = tuple(make_entry(kind, x_ports, y_ports) for kind in kinds)
+    for entry in entries:
+        _check_distinct(entry)
     return entries
 
 
@@ -72,8 +73,30 @@ def _text(specs: tuple[Any, ...]) -> str:
     return structure_text(specs)
 
 
+def _first_line(error: Exception) -> str:
+    """The first line with a reason in it; Keras writes colours into its messages."""
+    lines = [line.strip() for line in str(error).replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines()]
+    preamble = ("Exception encountered", "in user code", "File ")
+    reasons = (line for line in lines if line and not line.startswith(preamble))
+    return next(reasons, type(error).__name__)
+
+
+def _names(
+    chosen: Sequence[str] | None, model_names: Sequence[str], count: int, default: str, role: str
+) -> tuple[str, ...]:
+    """The user's names where there are any, else those of the model."""
+    if chosen is not None:
+        if isinstance(chosen, str) or len(chosen) != count:
+            raise ExportError(f"{role} must hold one name for each", expected=f"{count} names", got=chosen)
+        return tuple(check_name(name, f"name in {role}") for name in chosen)
+    if count == 1:
+        return (default,)
+    # A name that begins with a digit is a position: x0, x1, y0, y1.
+    return tuple(identifier(name if name[:1].isalpha() else f"{default}{name}") for name in model_names)
+
+
 def _arguments(source: Differentiable) -> Any:
-    """The specs under the arguments' names; of a single argument, what is in it has names of its own."""
+    """The specs under the arguments' names; a single argument adds no name to its leaves."""
     specs = source.input_specs
     assert specs is not None
     if len(specs) == 1:
@@ -83,7 +106,7 @@ def _arguments(source: Differentiable) -> Any:
 
 
 def _paths(nest: Any) -> tuple[str, ...]:
-    """Names of the leaves by the keys and positions on the way to them, in the order of ``tf.nest``."""
+    """A name for each leaf, of the keys and positions on the way to it, in the order of ``tf.nest``."""
     if isinstance(nest, list) and nest and isinstance(nest[0], tuple) and isinstance(nest[0][0], str):
         return tuple(_joined(name, path) for name, spec in nest for path in _paths(spec))
     if isinstance(nest, dict):
@@ -112,21 +135,3 @@ def _check_distinct(entry: Entry) -> None:
                 got=name,
                 hint="choose others with input_names= and output_names=",
             )
-
-
-def _names(given: Sequence[str] | None, own: Sequence[str], count: int, default: str, role: str) -> tuple[str, ...]:
-    if given is not None:
-        if isinstance(given, str) or len(given) != count:
-            raise ExportError(f"{role} must hold one name for each", expected=f"{count} names", got=given)
-        return tuple(check_name(name, f"name in {role}") for name in given)
-    if count == 1:
-        return (default,)
-    # A name that begins with a digit is a position: x0, x1, y0, y1.
-    return tuple(identifier(name if name[:1].isalpha() else f"{default}{name}") for name in own)
-
-
-def _first_line(error: Exception) -> str:
-    """The first line that says something; Keras writes colours into its messages."""
-    lines = [line.strip() for line in str(error).replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines()]
-    told = [line for line in lines if line and not line.startswith(("Exception encountered", "in user code", "File "))]
-    return told[0] if told else type(error).__name__

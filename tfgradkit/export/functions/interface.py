@@ -1,4 +1,7 @@
-"""The C interface of a model: which functions, their arguments and results, and their shapes."""
+"""The interface of an export as plain records: kinds of functions, entries, ports, and the names that C allows.
+
+An :class:`Entry` is one exported function; a :class:`Port` is one of its arrays.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,10 @@ class Kind:
     """A kind of derivative, as it is exported.
 
     Attributes:
-        comment: what a header says of it.
-        seed: what it takes beside x.
-        results: what it returns beside y: the operator's part, and of what its blocks' shapes are made.
-        scalar_only: whether it exists for one output alone.
+        comment: the comment in a header.
+        seed: the argument beside x.
+        results: the results beside y: the operator's part, and the letters whose shapes make the shape of a block.
+        scalar_only: whether it exists only for a model with one output of one number.
     """
 
     comment: str
@@ -49,67 +52,16 @@ _C_WORDS = {
     *("sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while"),
     *("n", "workspace", "engine_inputs", "engine_outputs"),  # names in every function
     # Headers are for C++, too.
-    *(
-        "and",
-        "bool",
-        "catch",
-        "class",
-        "delete",
-        "explicit",
-        "export",
-        "false",
-        "friend",
-        "mutable",
-        "namespace",
-        "new",
-    ),
-    *(
-        "not",
-        "operator",
-        "or",
-        "private",
-        "protected",
-        "public",
-        "template",
-        "this",
-        "throw",
-        "true",
-        "try",
-        "typename",
-    ),
-    *("using", "virtual", "xor"),
+    *("and", "bool", "catch", "class", "delete", "explicit", "export", "false", "friend", "mutable", "namespace"),
+    *("new", "not", "operator", "or", "private", "protected", "public", "template", "this", "throw", "true"),
+    *("try", "typename", "using", "virtual", "xor"),
 }
-# A library's files are called by its name: beside these, or in front of the compiler's own headers.
+# A library's files have its name, beside these files, and in front of the compiler's own headers.
 _FILES = {
     *("engine", "constants", "record"),
-    *(
-        "assert",
-        "complex",
-        "ctype",
-        "errno",
-        "fenv",
-        "float",
-        "inttypes",
-        "iso646",
-        "limits",
-        "locale",
-        "math",
-        "setjmp",
-    ),
-    *(
-        "signal",
-        "stdarg",
-        "stdbool",
-        "stddef",
-        "stdint",
-        "stdio",
-        "stdlib",
-        "string",
-        "tgmath",
-        "time",
-        "wchar",
-        "wctype",
-    ),
+    *("assert", "complex", "ctype", "errno", "fenv", "float", "inttypes", "iso646", "limits", "locale", "math"),
+    *("setjmp", "signal", "stdarg", "stdbool", "stddef", "stdint", "stdio", "stdlib", "string", "tgmath", "time"),
+    *("wchar", "wctype"),
 }
 
 
@@ -144,7 +96,7 @@ class Entry:
     Attributes:
         inputs: the model's, then the seeds.
         outputs: the model's, then the derivatives' blocks.
-        parts: where each output is found among the operator's parts: a name, then positions.
+        parts: the path of each output among the operator's parts: a name, then positions.
         seeds: how many of the inputs are seeds.
     """
 
@@ -155,7 +107,7 @@ class Entry:
     seeds: int = 0
 
 
-def entry(kind: str, xs: Sequence[Port], ys: Sequence[Port]) -> Entry:
+def make_entry(kind: str, xs: Sequence[Port], ys: Sequence[Port]) -> Entry:
     """The function of ``kind`` for a model from xs to ys.
 
     Raises:
@@ -184,13 +136,13 @@ def _is_scalar(y: Port) -> bool:
 def _blocks(
     kind: str, part: str, made_of: str, xs: Sequence[Port], ys: Sequence[Port]
 ) -> Iterator[tuple[Port, tuple[Any, ...]]]:
-    """The blocks of a part, outputs outside: for each the port, and where it is found."""
+    """The blocks of a part, outputs outside: the port of each block, and its path among the operator's parts."""
     ranges = [ys if letter == "y" else xs for letter in made_of]
     for path in itertools.product(*(range(len(ports)) for ports in ranges)):
         chosen = [ports[i] for ports, i in zip(ranges, path, strict=True)]
         several = len(xs) > 1 or len(ys) > 1
-        # As for the operators, an output of one number has no axis in a Hessian; but a block of first derivatives
-        # has one shape, whatever function it comes from.
+        # As in the operators' results, an output of one number has no axis in a Hessian; but a block of first
+        # derivatives has the same shape in every function.
         dropped = kind == "hessian" and not (several and part == "gradient")
         shapes = [
             () if dropped and letter == "y" and _is_scalar(p) else p.shape
@@ -240,7 +192,7 @@ def check_library_name(name: str) -> str:
     Raises:
         ExportError: it can't.
     """
-    # python/<name>.py would stand in front of what it imports itself.
+    # python/<name>.py would hide a module of that name from its own imports.
     if check_name(name) in _FILES or name in sys.stdlib_module_names or name == "numpy":
         raise ExportError(
             "the name is that of another header, source file or Python module",
@@ -268,7 +220,7 @@ def check_name(name: str, role: str = "name") -> str:
 
 
 def identifier(text: str) -> str:
-    """``text`` made an identifier: without accents, anything else but letters, digits and _ a _; never a keyword."""
+    """``text`` made an identifier: accents dropped, other characters replaced by _, a keyword ended by _."""
     ascii_only = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     cleaned = re.sub(r"[^A-Za-z0-9_]+", "_", ascii_only).lstrip("_0123456789").rstrip("_") or "model"
     return f"{cleaned}_" if cleaned in _C_WORDS or keyword.iskeyword(cleaned) else cleaned

@@ -1,6 +1,6 @@
-"""The functions that are exported, as TensorFlow functions of named tensors.
+"""The exported functions as TensorFlow functions of named tensors, and the specs that they are traced for.
 
-The shapes and dtypes that an export is made for: all known but the batch size.
+Every size in the specs is known but the batch's.
 """
 
 from __future__ import annotations
@@ -23,86 +23,8 @@ from .interface import Entry
 NamedFunction = dict[str, tf.Tensor]
 
 
-def derivative_of(source: Differentiable, entry: Entry) -> Derivative:
-    """The operator behind an entry, by all arguments."""
-    assert source.input_specs is not None
-    count = len(source.input_specs)
-    parts = tuple(dict.fromkeys(path[0] for path in entry.parts))
-    options = Options(argnums=0 if count == 1 else tuple(range(count)), prefer_mode_when_equal="forward")
-    return Derivative(source, entry.kind, parts, options)
-
-
-def by_name(
-    source: Differentiable, entry: Entry, log: list[PlanStep] | None = None
-) -> Callable[[NamedFunction], NamedFunction]:
-    """``entry`` from arguments by name to results by name: of a batch, or of one sample where not batched.
-
-    ``log`` is told what was decided, when it is traced.
-    """
-    derivative = derivative_of(source, entry)
-
-    def results(named: NamedFunction) -> NamedFunction:
-        flat = [named[port.name] for port in entry.inputs]
-        given, seeds = flat[: len(flat) - entry.seeds], flat[len(flat) - entry.seeds :]
-        arguments = tf.nest.pack_sequence_as(source.input_specs, given)
-        evaluated = derivative.evaluate(arguments, FlatSeed(seeds) if seeds else None)
-        computed = evaluated.parts
-        if log is not None:
-            log[:] = [step.counted() for step in evaluated.steps]
-        batch = split(given[0], source.batched)[0]
-        return {
-            port.name: _as_port(_at(computed, path), [*batch, *port.shape], port.dtype)
-            for port, path in zip(entry.outputs, entry.parts, strict=True)
-        }
-
-    return results
-
-
-def exported(source: Differentiable, entry: Entry, log: list[PlanStep] | None = None) -> Callable[..., NamedFunction]:
-    """``entry`` as a function of keyword arguments over a batch: the results by the ports' names.
-
-    A function of one sample is differentiated for one sample, and that is mapped over the batch:
-    the other way round, the map would replace ops that have a gradient of their own.
-    """
-    results = by_name(source, entry, log)
-
-    def call(**named: tf.Tensor) -> NamedFunction:
-        count = next(iter(named.values())).shape[0]
-        if count is not None:
-            return results(named) if source.batched else tf.vectorized_map(results, named)
-        # Vectorized loops divide by the batch size: an empty batch runs as one sample, dropped again.
-        size = tf.shape(next(iter(named.values())))[0]
-        filled = {name: _at_least_one_row(tensor, size) for name, tensor in named.items()}
-        computed = results(filled) if source.batched else tf.vectorized_map(results, filled)
-        return {name: tensor[:size] for name, tensor in computed.items()}
-
-    return call
-
-
-def argument_specs(entry: Entry, batch: int | None) -> dict[str, tf.TensorSpec]:
-    """The specs of an entry's arguments for a batch size."""
-    return {p.name: tf.TensorSpec([batch, *p.shape], p.dtype, name=p.name) for p in entry.inputs}
-
-
-def _at(parts: Any, path: tuple[Any, ...]) -> tf.Tensor:
-    for step in path:
-        parts = parts[step]
-    return parts
-
-
-def _as_port(tensor: tf.Tensor, shape: list[Any], dtype: str) -> tf.Tensor:
-    """Scalar-valued operators drop the 1 of [B, 1]; the exported value keeps it."""
-    return tf.cast(tf.reshape(tensor, shape), dtype)
-
-
-def _at_least_one_row(tensor: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    filled = tf.concat([tensor, tf.ones([tf.maximum(1 - count, 0), *dims(tensor)[1:]], tensor.dtype)], 0)
-    filled.set_shape(tensor.shape)
-    return filled
-
-
 def with_specs(source: Differentiable, input_specs: Any) -> Differentiable:
-    """``source`` with known inputs, every size of them but the batch's.
+    """``source`` with specs of its inputs in which every size is known but the batch's.
 
     Args:
         source: of one argument or several, each any nest.
@@ -112,7 +34,7 @@ def with_specs(source: Differentiable, input_specs: Any) -> Differentiable:
     Raises:
         SignatureError: the shapes aren't known, or not fully, or an input is not floating.
     """
-    specs = source.input_specs if input_specs is None else _given(source, input_specs)
+    specs = source.input_specs if input_specs is None else _specs_by_argument(source, input_specs)
     if specs is None:
         raise SignatureError(
             "the shape and dtype of the input must be known",
@@ -125,7 +47,7 @@ def with_specs(source: Differentiable, input_specs: Any) -> Differentiable:
     return replace(source, input_specs=tf.nest.map_structure(lambda spec: _complete(spec, source), specs))
 
 
-def _given(source: Differentiable, input_specs: Any) -> tuple[Any, ...]:
+def _specs_by_argument(source: Differentiable, input_specs: Any) -> tuple[Any, ...]:
     leaves = tf.nest.flatten(input_specs)
     if not leaves or not all(isinstance(leaf, tf.TensorSpec) for leaf in leaves):
         raise SignatureError(
@@ -138,16 +60,16 @@ def _given(source: Differentiable, input_specs: Any) -> tuple[Any, ...]:
 
 
 def _check_compatible(source: Differentiable, specs: tuple[Any, ...]) -> None:
-    known, given = tf.nest.flatten(source.input_specs), tf.nest.flatten(specs)
-    fits = len(known) == len(given) and all(
-        k.dtype == g.dtype and k.shape.is_compatible_with(g.shape) for k, g in zip(known, given, strict=True)
+    known, asked = tf.nest.flatten(source.input_specs), tf.nest.flatten(specs)
+    fits = len(known) == len(asked) and all(
+        k.dtype == a.dtype and k.shape.is_compatible_with(a.shape) for k, a in zip(known, asked, strict=True)
     )
     if not fits:
         raise SignatureError(
             "input_specs does not fit the model",
             subject=source.name,
             expected=", ".join(f"{spec.dtype.name} {shape_text(spec.shape)}" for spec in known),
-            got=", ".join(f"{spec.dtype.name} {shape_text(spec.shape)}" for spec in given),
+            got=", ".join(f"{spec.dtype.name} {shape_text(spec.shape)}" for spec in asked),
         )
 
 
@@ -168,3 +90,80 @@ def _complete(spec: tf.TensorSpec, source: Differentiable) -> tf.TensorSpec:
             got=spec.dtype.name,
         )
     return tf.TensorSpec([None, *sample] if source.batched else sample, spec.dtype)
+
+
+def argument_specs(entry: Entry, batch: int | None) -> dict[str, tf.TensorSpec]:
+    """The specs of an entry's arguments for a batch size."""
+    return {p.name: tf.TensorSpec([batch, *p.shape], p.dtype, name=p.name) for p in entry.inputs}
+
+
+def exported(source: Differentiable, entry: Entry, log: list[PlanStep] | None = None) -> Callable[..., NamedFunction]:
+    """``entry`` as a function of keyword arguments over a batch: the results by the ports' names.
+
+    A function of one sample is differentiated first, and the derivative is mapped over the batch: a map inside the
+    derivative would replace ops that have a gradient of their own.
+    """
+    results = named_function(source, entry, log)
+
+    def call(**named: tf.Tensor) -> NamedFunction:
+        count = next(iter(named.values())).shape[0]
+        if count is not None:
+            return results(named) if source.batched else tf.vectorized_map(results, named)
+        # Vectorized loops divide by the batch size: an empty batch runs as one sample, whose results are dropped.
+        size = tf.shape(next(iter(named.values())))[0]
+        filled = {name: _at_least_one_row(tensor, size) for name, tensor in named.items()}
+        computed = results(filled) if source.batched else tf.vectorized_map(results, filled)
+        return {name: tensor[:size] for name, tensor in computed.items()}
+
+    return call
+
+
+def named_function(
+    source: Differentiable, entry: Entry, log: list[PlanStep] | None = None
+) -> Callable[[NamedFunction], NamedFunction]:
+    """``entry`` from arguments by name to results by name: over a batch, or of one sample where it isn't batched.
+
+    A trace writes the steps of the operator's plan into ``log``.
+    """
+    derivative = derivative_of(source, entry)
+
+    def results(named: NamedFunction) -> NamedFunction:
+        flat = [named[port.name] for port in entry.inputs]
+        inputs, seeds = flat[: len(flat) - entry.seeds], flat[len(flat) - entry.seeds :]
+        arguments = tf.nest.pack_sequence_as(source.input_specs, inputs)
+        evaluated = derivative.evaluate(arguments, FlatSeed(seeds) if seeds else None)
+        if log is not None:
+            log[:] = [step.counted() for step in evaluated.steps]
+        batch = split(inputs[0], source.batched)[0]
+        return {
+            port.name: _as_port(_at(evaluated.parts, path), [*batch, *port.shape], port.dtype)
+            for port, path in zip(entry.outputs, entry.parts, strict=True)
+        }
+
+    return results
+
+
+def derivative_of(source: Differentiable, entry: Entry) -> Derivative:
+    """The operator behind an entry, by all arguments."""
+    assert source.input_specs is not None
+    count = len(source.input_specs)
+    parts = tuple(dict.fromkeys(path[0] for path in entry.parts))
+    options = Options(argnums=0 if count == 1 else tuple(range(count)), prefer_mode_when_equal="forward")
+    return Derivative(source, entry.kind, parts, options)
+
+
+def _at(parts: Any, path: tuple[Any, ...]) -> tf.Tensor:
+    for step in path:
+        parts = parts[step]
+    return parts
+
+
+def _as_port(tensor: tf.Tensor, shape: list[Any], dtype: str) -> tf.Tensor:
+    """Scalar-valued operators drop the 1 of [B, 1]; the exported value keeps it."""
+    return tf.cast(tf.reshape(tensor, shape), dtype)
+
+
+def _at_least_one_row(tensor: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    filled = tf.concat([tensor, tf.ones([tf.maximum(1 - count, 0), *dims(tensor)[1:]], tensor.dtype)], 0)
+    filled.set_shape(tensor.shape)
+    return filled

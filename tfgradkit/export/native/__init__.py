@@ -1,4 +1,5 @@
 """``export_native``: the functions of an export as a C library.
 
-``compile`` makes kernels of graphs, ``library`` the folder that a solver gets. Not here: loading it (``native``).
+``compile`` makes kernels of graphs, ``library`` the folder for a solver. Not here: loading a library
+(``tfgradkit.native``).
 """

@@ -23,10 +23,10 @@ from .compile.tile_size import check_tile
 from .compile.toolchain import working_toolchain
 from .library.atomic_folder import output_folder
 from .library.c_library import MARKER, LibraryParts, write_library
-from .library.recorded_points import check_ranges, record
+from .library.recorded_points import check_ranges, record_points
 
 Progress = Callable[[str], None]
-# Points that a library is tested at; with two full tiles and a part of one among them.
+# At how many points a library is tested at least; two full tiles and a part of one are among them.
 _TESTED_POINTS = 64
 
 
@@ -102,7 +102,7 @@ def export_native(
         weights = _weights_hash(resolve(fn))  # again: a model may have been built by the tracing
         progress("recording test points")
         count = max(_TESTED_POINTS, 2 * max(f.largest_tile for f in functions)) + 3
-        vectors = record(source, entries, bounds, count)
+        vectors = record_points(source, entries, bounds, count)
         progress("building the library")
         write_library(
             folder, LibraryParts(name, source.name, functions, chosen, vectors, bounds, weights, Path(work), tools)

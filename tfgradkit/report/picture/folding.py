@@ -1,8 +1,8 @@
 """Folding the ops of a graph into boxes, as few as a picture has room for.
 
-Ops of one layer and one phase share a box. A box must not depend on itself by way of another; so
-each op has a rank, one higher than its inputs' where they are of another kind, and boxes are made of
-ops of one kind and rank: then every line between boxes leads from a lower rank to a higher one.
+Ops of one layer and one phase share a box. A box must not depend on itself through another box. So each op has a rank,
+one higher than the ranks of inputs of another kind, and a box holds ops of one kind and rank: every line between boxes
+leads from a lower rank to a higher one.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from dataclasses import dataclass
 
 from .drawn_graph import Op, Ops, Phase
 
-# Ops of no layer lie together where they are this deep in the graph, times the coarseness.
+# Ops of no layer share a box within so many levels of the graph, times the coarseness.
 _DEPTH = 4
 
 
 @dataclass(frozen=True)
 class Box:
-    """Some ops, drawn as one.
+    """Some ops, drawn as one box.
 
     Attributes:
         title, subtitle: its two lines.
         phase: of its ops; "forward" where they differ.
         counts: op types with their counts, most frequent first.
-        inside: ops of called functions.
+        inside: how many ops are in called functions.
     """
 
     title: str
@@ -36,13 +36,13 @@ class Box:
 
     @property
     def size(self) -> int:
-        """How many ops it stands for, without those in called functions."""
+        """The number of its ops, without the ops of called functions."""
         return sum(self.counts.values())
 
 
 @dataclass(frozen=True)
 class Folded:
-    """Boxes, in topological order, and lines between them, by position."""
+    """Boxes in topological order, and the lines between them as pairs of positions."""
 
     boxes: tuple[Box, ...]
     lines: tuple[tuple[int, int], ...]
@@ -54,7 +54,7 @@ class Folded:
 
 
 def fold(ops: Ops, limit: int) -> Folded:
-    """At most ``limit`` boxes (inputs and results not counted), the finest that fit."""
+    """The finest folding with at most ``limit`` boxes, beside inputs and results."""
     if len(ops.drawn) <= limit:
         return _folded(ops, {op.name: (position,) for position, op in enumerate(ops.drawn)})
     depth = _ranks(ops, {op.name: op.name for op in ops.drawn})
@@ -93,7 +93,7 @@ def _ranks(ops: Ops, kinds: Mapping[str, Hashable]) -> dict[str, int]:
 
 
 def _by_rank(ops: Ops, kinds: Mapping[str, Hashable], ranks: Mapping[str, int], limit: int) -> dict[str, Hashable]:
-    """The last resort: neighbouring ranks share a box."""
+    """Groups of neighbouring ranks, whatever the kind: the last resort."""
     width = -(-(max(ranks.values()) + 1) // limit)
     ends = {op.name for op in ops.drawn if op.phase in ("input", "output")}
     return {name: kinds[name] if name in ends else ranks[name] // width for name in ranks}

@@ -1,10 +1,10 @@
 """Places for the boxes of a directed graph: in layers, with few crossings and straight lines.
 
-The steps of K. Sugiyama, S. Tagawa and M. Toda, "Methods for visual understanding of hierarchical system
-structures", IEEE Trans. SMC 11 (1981): turn back edges round, give each box a layer, give long lines a stop in
-every layer on their way, order each layer by the barycentres of its neighbours, and give places at
-least their distance apart that are close to those neighbours (an isotonic regression, by pooling
-adjacent violators: M. Ayer et al., Ann. Math. Statist. 26, 1955).
+The steps of K. Sugiyama, S. Tagawa and M. Toda, "Methods for visual understanding of hierarchical system structures",
+IEEE Trans. SMC 11 (1981): turn back edges round, assign each box to a layer, give long lines a stop in every layer on
+their way, order each layer by the barycentres of its neighbours, and place the boxes close to their neighbours and at
+least a distance apart (an isotonic regression, by pooling adjacent violators: M. Ayer et al., Ann. Math. Statist. 26,
+1955).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _STOP = 12.0  # width of a line's stop
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything is.
+    """The places of boxes and lines.
 
     Attributes:
         places: for each box its centre, (x, y).
-        paths: for each edge the points that its line passes, from the source's centre to the target's.
-        width, height: of the whole; nothing is outside.
+        paths: for each edge the points on its line, from the source's centre to the target's.
+        width, height: of the whole picture; no box is outside.
     """
 
     places: tuple[tuple[float, float], ...]
@@ -40,8 +40,8 @@ def place(widths: Sequence[float], edges: Sequence[Edge], *, row: float, gap: fl
     Args:
         widths: of the boxes.
         edges: pairs of positions; a cycle is drawn with a line going up.
-        row: distance of one layer from the next, centre to centre.
-        gap: distance between neighbours in a layer.
+        row: the distance between layers, centre to centre.
+        gap: the distance between neighbours in a layer.
     """
     if not widths:
         return Layout((), (), 0.0, 0.0)
@@ -61,11 +61,11 @@ def place(widths: Sequence[float], edges: Sequence[Edge], *, row: float, gap: fl
 
 
 def _downward(count: int, edges: Sequence[Edge]) -> list[Edge]:
-    """The edges, those that close a cycle turned round (depth-first, without recursion)."""
+    """The edges; an edge that closes a cycle is turned round (depth-first, without recursion)."""
     after: dict[int, list[int]] = {node: [] for node in range(count)}
     for source, target in edges:
         after[source].append(target)
-    state = [0] * count  # 1: on the path that is being followed, 2: done
+    state = [0] * count  # 1: on the current path, 2: done
     back: set[Edge] = set()
     for root in range(count):
         path = [(root, iter(after[root]))] if state[root] == 0 else []
@@ -84,7 +84,7 @@ def _downward(count: int, edges: Sequence[Edge]) -> list[Edge]:
 
 
 def _layers(count: int, edges: Sequence[Edge]) -> list[int]:
-    """The longest path to each box; then what has no input comes down to just above its first user."""
+    """The longest path to each box; a box without inputs then moves down to the layer above its first user."""
     before: dict[int, list[int]] = {node: [] for node in range(count)}
     after: dict[int, list[int]] = {node: [] for node in range(count)}
     for source, target in edges:
@@ -109,7 +109,7 @@ def _layers(count: int, edges: Sequence[Edge]) -> list[int]:
 def _with_stops(
     widths: Sequence[float], edges: Sequence[Edge], layers: Sequence[int]
 ) -> tuple[list[float], list[list[int]], list[Edge], list[int]]:
-    """Sizes and layers with those of the stops, for each edge the boxes and stops it passes, and the links of those."""
+    """Boxes and stops: their sizes, the chain of each edge, the links of all chains, and the layers."""
     sizes, levels = list(widths), list(layers)
     chains, links = [], []
     for source, target in edges:
@@ -135,7 +135,7 @@ def _neighbours(count: int, links: Sequence[Edge]) -> tuple[list[list[int]], lis
 
 
 def _ordered(layers: Sequence[int], links: Sequence[Edge]) -> list[list[int]]:
-    """Each layer's boxes from left to right; of several sweeps the one with the fewest crossings."""
+    """Each layer's boxes from left to right, in the order with the fewest crossings over several sweeps."""
     above, below = _neighbours(len(layers), links)
     rows: list[list[int]] = [[] for _ in range(max(layers) + 1)]
     for node, layer in enumerate(layers):
@@ -153,7 +153,7 @@ def _ordered(layers: Sequence[int], links: Sequence[Edge]) -> list[list[int]]:
 
 
 def _sort(row: list[int], beside: Sequence[int], near: Sequence[Sequence[int]]) -> None:
-    """Orders a row by where its neighbours are in the row beside it; who has none there stays."""
+    """Orders a row by the mean position of each box's neighbours in the row beside it, else by its own position."""
     position = {node: i for i, node in enumerate(beside)}
     own = {node: i for i, node in enumerate(row)}
     row.sort(key=lambda node: _mean([position[other] for other in near[node]], own[node]))
@@ -164,7 +164,7 @@ def _mean(values: Sequence[float], otherwise: float) -> float:
 
 
 def _crossings(rows: Sequence[Sequence[int]], below: Sequence[Sequence[int]]) -> int:
-    """Pairs of lines between neighbouring layers that cross."""
+    """The number of crossings of lines between neighbouring layers."""
     total = 0
     for upper, lower in itertools.pairwise(rows):
         position = {node: i for i, node in enumerate(lower)}
@@ -196,7 +196,7 @@ def _coordinates(
 
 
 def _apart(wanted: Sequence[float], row: Sequence[int], sizes: Sequence[float], gap: float) -> list[float]:
-    """The places nearest to those wanted, in the least squares sense, that keep the order and the distances."""
+    """The places nearest to ``wanted`` in the least squares sense that keep the order and the distances."""
     offsets = [0.0]
     for left, right in itertools.pairwise(row):
         offsets.append(offsets[-1] + (sizes[left] + sizes[right]) / 2 + gap)

@@ -1,6 +1,6 @@
-"""From numbers to the shades of a heat map: one scale, centred on 0, logarithmic where the numbers differ much.
+"""The colour scale of heat maps, and SVG pictures of a graph and of a spectrum.
 
-SVG pictures: a graph's boxes, a spectrum. Made by templates, which escape what they are given.
+The scale is centred on 0, and logarithmic where the numbers differ by much. Templates make the SVG, and escape texts.
 """
 
 from __future__ import annotations
@@ -19,25 +19,29 @@ from .folding import Box, Folded
 from .layout import Layout, place
 
 Array = np.ndarray
-# The largest magnitude by that of the tenth percent from which the scale is logarithmic, and its decades.
+# From this ratio of the largest magnitude to the 10th percentile on, the scale is logarithmic, over so many decades.
 _WIDE = 100.0
 _DECADES = 4
+HEIGHT = 38.0  # of a box
+# The width of a character in the pictures' font, about; a wider text is fitted to its box.
+_CHARACTER, _ROW, _GAP, _MARGIN = 6.9, 68.0, 16.0, 12.0
+_LONGEST = 30
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What a shade of ±1 stands for.
+    """A scale from numbers to shades from -1 to 1.
 
     Attributes:
         largest: the number at ±1.
-        linear: below this magnitude the scale is linear, above it logarithmic; None where it is linear throughout.
+        linear: below this magnitude the scale is linear, above it logarithmic; None for a linear scale.
     """
 
     largest: float
     linear: float | None
 
     def shades(self, values: Array) -> Array:
-        """-1 to 1; NaN where a number is not finite."""
+        """Shades from -1 to 1; NaN where a number is not finite."""
         with np.errstate(invalid="ignore"):
             share = np.where(np.isfinite(values), values, np.nan) / (self.largest or 1.0)
             if self.linear is None:
@@ -46,7 +50,7 @@ class Scale:
             return np.clip(np.sign(share) * np.log1p(np.abs(share) / small) / np.log1p(1 / small), -1, 1)
 
     def values(self, shades: Array) -> Array:
-        """The numbers that shades stand for."""
+        """The numbers of shades, the inverse of :meth:`shades`."""
         if self.linear is None:
             return shades * self.largest
         return np.sign(shades) * self.linear * np.expm1(np.abs(shades) * np.log1p(self.largest / self.linear))
@@ -60,7 +64,7 @@ class Scale:
         return tuple(sorted({-self.largest, 0.0, self.largest, *steps, *(-step for step in steps)}))
 
     def bar(self) -> ColourBar:
-        """The ticks in the page."""
+        """The ticks as a block of the page."""
         ticks = tuple((float(self.shades(np.array(v))), short(v)) for v in self.ticks)
         kind = "linear" if self.linear is None else f"logarithmic, linear below {short(self.linear)}"
         return ColourBar(ticks, f"The scale is {kind}, and centred on 0.")
@@ -74,13 +78,13 @@ def scale_of(values: Array) -> Scale:
     largest = float(sizes.max())
     if largest <= _WIDE * float(np.percentile(sizes, 10)):
         return Scale(largest, None)
-    # A power of ten, so that ticks are round.
+    # A power of ten, so that the ticks are round numbers.
     smallest = max(float(np.percentile(sizes, 5)), largest / 10.0**_DECADES)
     return Scale(largest, float(10.0 ** np.floor(np.log10(smallest))))
 
 
 def condensed(matrix: Array, cells: int) -> Array:
-    """At most ``cells`` rows and columns: of each block its entry of the largest magnitude, with its sign; NaN wins."""
+    """The matrix in at most ``cells`` rows and columns: each cell is the entry of the largest magnitude, or NaN."""
     return _condensed(_condensed(matrix, cells).T, cells).T
 
 
@@ -92,31 +96,9 @@ def _condensed(matrix: Array, cells: int) -> Array:
     return np.stack([b[s.argmax(axis=0), np.arange(b.shape[1])] for b, s in zip(blocks, sizes, strict=True)])
 
 
-# Of a character in the pictures' font, about; the text is fitted to its box where a font is wider.
-HEIGHT = 38.0  # of a box
-_CHARACTER, _ROW, _GAP, _MARGIN = 6.9, 68.0, 16.0, 12.0
-_LONGEST = 30
-
-
-def box_width(box: Box) -> float:
-    """Wide enough for its two lines."""
-    lines = max(len(shortened(box.title)), 0.86 * len(shortened(box.subtitle)))
-    return max(56.0, lines * _CHARACTER + 20)
-
-
-def shortened(text: str) -> str:
-    """A long name with its middle left out."""
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-(_LONGEST // 2 - 1) :]}"
-
-
-def laid_out(folded: Folded) -> Layout:
-    """Where the boxes of a picture are."""
-    return place([box_width(box) for box in folded.boxes], folded.lines, row=_ROW, gap=_GAP)
-
-
 def graph_svg(folded: Folded, title: str, name: str) -> str:
-    """The picture of a graph; ``name`` keeps its ids apart from those of others on the page."""
-    layout = laid_out(folded)
+    """The picture of a graph; its ids begin with ``name``, so that other pictures on the page have others."""
+    layout = lay_out(folded)
     boxes = [
         {
             "x": x - box_width(box) / 2,
@@ -136,13 +118,29 @@ def graph_svg(folded: Folded, title: str, name: str) -> str:
                                 "title": title, "name": name})  # fmt: skip
 
 
+def lay_out(folded: Folded) -> Layout:
+    """The places of a picture's boxes."""
+    return place([box_width(box) for box in folded.boxes], folded.lines, row=_ROW, gap=_GAP)
+
+
+def box_width(box: Box) -> float:
+    """The width of a box for its two lines."""
+    lines = max(len(shortened(box.title)), 0.86 * len(shortened(box.subtitle)))
+    return max(56.0, lines * _CHARACTER + 20)
+
+
+def shortened(text: str) -> str:
+    """The text, without its middle where it is long."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-(_LONGEST // 2 - 1) :]}"
+
+
 def _tip(box: Box) -> str:
     counts = ", ".join(f"{number} {kind}" for kind, number in box.counts.items())
     return f"{box.title}: {counts}" + (f"; {box.inside:,} ops in called functions" if box.inside else "")
 
 
 def _curve(points: Sequence[tuple[float, float]]) -> str:
-    """From the lower edge of a box to the upper edge of another, vertical at its ends and stops."""
+    """A curve from the lower edge of a box to the upper edge of another, vertical at its ends and stops."""
     down = points[-1][1] >= points[0][1]
     sign = 1 if down else -1
     path = [(points[0][0], points[0][1] + sign * HEIGHT / 2), *points[1:-1]]

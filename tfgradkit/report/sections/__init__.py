@@ -1,4 +1,4 @@
 """The sections of the page, each a function ``..._section(context) -> PageSection``.
 
-Not here: calculations, which are the public functions' own.
+Not here: the calculations, which the public functions do.
 """

@@ -1,7 +1,4 @@
-"""What each way to the Jacobian costs: passes and bytes from its plan, and the time it takes here.
-
-How far a compiled library is from the model it was made of.
-"""
+"""The sections on costs and exports: each way to the Jacobian, measured, and a compiled library beside its model."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ from ...errors import LibraryError, TfGradKitError
 from ...export.functions.entries import describe
 from ...export.functions.interface import Entry
 from ...export.functions.tf_functions import with_specs
-from ...export.native.library.recorded_points import check_ranges, record
+from ...export.native.library.recorded_points import check_ranges, record_points
 from ...native import NativeLibrary
 from ..context import Context
 from ..jacobians import floating_arguments
@@ -45,17 +42,19 @@ from ..page_parts import (
 )
 
 _MODES, _STRATEGIES = ("forward", "reverse"), ("vectorize", "tile", "loop")
-# A call is repeated for so long, at least so often; a slow one less often.
+# A call is repeated for so many seconds, and at least so often; a slow call less often.
 _SECONDS, _CALLS = 0.1, 5
+_SEED = 7  # the recorded points have the seed 0
 
 
 @dataclass(frozen=True)
 class Cost:
-    """A way, and what it costs, or why it can't be had.
+    """A way to the Jacobian with its cost, or with the reason why it fails.
 
     Attributes:
-        seconds: of a call at all points, the shortest; None where ``failure`` says why.
-        first: of the first call, which traces.
+        seconds: the shortest call at all points; None after a failure.
+        first: the seconds of the first call, which traces.
+        failure: the reason, "" for none.
     """
 
     mode: str
@@ -68,32 +67,32 @@ class Cost:
 
 
 def cost_section(context: Context) -> PageSection:
-    """All ways, the fastest marked, and what "auto" takes."""
+    """All ways with the fastest marked, and the choice of "auto"."""
     picked = floating_arguments(context.points)
     auto = build("jacobian", ("jacobian",), context.source, {"argnums": picked})
-    first = _timed(auto, context.points.first(1))  # an error here is the section's; and then it has a plan
+    first = _timed(auto, context.points.first(1))  # an error here fails the section; without one there is a plan
     points = _affordable(context, auto.plan)
     arguments = context.points.first(points)
     chosen = replace(_measured(auto, arguments, Cost("auto", "auto", False)), first=first)
     costs = [chosen, *_all(context, arguments, picked)]
     fastest = min((cost.seconds for cost in costs if cost.seconds is not None), default=None)
     limited = f", as many as {amount(context.limits.bytes)} are enough for," if points < context.points.count else ""
-    told = (
+    text = (
         f"The Jacobian at {count(points, 'point')}{limited if context.source.batched else ''} in one call: the "
         "shortest of several calls on this machine, after the first, which traces or compiles. A strategy changes "
         "the cost, never the value. Passes and bytes are those of the plan; bytes count the intermediate results "
         "of one sample, about."
     )
     summary = f"{short(1e6 * fastest / points)} µs a point at best" if fastest is not None else "not measured"
-    return PageSection("cost", "Cost of each strategy", (Text(told), _ways(costs, points), *_why(chosen)), summary)
+    return PageSection("cost", "Cost of each strategy", (Text(text), _ways(costs, points), *_why(chosen)), summary)
 
 
 def _affordable(context: Context, plan: Plan) -> int:
-    """How many points fit where the costlier of both modes carries all its passes at once."""
+    """The number of points whose intermediate results fit, with all passes of the costlier mode at once."""
     if not context.source.batched:
         return 1
-    found = context.jacobians
-    passes = max(found.total_rows, len(found.columns))
+    jacobians = context.jacobians
+    passes = max(jacobians.total_rows, len(jacobians.columns))
     needed = passes * max((step.sample_bytes for step in plan.steps), default=1)
     return min(context.points.count, max(1, context.limits.bytes // max(1, needed)))
 
@@ -120,13 +119,13 @@ def _measured(derivative: Derivative, arguments: list[Any], cost: Cost) -> Cost:
             if sum(times) > 10 * _SECONDS:
                 break
         return replace(cost, plan=derivative.plan, seconds=min(times), first=first)
-    except Exception as error:  # a way that this function can't go; TensorFlow and XLA raise what they like
+    except Exception as error:  # a way that fails for this function: TensorFlow and XLA may raise anything
         return replace(cost, failure=first_line(error))
 
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Without the graph that TensorFlow logs where a loop can't be vectorized."""
+    """Silences the graph that TensorFlow logs where a loop can't be vectorized."""
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -173,11 +172,8 @@ def _why(chosen: Cost) -> list[PageBlock]:
     return [Text(f"“auto” takes {plan.mode}, {plan.strategy}: {plan.reason}.")] if plan else []
 
 
-_SEED = 7  # other points than the recorded ones, whose seed is 0
-
-
 def parity_section(context: Context) -> PageSection:
-    """The library at its recorded points, and against the model at others."""
+    """The library at its recorded points, and beside the model at other points."""
     library = context.library
     if library is None:
         text = "No library was given: `--library FOLDER`, or library=, compares what `tfgradkit compile` wrote."
@@ -196,7 +192,7 @@ def parity_section(context: Context) -> PageSection:
 
 
 def _recorded(library: NativeLibrary) -> tuple[list[PageBlock], bool]:
-    """``.verify()``: the answers that were recorded when it was exported."""
+    """The errors at the points recorded at export (``.verify()``), and whether they are within the tolerance."""
     try:
         errors = library.verify()
     except LibraryError as error:
@@ -205,12 +201,12 @@ def _recorded(library: NativeLibrary) -> tuple[list[PageBlock], bool]:
 
 
 def _against_the_model(context: Context, library: NativeLibrary) -> tuple[list[PageBlock], dict[str, float]]:
-    """Every function of the library against the operator of its kind, at points drawn here."""
+    """The errors of every function of the library against the operator of its kind, at newly drawn points."""
     try:
         source = with_specs(context.source, None)
         entries = describe(source, library.kinds, library.input_names, library.output_names)
         ranges = check_ranges(library.metadata.get("ranges") or None, entries[0].inputs)
-        vectors = record(source, entries, ranges, context.limits.points, seed=_SEED)
+        vectors = record_points(source, entries, ranges, context.limits.points, seed=_SEED)
         errors = {name: error for entry in entries for name, error in _errors(library, entry, vectors).items()}
     except (TfGradKitError, ValueError) as error:
         return [problem("The library can't be compared with this model", error)], {"": float("inf")}

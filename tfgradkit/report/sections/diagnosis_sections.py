@@ -1,11 +1,4 @@
-"""What stands in the way of derivatives, in TensorFlow, in XLA and in the C library: ``audit``.
-
-The derivatives against differences and against each other: ``check_gradients``.
-
-Whether a gradient reaches every input and every parameter, and what cuts it where it doesn't: ``explain``.
-
-Whether the samples of a batch are independent: ``check_batch_independence``.
-"""
+"""The sections of the public diagnoses: ``check_gradients``, ``explain``, ``audit``, ``check_batch_independence``."""
 
 from __future__ import annotations
 
@@ -21,7 +14,7 @@ from ..context import Context
 from ..jacobians import floating_arguments
 from ..page_parts import CodeText, PageBlock, PageSection, TableCell, Text, Verdict, count, short, table
 
-# First derivatives wherever they may run, and second ones in TensorFlow.
+# First derivatives on every target, and second derivatives in TensorFlow.
 _ASKED: tuple[tuple[int, Literal["eager", "xla", "native"]], ...] = (
     (1, "eager"),
     (1, "xla"),
@@ -30,45 +23,25 @@ _ASKED: tuple[tuple[int, Literal["eager", "xla", "native"]], ...] = (
 )
 _NAMES = {"eager": "TensorFlow", "xla": "XLA", "native": "C library"}
 _LISTED = 24
-
-
-def audit_section(context: Context) -> PageSection:
-    """An answer for each order and target, and the ops with their places and what to use instead."""
-    batched = context.source.batched
-    audits = [
-        audit(context.source, *context.specs, order=order, target=target, batched=batched) for order, target in _ASKED
-    ]
-    rows = []
-    for found in audits:
-        failing = sum(obstacle.fails for obstacle in found)
-        slower = len(found) - failing
-        answer = TableCell("yes", verdict="good") if found.ok else TableCell("no", verdict="attention")
-        rows.append((f"order {found.order}", _NAMES[found.target], answer, str(failing), str(slower)))
-    told = dict.fromkeys(str(obstacle) for found in audits for obstacle in found)
-    blocks: list[PageBlock] = [
-        table("What can be had", ("derivatives", "in", "can be had", "ops that fail", "notes"), rows, (3, 4)),
-        *(CodeText(text) for text in list(told)[:_LISTED]),
-        *([Text(f"{count(len(told) - _LISTED, 'more')}: tgk.audit lists all.")] if len(told) > _LISTED else []),
-        *(Text(f"Note: {found.incomplete}.") for found in audits if found.incomplete),
-    ]
-    refused = [f"{_NAMES[a.target]}, order {a.order}" for a in audits if not a.ok]
-    summary = f"ops stand in the way of {'; '.join(refused)}" if refused else "nothing stands in the way"
-    verdict: Verdict = "good" if not refused else "bad" if not audits[0].ok else "attention"
-    return PageSection("audit", "Audit", tuple(blocks), summary, verdict)
-
-
+# The digits that fill a bar.
+_ALL = 16
 _CHECK_VERDICTS: dict[CheckStatus, Verdict] = {
     "right": "good",
     "wrong": "bad",
     "kink": "attention",
     "noise": "attention",
 }
-# The digits that fill a bar.
-_ALL = 16
+_CONNECTION_VERDICTS: dict[str, Verdict] = {
+    "connected": "good",
+    "zero": "attention",
+    "none": "attention",
+    "error": "bad",
+}
+_INDEPENDENCE_VERDICTS: dict[str, Verdict] = {"proven": "good", "probed": "good", "unknown": "attention"}
 
 
 def check_section(context: Context) -> PageSection:
-    """First derivatives, and second ones where the model has any."""
+    """The first derivatives against differences and against each other."""
     arguments, picked = context.points.first(1), floating_arguments(context.points)
     keywords: dict[str, Any] = {"argnums": picked, "batched": context.source.batched}
     check = check_gradients(context.source, *arguments, order=1, **keywords)
@@ -78,13 +51,13 @@ def check_section(context: Context) -> PageSection:
             "and the identity ⟨u, Jv⟩ = ⟨v, Jᵀu⟩ between forward and reverse mode."
         ),
         *([Text(f"Note: {check.note}.")] if check.note else []),
-        _findings(check),
+        _comparisons(check),
     ]
     summary = f"{check.digits:.1f} digits agree" if check.ok else f"{check.status}, {check.digits:.1f} digits"
     return PageSection("check", "Gradient check", tuple(blocks), summary, _CHECK_VERDICTS[check.status])
 
 
-def _findings(check: GradientCheck) -> PageBlock:
+def _comparisons(check: GradientCheck) -> PageBlock:
     rows = [
         (
             finding.method,
@@ -98,25 +71,17 @@ def _findings(check: GradientCheck) -> PageBlock:
     return table("Comparisons", ("compared", "of", "relative error", "digits", "result"), rows, (2, 3))
 
 
-_CONNECTION_VERDICTS: dict[str, Verdict] = {
-    "connected": "good",
-    "zero": "attention",
-    "none": "attention",
-    "error": "bad",
-}
-
-
 def explain_section(context: Context) -> PageSection:
-    """Connections of outputs with inputs and parameters; what reaches no output with its place and remedy."""
+    """The connections of outputs with inputs and parameters, with places and remedies where a gradient is lost."""
     arguments = context.points.first(2)
-    found = list(explain(context.fn, *arguments))
+    connections = list(explain(context.fn, *arguments))
     if len(context.source.trainable()):
-        found += explain(context.fn, *arguments, wrt="parameters")
-    cut = [connection for connection in found if connection.status != "connected"]
-    lost = lost_from(found)
-    blocks: list[PageBlock] = [Text(_told(found, cut))]
-    if cut or len(found) <= _LISTED:
-        blocks.append(_pairs(found if len(found) <= _LISTED else cut))
+        connections += explain(context.fn, *arguments, wrt="parameters")
+    cut = [connection for connection in connections if connection.status != "connected"]
+    lost = lost_from(connections)
+    blocks: list[PageBlock] = [Text(_pairs_text(connections, cut))]
+    if cut or len(connections) <= _LISTED:
+        blocks.append(_pairs(connections if len(connections) <= _LISTED else cut))
     blocks += [CodeText(str(connection)) for connection in lost[:_LISTED]]
     if len(lost) > _LISTED:
         blocks.append(Text(f"{count(len(lost) - _LISTED, 'more finding')}: tgk.explain lists all."))
@@ -125,17 +90,17 @@ def explain_section(context: Context) -> PageSection:
     return PageSection("explain", "Connections", tuple(blocks), summary, _worst(lost))
 
 
-def lost_from(found: Sequence[Any]) -> list[Any]:
-    """The connections of what reaches no output at all, and those where TensorFlow would raise.
+def lost_from(connections: Sequence[Any]) -> list[Any]:
+    """The connections of inputs that reach no output at all, and the connections at which TensorFlow would raise.
 
-    That an output doesn't depend on each of the inputs is ordinary.
+    An output that depends on only some of the inputs is ordinary.
     """
-    reaching = {connection.input for connection in found if connection.status == "connected"}
-    return [c for c in found if c.status == "error" or (c.status != "connected" and c.input not in reaching)]
+    reaching = {connection.input for connection in connections if connection.status == "connected"}
+    return [c for c in connections if c.status == "error" or (c.status != "connected" and c.input not in reaching)]
 
 
-def _told(found: Sequence[Any], cut: Sequence[Any]) -> str:
-    pairs = count(len(found), "pair")
+def _pairs_text(connections: Sequence[Any], cut: Sequence[Any]) -> str:
+    pairs = count(len(connections), "pair")
     if not cut:
         return f"At the first points each of {pairs} of an output and an input or parameter is connected."
     return f"At the first points {len(cut):,} of {pairs} of an output and an input or parameter are not connected."
@@ -161,21 +126,43 @@ def _worst(lost: Sequence[Any]) -> Verdict:
     return next((verdict for verdict in order if verdict in verdicts), "good")
 
 
-_INDEPENDENCE_VERDICTS: dict[str, Verdict] = {"proven": "good", "probed": "good", "unknown": "attention"}
+def audit_section(context: Context) -> PageSection:
+    """An answer for each order and target, and the ops with their places and remedies."""
+    batched = context.source.batched
+    audits = [
+        audit(context.source, *context.specs, order=order, target=target, batched=batched) for order, target in _ASKED
+    ]
+    rows = []
+    for result in audits:
+        failing = sum(obstacle.fails for obstacle in result)
+        slower = len(result) - failing
+        answer = TableCell("yes", verdict="good") if result.ok else TableCell("no", verdict="attention")
+        rows.append((f"order {result.order}", _NAMES[result.target], answer, str(failing), str(slower)))
+    texts = list(dict.fromkeys(str(obstacle) for result in audits for obstacle in result))
+    blocks: list[PageBlock] = [
+        table("What can be had", ("derivatives", "in", "can be had", "ops that fail", "notes"), rows, (3, 4)),
+        *(CodeText(text) for text in texts[:_LISTED]),
+        *([Text(f"{count(len(texts) - _LISTED, 'more')}: tgk.audit lists all.")] if len(texts) > _LISTED else []),
+        *(Text(f"Note: {result.incomplete}.") for result in audits if result.incomplete),
+    ]
+    refused = [f"{_NAMES[a.target]}, order {a.order}" for a in audits if not a.ok]
+    summary = f"ops stand in the way of {'; '.join(refused)}" if refused else "nothing stands in the way"
+    verdict: Verdict = "good" if not refused else "bad" if not audits[0].ok else "attention"
+    return PageSection("audit", "Audit", tuple(blocks), summary, verdict)
 
 
 def independence_section(context: Context) -> PageSection:
-    """What keeps them apart, or the layer that mixes them."""
+    """Whether the samples of a batch are independent, and why, or the layer that mixes them."""
     if not context.source.batched:
         alone = Text("The function takes one sample, so there is no batch.")
         return PageSection("independence", "Samples of a batch", (alone,), "one sample at a time")
     keywords: dict[str, Any] = {"argnums": floating_arguments(context.points)}
-    found = check_batch_independence(context.source, *context.points.first(2), **keywords)
-    text = found.text[:1].upper() + found.text[1:]
+    result = check_batch_independence(context.source, *context.points.first(2), **keywords)
+    text = result.text[:1].upper() + result.text[1:]
     return PageSection(
         "independence",
         "Samples of a batch",
         (Text(f"{text.rstrip('.')}."),),
-        f"independent, {found.status}" if found.ok else found.status,
-        _INDEPENDENCE_VERDICTS.get(found.status, "bad"),
+        f"independent, {result.status}" if result.ok else result.status,
+        _INDEPENDENCE_VERDICTS.get(result.status, "bad"),
     )

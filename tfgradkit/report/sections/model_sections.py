@@ -1,9 +1,4 @@
-"""The model, its inputs and outputs, and where it is looked at.
-
-What is known of the Jacobian's structure, and whether it is proven or sampled: ``structure``.
-
-The graph of the Jacobian, as it is traced and as it is with all done ahead of time that can be.
-"""
+"""The sections on the model itself, the structure of its Jacobian, and the graph of its Jacobian."""
 
 from __future__ import annotations
 
@@ -44,12 +39,15 @@ from ..picture.folding import fold
 from ..picture.svg import graph_svg
 
 _LAYERS = 40
-# An array of so many elements is listed by element.
+# An array of at most so many elements is listed by element.
 _ELEMENTS = 8
+_LISTED = 12
+_MOST_OPS = 24
+_AFTER = "Simplified: variables frozen, constants folded, what occurs twice joined, what is not needed left out"
 
 
 def model_section(context: Context) -> PageSection:
-    """What the model takes and returns, what it is made of, and the sample points."""
+    """The model's inputs, outputs and layers, and the sample points."""
     source, points = context.source, context.points
     inputs = list(zip(context.input_names, tf.nest.flatten(points.arguments), strict=True))
     outputs = list(zip(context.output_names, _results(context), strict=True))
@@ -79,7 +77,7 @@ def _parameters(every: int, trainable: int) -> str:
 
 
 def _results(context: Context) -> list[tf.Tensor]:
-    """At all points, the point first."""
+    """The results at all points, the point first."""
     rows = [floating_results(context.source.call(*call), context.source.name) for call in context.points.calls()]
     return rows[0] if context.source.batched else [tf.stack(leaves) for leaves in zip(*rows, strict=True)]
 
@@ -91,7 +89,7 @@ def _kind(fn: Any) -> str:
 
 
 def _ports(title: str, ports: Sequence[tuple[str, tf.Tensor]], batched: bool) -> Table:
-    """A row for each array, and where it is small one for each element, with its range."""
+    """A row for each array with its range; a small array has a row for each element."""
     rows = []
     for name, leaf in ports:
         spec = tf.TensorShape([None, *leaf.shape[1:]] if batched else leaf.shape[1:])
@@ -105,7 +103,7 @@ def _ports(title: str, ports: Sequence[tuple[str, tf.Tensor]], batched: bool) ->
 
 
 def _numbers(leaf: tf.Tensor) -> np.ndarray:
-    """[points, elements]; of text and truth values none."""
+    """The numbers as [points, elements]; text and truth values have no elements."""
     known = leaf.dtype.is_floating or leaf.dtype.is_integer
     values = np.asarray(leaf, np.float64) if known else np.zeros([leaf.shape[0], 0])
     return values.reshape(len(values), -1)
@@ -127,13 +125,10 @@ def _layers(model: Any) -> list[PageBlock]:
     return [Details(count(len(layers), "layer"), (listed, *left))]
 
 
-_LISTED = 12
-
-
 def structure_section(context: Context) -> PageSection:
-    """A paragraph for each block."""
-    found = context.jacobians
-    entries = found.total_rows * len(found.columns)
+    """A paragraph for each block of the Jacobian: its structure, proven or sampled."""
+    jacobians = context.jacobians
+    entries = jacobians.total_rows * len(jacobians.columns)
     if entries > context.limits.entries:
         text = (
             f"The Jacobian has {entries:,} entries, more than the {context.limits.entries:,} that are looked at here."
@@ -145,26 +140,22 @@ def structure_section(context: Context) -> PageSection:
     notes = [Text(f"Note: {note}.") for note in known.notes]
     left = len(known.blocks) - _LISTED
     more = [Text(f"{count(left, 'more block')}: tgk.structure lists all.")] if left > 0 else []
-    told = Text("“Proven” holds for all arguments; “as far as samples show” is what no sample contradicts.")
+    legend = Text("“Proven” holds for all arguments; “as far as samples show” is what no sample contradicts.")
     kinds = Counter(_block_kind(block) for block in known.blocks)
     summary = ", ".join(kind if number == len(known.blocks) else f"{number} {kind}" for kind, number in kinds.items())
-    return PageSection("structure", "Structure", (told, *blocks, *more, *notes), summary)
+    return PageSection("structure", "Structure", (legend, *blocks, *more, *notes), summary)
 
 
 def _block_kind(block: Any) -> str:
-    """The most that is known of a block, in a word."""
+    """The structure of a block in a word or two."""
     if block.zero:
         return "zero"
     kind = "diagonal" if block.diagonal else "dense" if block.entries.value == block.rows * block.columns else "sparse"
     return f"{kind}, constant" if block.constant else kind
 
 
-_MOST_OPS = 24
-_AFTER = "Simplified: variables frozen, constants folded, what occurs twice joined, what is not needed left out"
-
-
 def graph_section(context: Context) -> PageSection:
-    """Pictures before and after, and their ops by type."""
+    """Pictures of the Jacobian's graph as traced and simplified, and the ops by type."""
     derivative = build("jacobian", ("jacobian",), context.source, {"argnums": floating_arguments(context.points)})
     specs = _one_point(context)
     before = _traced(context, derivative, specs)
@@ -211,7 +202,7 @@ def _ops(context: Context, graph: Any, inputs: Sequence[Any], outputs: Sequence[
 
 
 def _labels(context: Context, results: Sequence[Any]) -> list[str]:
-    """∂y/∂x for each block, outputs outside."""
+    """The label ∂y/∂x of each block, outputs outside."""
     picked, names = floating_arguments(context.points), iter(context.input_names)
     by = []
     for position, argument in enumerate(context.points.arguments):
@@ -225,16 +216,16 @@ def _picture(title: str, ops: Ops, context: Context, name: str) -> Picture:
     folded = fold(ops, context.limits.nodes)
     drawn = sum(op.phase in ("forward", "gradient") for op in ops.drawn)
     boxes = sum(box.phase in ("forward", "gradient") for box in folded.boxes)
-    told = f"{count(ops.total, 'op')}, {drawn:,} of them drawn"
+    sizes = f"{count(ops.total, 'op')}, {drawn:,} of them drawn"
     caption = (
-        f"{title}: {told}." if folded.is_whole else f"{title}: {told}, folded into {count(boxes, 'box', 'boxes')}."
+        f"{title}: {sizes}." if folded.is_whole else f"{title}: {sizes}, folded into {count(boxes, 'box', 'boxes')}."
     )
     alternative = f"{title}: {count(ops.total, 'op')}, most of them {', '.join(list(ops.counts)[:3])}"
     return Picture(graph_svg(folded, alternative, name), alternative, caption, zoom=True)
 
 
 def _constant(context: Context, after: Ops) -> list[PageBlock]:
-    """The value of a derivative that needs no calculation any more."""
+    """The value of a derivative whose simplified graph has no computation."""
     if any(op.phase in ("forward", "gradient") for op in after.drawn):
         return []
     matrix = context.jacobians.matrix[0]

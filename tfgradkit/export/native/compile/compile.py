@@ -36,11 +36,11 @@ class CompilationPlan:
     tools: Toolchain
 
     def label(self, entry: Entry, target: Target, points: int) -> str:
-        """What a program's files and symbols begin with."""
+        """The prefix of a program's files and symbols."""
         return f"{self.name}_{target.label}_{entry.kind}_{points}"
 
     def tiles(self, entry: Entry, flops: int) -> list[tuple[Target, tuple[int, ...]]]:
-        """Sizes to compile for each target: only for the best one are there several to choose from."""
+        """The sizes to compile for each target: several, to choose from, only for the best target."""
         sizes = candidates(entry, flops) if self.tile is None else (self.tile,)
         return [(target, sizes if target == self.targets[-1] else sizes[:1]) for target in self.targets]
 
@@ -52,7 +52,7 @@ def compile_functions(
 
     Raises:
         UnsupportedModelError: a layer or op that can't be compiled, before anything is.
-        CompilerError: the compiler failed, or left something that isn't understood.
+        CompilerError: the compiler failed, or its output isn't understood.
     """
     jobs, chosen = [], []
     for entry in entries:
@@ -89,10 +89,10 @@ def _graph(source: Differentiable, entry: Entry, points: int, log: list[PlanStep
 
 
 def read_program(work: Path, label: str) -> Program:
-    """What the compiler left under ``label``, with its constants.
+    """The program that the compiler wrote under ``label``, with its constants.
 
     Raises:
-        CompilerError: it is not there, or not understood.
+        CompilerError: there is none, or it isn't understood.
     """
     header = work / f"{label}.h"
     if not header.exists():

@@ -1,9 +1,8 @@
-"""A compiled function as plain records: the compiler's list of steps, and the buffers they use.
+"""A compiled function as plain records, read from the C++ header that the compiler writes.
 
-Reading the compiler's C++ header: the list of steps and the table of buffers in it.
-
-The header spells out, as C++ for the stock run time, what has to be called in which order. Each
-step begins with a comment that names its kind. What is not understood is an error, never skipped.
+The header spells out, as C++ for the stock run time, which kernels, copies, products and sorts run in which order,
+and on which slices of which buffers. Each step begins with a comment that names its kind. Text that isn't understood
+is an error, and never skipped.
 """
 
 from __future__ import annotations
@@ -13,6 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ....errors import CompilerError
+
+# 3 is the memory of one thread; every call has a workspace of its own anyway.
+_KINDS = {0: "constant", 1: "temporary", 2: "port", 3: "temporary"}
+_POINTER = r"reinterpret_cast<std::byte\*>\(buffer_table\[(\d+)\]\) \+ (\d+)"
+# The same number as in templates/engine.h.
+MAX_SORTED = 4
+_BYTES = {"float": 4, "double": 8}
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Copy:
 
     @property
     def slices(self) -> tuple[Slice, ...]:
-        """What it works on."""
+        """Both slices."""
         return self.destination, self.source
 
 
@@ -63,7 +69,7 @@ class Dot:
 
     @property
     def slices(self) -> tuple[Slice, ...]:
-        """What it works on."""
+        """The result and the operands."""
         return self.out, self.lhs, self.rhs
 
 
@@ -109,21 +115,13 @@ class Program:
 
     @property
     def kernels(self) -> tuple[str, ...]:
-        """Symbols of the kernels it calls, each once."""
+        """Symbols of the kernels in its steps, each once."""
         return tuple(dict.fromkeys(s.symbol for s in self.steps if isinstance(s, KernelCall)))
 
     @property
     def comparators(self) -> tuple[str, ...]:
-        """Symbols of the comparators it sorts by, each once."""
+        """Symbols of the comparators in its sorts, each once."""
         return tuple(dict.fromkeys(s.comparator for s in self.steps if isinstance(s, Sort)))
-
-
-# 3 is memory of one thread; every call has a workspace of its own anyway.
-_KINDS = {0: "constant", 1: "temporary", 2: "port", 3: "temporary"}
-_POINTER = r"reinterpret_cast<std::byte\*>\(buffer_table\[(\d+)\]\) \+ (\d+)"
-# As in templates/engine.h.
-MAX_SORTED = 4
-_BYTES = {"float": 4, "double": 8}
 
 
 def read_header(text: str, name: str) -> Program:
@@ -174,10 +172,10 @@ def _buffers(text: str) -> tuple[Buffer, ...]:
 
 def _steps(text: str) -> list[ProgramStep]:
     body = _find(r"ThunkRunImplFunction\(\) \{(.*?)\n      return true;", text, "ThunkRunImplFunction").group(1)
-    # Before the first step there is only the signature of the function that holds them.
-    before, *parts = re.split(r"// (\w[\w ]*) Thunk\n", body)
-    if "buffer_table[" in before:
-        raise CompilerError("the compiler's list of steps has a form that isn't known", got=before.strip()[-200:])
+    # In front of the first step there is only the signature of the function around the steps.
+    signature, *parts = re.split(r"// (\w[\w ]*) Thunk\n", body)
+    if "buffer_table[" in signature:
+        raise CompilerError("the compiler's list of steps has a form that isn't known", got=signature.strip()[-200:])
     return [_step(kind, part) for kind, part in zip(parts[::2], parts[1::2], strict=True)]
 
 

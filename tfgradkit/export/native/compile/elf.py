@@ -1,7 +1,7 @@
-"""Reading the constants that the compiler wrote, from its ELF object file.
+"""ELF objects that the compiler wrote: the constants in them, and the symbols that they need.
 
-Every program of a library carries its own copy of the weights; read back as bytes, equal ones are
-stored once. Layout: the ELF-64 specification, chapters "Sections" and "Symbol Table".
+Every program of a library carries its own copy of the weights. They are read back as bytes, so that equal weights
+are stored once. Layout: the ELF-64 specification, chapters "Sections" and "Symbol Table".
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from ....errors import CompilerError
 _SECTION = struct.Struct("<IIQQQQIIQQ")
 _SYMBOL = struct.Struct("<IBBHQQ")
 _SYMTAB = 2
-# A constant is a uint64 with its size, then, aligned, its bytes.
+# A constant is a uint64 with its size, then its bytes, aligned.
 _DATA_AT = 64
 _LIBC = {"memset", "memcpy", "memmove"}
 _LIBM = {
     f + suffix
     for f in (
         *("exp", "log", "log1p", "expm1", "pow", "sin", "cos", "tan", "atan2", "tanh", "erf", "fmod", "cbrt"),
-        # What LLVM makes of a sine and a cosine of the same number, and of other powers and logarithms.
+        # LLVM calls these for a sine and a cosine of the same number, and for some powers and logarithms.
         *("sincos", "exp2", "exp10", "log2", "log10", "hypot"),
         # Instructions from x86-64-v2 on, functions before.
         *("floor", "ceil", "trunc", "rint", "nearbyint", "round"),
@@ -41,14 +41,14 @@ def read_constants(data: bytes, prefix: str) -> list[bytes]:
     if data[:6] != b"\x7fELF\x02\x01":
         raise CompilerError("the compiler's constants are not a little-endian ELF-64 object", got=data[:6])
     sections = _sections(data)
-    found = {}
+    constants = {}
     for symbol, section, value in _symbols(data, sections):
         head, _, tail = symbol.partition("_Constant_")
         if 0 < section < len(sections) and head.endswith(prefix) and tail:
             start = sections[section][4] + value
             (size,) = struct.unpack_from("<Q", data, start)
-            found[int(tail.split("_")[0])] = data[start + _DATA_AT : start + _DATA_AT + size]
-    return [found[index] for index in sorted(found)]
+            constants[int(tail.split("_")[0])] = data[start + _DATA_AT : start + _DATA_AT + size]
+    return [constants[index] for index in sorted(constants)]
 
 
 def _sections(data: bytes) -> list[tuple[int, ...]]:
@@ -72,7 +72,7 @@ def _symbols(data: bytes, sections: list[tuple[int, ...]]) -> list[tuple[str, in
 
 
 def undefined_symbols(data: bytes) -> set[str]:
-    """What an object file expects from elsewhere."""
+    """The symbols that an object file uses and doesn't define."""
     return {name for name, section, _ in _symbols(data, _sections(data)) if section == 0 and name}
 
 
@@ -80,7 +80,7 @@ def check_object(file: Path) -> None:
     """Refuses kernels that a library can't hold.
 
     Raises:
-        CompilerError: there are none, or they need something else than libc and libm.
+        CompilerError: there are none, or they call functions outside libc and libm.
     """
     if not file.exists():
         raise CompilerError("the graph compiler wrote nothing", subject=file.stem, expected=file.name)

@@ -1,16 +1,12 @@
-"""From a traced function to a graph of constants and ops alone: no variables, no functions.
+"""A traced function as a graph of constants and ops alone, with matrix products that the compiler makes kernels of.
 
-Making matrix products canonical: weights that are used transposed are stored transposed.
-
-The compiler makes a kernel of a product whose left operand's last axis meets the right operand's
-first; other products would call into a run-time library that the C library doesn't have. Reverse
-mode multiplies by transposed weights, so their transposition moves into the constant.
-
-Padding the columns of weights, so that a matrix product fills the processor's vectors.
-
-The compiler's product kernels go over the columns of the right operand a vector at a time, and over
-what is left one number at a time: six columns cost more than eight. Where the right operand is a
-weight, it gets columns of zeros ahead of time, and the result loses them again; no sum changes.
+1. :func:`freeze`: variables become constants, and calls of functions their bodies.
+2. :func:`canonicalize`: weights that are used transposed are stored transposed. The compiler makes a kernel of a
+   product whose left operand's last axis meets the right operand's first; other products would call a run-time
+   library that the C library doesn't have. Reverse mode multiplies by transposed weights.
+3. :func:`pad_products`: weights get columns of zeros, and the products lose these columns again; no sum changes. The
+   kernels go over the columns of the right operand a vector at a time, and over the rest one number at a time: six
+   columns cost more than eight.
 """
 
 from __future__ import annotations
@@ -24,6 +20,11 @@ import tensorflow as tf
 from ....errors import ExportError, GraphError
 from ....graph.flops import PRODUCTS
 from ....graph.grappler import frozen as frozen_function
+
+# From this many columns on, the columns beside full vectors no longer count.
+_WIDE = 64
+# Of a StridedSlice: the first index stands for all axes but the last one, whose slice begins at its first element.
+_MASKS = {"ellipsis_mask": 1, "begin_mask": 2, "end_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,12 @@ def freeze(function: Any, arguments: dict[str, tf.TensorSpec]) -> FrozenGraph:
 
 
 def _identities(results: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """A result may be an argument, or twice the same tensor: each gets an op of its own."""
+    """An op of its own for each result: it may be an argument, or the same tensor as another result."""
     return {name: tf.identity(tensor) for name, tensor in results.items()}
 
 
 def canonicalize(graph: Any) -> Any:
-    """A copy of the GraphDef ``graph`` with constants transposed ahead of time; same values."""
+    """A copy of the GraphDef ``graph`` with constants transposed ahead of time; its results have the same values."""
     result = tf.compat.v1.GraphDef()
     result.CopyFrom(graph)
     nodes = {node.name: node for node in result.node}
@@ -87,33 +88,15 @@ def canonicalize(graph: Any) -> Any:
     return result
 
 
-def constant_behind(name: str, nodes: dict[str, Any]) -> Any | None:
-    """The Const that ``name`` hands on, looking through Identity."""
-    node = nodes.get(name.split(":")[0])
-    while node is not None and node.op == "Identity":
-        node = nodes.get(node.input[0].split(":")[0])
-    return node if node is not None and node.op == "Const" else None
-
-
 def _transposed(constant: Any, added: dict[str, Any]) -> str:
     name = f"{constant.name}/transposed"
-    if name not in added:
-        value = np.swapaxes(tf.make_ndarray(constant.attr["value"].tensor), -1, -2)
-        node = tf.compat.v1.NodeDef(name=name, op="Const")
-        node.attr["dtype"].CopyFrom(constant.attr["dtype"])
-        node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
-        added[name] = node
-    return name
-
-
-# From this many columns on, what is left over no longer counts.
-_WIDE = 64
-# Of a StridedSlice: the first index stands for all axes but the last, which begins where it begins.
-_MASKS = {"ellipsis_mask": 1, "begin_mask": 2, "end_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
+    if name in added:
+        return name
+    return _constant(name, np.swapaxes(tf.make_ndarray(constant.attr["value"].tensor), -1, -2), added)
 
 
 def pad_products(frozen: FrozenGraph, vector_bytes: int) -> FrozenGraph:
-    """The same function, in whose graph weights have full vectors of columns."""
+    """The same function with weights of full vectors of columns in its graph."""
     result = tf.compat.v1.GraphDef()
     result.CopyFrom(frozen.graph)
     nodes = {node.name: node for node in result.node}
@@ -127,7 +110,7 @@ def pad_products(frozen: FrozenGraph, vector_bytes: int) -> FrozenGraph:
 
 
 def _pad(product: Any, weight: np.ndarray, vector_bytes: int, added: dict[str, Any]) -> None:
-    """Turns ``product`` into a slice of a padded one, which it adds with its constants."""
+    """Makes ``product`` a slice of a padded product, which goes into ``added`` with its constants."""
     lanes = vector_bytes // weight.itemsize
     columns = weight.shape[-1]
     extra = -columns % lanes
@@ -150,6 +133,14 @@ def _pad(product: Any, weight: np.ndarray, vector_bytes: int, added: dict[str, A
     product.attr["Index"].type = tf.int32.as_datatype_enum
     for mask, bits in _MASKS.items():
         product.attr[mask].i = bits
+
+
+def constant_behind(name: str, nodes: dict[str, Any]) -> Any | None:
+    """The Const whose value ``name`` is, through any Identity; None where it is another op."""
+    node = nodes.get(name.split(":")[0])
+    while node is not None and node.op == "Identity":
+        node = nodes.get(node.input[0].split(":")[0])
+    return node if node is not None and node.op == "Const" else None
 
 
 def _constant(name: str, value: np.ndarray, added: dict[str, Any]) -> str:

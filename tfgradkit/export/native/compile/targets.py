@@ -1,8 +1,8 @@
-"""What code is made for: the levels of x86-64, and what this machine runs of them.
+"""The targets that code is made for: the levels of x86-64, and which of them this machine runs.
 
-The levels are those of the System V ABI for x86-64 (psABI, "Micro-Architecture Levels"). The shapes
-of the product kernels' blocks were found by measuring: rows × depth × columns in vectors, as many
-sums as the level has registers for (``benchmarks/blocks.py``).
+The levels are those of the System V ABI for x86-64 (psABI, "Micro-Architecture Levels"). The shapes of the blocks of
+product kernels are measured: rows × depth × columns in vectors, as many sums as the level has registers for
+(``benchmarks/blocks.py``).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class Target:
     """A kind of processor that kernels are compiled for.
 
     Attributes:
-        name: as the user says it.
+        name: as the user writes it.
         triple, cpu, features: in LLVM's words.
-        block: the shape of a block in a matrix product, m:k:n; XLA's own where it is empty.
-        vector_bytes: of a full vector.
-        level: what ``templates/processor.h`` must find at run time; 0 for anything.
-        needs: what Linux calls the instructions.
+        block: the shape of a block in a matrix product, m:k:n; XLA's own shape where it is empty.
+        vector_bytes: the bytes of a full vector.
+        level: the level that ``templates/processor.h`` must find at run time; 0 for any processor.
+        needs: Linux's names of the instructions.
     """
 
     name: str
@@ -64,10 +64,10 @@ AARCH64 = Target("aarch64", "aarch64-linux-gnu")
 def choose_targets(names: Sequence[str]) -> tuple[Target, ...]:
     """The targets that ``names`` mean, the plainest first, each once.
 
-    "host" is everything that this machine can run and that pays: on x86-64 the baseline, v3 and v4.
+    "host" stands for the targets that this machine runs and that pay: on x86-64 the baseline, v3 and v4.
 
     Raises:
-        ExportError: no such target, or one that this machine can't run: it could not be tested.
+        ExportError: no such target, or a target that this machine can't run: its code could not be tested.
         ToolchainError: libraries for this operating system or processor can't be made yet.
     """
     here = _runnable()
@@ -92,7 +92,7 @@ def choose_targets(names: Sequence[str]) -> tuple[Target, ...]:
 
 
 def _host(here: tuple[Target, ...]) -> tuple[Target, ...]:
-    """v2 has no wider vectors than the baseline, so it would add nothing but its size."""
+    """All but v2, whose vectors are no wider than the baseline's: it would add only its size."""
     return tuple(target for target in here if target.name != "x86-64-v2")
 
 
@@ -112,7 +112,7 @@ def _runnable() -> tuple[Target, ...]:
 
 
 def processor_name() -> str:
-    """What the machine calls its processor; empty where it doesn't say."""
+    """The machine's name for its processor; empty where there is none."""
     return _cpuinfo().get("model name", "")
 
 

@@ -1,8 +1,8 @@
-"""The graph compiler, in a process of its own: ``python -m tfgradkit.export.tfcompile jobs.json``.
+"""The graph compiler, in a process of its own: ``python -m tfgradkit.export.native.compile.tfcompile jobs.json``.
 
-A process of its own since XLA reads its flags once, keeps what it compiled, and ends the process
-when it meets a graph that it can't take. Each target has other flags, so that process loads the
-compiler and then forks into one for each. The one file that touches ``_pywrap_tfcompile``.
+XLA reads its flags once, keeps what it compiled, and ends the process at a graph that it can't take. Each target has
+other flags, so the process loads the compiler and then forks into one process for each set of flags. The one file
+that touches ``_pywrap_tfcompile``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # the process that compiles does without TensorFlow's Python
 # kernels rather than calls of Eigen.
 _FLAGS = "--xla_cpu_multi_thread_eigen=false --xla_cpu_experimental_ynn_fusion_type="
 _BACKEND = "--xla_backend_extra_options=xla_force_enable_experimental_llvm_ir_gemm"
-# XLA takes half of wider vectors unless it is told.
+# XLA uses half of a wider vector unless a flag says otherwise.
 _USUAL_VECTOR = 32
 
 
@@ -43,7 +43,7 @@ class Job:
 
     @property
     def arguments(self) -> dict[str, str]:
-        """What the process is told of it."""
+        """The entry of ``jobs.json``."""
         target = self.target
         return {
             "name": self.name,
@@ -93,7 +93,7 @@ def compile_jobs(folder: Path, jobs: list[Job], progress: Callable[[str], None])
                     waiting.remove(line.split()[1])
                     progress(line.split()[1])
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)  # and what it forked
+            os.killpg(process.pid, signal.SIGKILL)  # and the processes that it forked
             raise
     if process.returncode != 0:
         raise CompilerError(
@@ -151,7 +151,7 @@ def _main(jobs_file: str) -> None:
 
 
 def _compiler() -> Any:
-    """The extension module alone: TensorFlow's Python packages around it, which take seconds to import, stay empty."""
+    """The extension module alone: empty packages stand for TensorFlow's, which take seconds to import."""
     package = importlib.util.find_spec("tensorflow")
     assert package is not None
     for folder in package.submodule_search_locations or ():
@@ -164,7 +164,7 @@ def _compiler() -> Any:
 
 
 def _compile_group(compiler: Any, jobs: list[dict[str, str]]) -> NoReturn:
-    """In a process of its own, which it ends: XLA reads its flags at the first compilation."""
+    """Compiles jobs of the same flags and ends the process: XLA reads its flags at the first compilation."""
     code = 1
     try:
         os.environ["XLA_FLAGS"] = jobs[0]["flags"]
@@ -208,7 +208,7 @@ def _end(processes: set[int]) -> None:
 
 
 def _exit_like(code: int) -> NoReturn:
-    """Ends as the child did, so that the caller can tell a signal from an error."""
+    """Ends this process as the child ended, so that the caller can tell a signal from an error."""
     if code < 0:
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)

@@ -1,9 +1,8 @@
-"""How many points are evaluated at once: chosen by measuring, where it makes a difference.
+"""The size of a tile, the points that are evaluated at once: measured, where it makes a difference.
 
-More points a tile cost fewer calls of kernels, and more memory between them. For most models sizes
-from 8 to 128 are within a few percent of each other, so another size than the usual one is taken
-only where it is clearly faster. What was measured once on a machine is remembered in the user's
-cache folder: the same model exports to the same bytes, whatever the clock says the next time.
+A larger tile needs fewer calls of kernels, and more memory between them. For most models sizes from 8 to 128 are
+within a few percent of each other, so another size than the usual one must be clearly faster. A choice is remembered
+in the user's cache folder: the same model exports to the same bytes, whatever the clock says the next time.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _OTHERS = (64,)
 _LARGEST = 4096
 # The largest array of a tile fits a core's second-level cache.
 _TILE_BYTES = 1 << 19
-# Some 100 ns of calls are then less than a tenth of a usual tile's time.
+# From this work on, the 100 ns of a tile's calls are less than a tenth of its time.
 _LITTLE_WORK = 10_000
 # The share of the usual size's time at which another counts as faster, whatever the noise.
 _CLEARLY = 0.85
@@ -39,7 +38,7 @@ _ROUNDS = range(5, 100)
 
 
 def check_tile(tile: int | None) -> None:
-    """Refuses what is no size of a tile.
+    """Refuses a number that is no size of a tile.
 
     Raises:
         ExportError: not an integer from 2 to 4096.
@@ -54,9 +53,9 @@ def check_tile(tile: int | None) -> None:
 
 
 def candidates(entry: Entry, flops: int) -> tuple[int, ...]:
-    """Sizes worth trying, the usual one first: powers of two whose largest array fits the cache.
+    """The sizes worth trying, the usual one first: powers of two whose largest array fits the cache.
 
-    Larger ones than the usual spare calls of kernels, which count where a point has little work.
+    Larger sizes spare calls of kernels, which count where a point has little work.
     """
     largest = max(p.elements * p.item_bytes for p in (*entry.inputs, *entry.outputs))
     usual = _USUAL
@@ -67,7 +66,7 @@ def candidates(entry: Entry, flops: int) -> tuple[int, ...]:
 
 
 def fastest(function: CompiledFunction, target: Target, work: Path, tools: Toolchain) -> Pair:
-    """The pair to take of a function that has one for each size, all for ``target``; the usual size first."""
+    """The fastest pair of a function that has a pair for each size, all for ``target``; the usual size first."""
     if len(function.pairs) == 1:
         return function.pairs[0]
     memory = _memory(function, work)
@@ -86,7 +85,7 @@ def _choose(sizes: list[int], times: list[float]) -> int:
 
 
 def _memory(function: CompiledFunction, work: Path) -> Path:
-    """The file that remembers a choice: named after the code that was measured, and the processor."""
+    """The file that remembers a choice: its name is a hash of the measured code and the processor."""
     digest = hashlib.sha256(processor_name().encode())
     for program in function.programs:
         digest.update((work / f"{program.name}.o").read_bytes())
@@ -102,7 +101,7 @@ def _recall(memory: Path) -> int:
 
 
 def _remember(memory: Path, size: int) -> None:
-    """Where there is room for it; written beside and renamed, as several exports may run."""
+    """Writes the choice beside ``memory`` and renames it, as several exports may run; skipped on a full disk."""
     beside = memory.with_name(f"{memory.name}-{os.getpid()}")
     with contextlib.suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)
@@ -134,14 +133,14 @@ def _probe(function: CompiledFunction, target: Target, work: Path, tools: Toolch
 
 
 def _renamed(pair: Pair, i: int) -> Pair:
-    """Tables of other names; the kernels keep theirs."""
+    """The pair with other names for its tables; the kernels keep their names."""
     return replace(
         pair, one=replace(pair.one, name=f"programs_{i}_one"), tile=replace(pair.tile, name=f"programs_{i}_tile")
     )
 
 
 def _measure(library: ctypes.CDLL, entry: Entry, count: int) -> list[float]:
-    """The shortest time of each size over rounds that take turns."""
+    """The shortest time of each size; the sizes take turns."""
     calls = [_call(library, f"probe_tile_{i}", entry) for i in range(count)]
     times: list[list[float]] = [[] for _ in range(count)]
     begin = time.perf_counter()
@@ -173,7 +172,7 @@ def _call(library: ctypes.CDLL, symbol: str, entry: Entry) -> Callable[[], None]
 
 
 def _aligned(port: Port, points: int) -> np.ndarray:
-    """Room for so many points, at a multiple of 64 bytes."""
+    """Memory for ``points`` points, at a multiple of 64 bytes."""
     memory = np.zeros(points * port.elements * port.item_bytes + 64, np.uint8)
     start = -memory.ctypes.data % 64
     return memory[start : start + points * port.elements * port.item_bytes].view(port.dtype)

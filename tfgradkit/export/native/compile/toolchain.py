@@ -15,6 +15,7 @@ from pathlib import Path
 from ....errors import ToolchainError
 
 _FLAGS = ("-std=c99", "-O3", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-Wall", "-Wextra", "-Wpedantic")
+_CHOOSE = "unset CC, or set it to a C compiler"
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,8 @@ def find_toolchain() -> Toolchain:
     )
 
 
-_CHOOSE = "unset CC, or set it to a C compiler"
-
-
 def _chosen() -> tuple[str, ...]:
-    """``$CC`` as words; none where it is empty."""
+    """The words of ``$CC``; none where it is empty."""
     text = os.environ.get("CC", "")
     try:
         words = tuple(shlex.split(text))
@@ -76,6 +74,10 @@ def _chosen() -> tuple[str, ...]:
     return words
 
 
+def _zig(tool: str) -> tuple[str, ...] | None:
+    return (sys.executable, "-m", "ziglang", tool) if importlib.util.find_spec("ziglang") else None
+
+
 def compile_c(tools: Toolchain, source: Path, include: Path, output: Path) -> None:
     """One C file to one object."""
     _run([*tools.cc, *_FLAGS, "-I", str(include), "-c", "-o", str(output), str(source)], source.name)
@@ -83,7 +85,7 @@ def compile_c(tools: Toolchain, source: Path, include: Path, output: Path) -> No
 
 def link_shared(tools: Toolchain, objects: list[Path], output: Path, name: str, *, libm: bool) -> None:
     """The shared library; only ``<name>_*`` is exported."""
-    # A library of that name may be loaded: it keeps its file, and this one gets another.
+    # A process may have loaded a library of that name: it keeps the old file, and the new library gets another.
     output.unlink(missing_ok=True)
     script = objects[0].with_suffix(".map")
     script.write_text(f"{{ global: {name}_*; local: *; }};\n")
@@ -101,7 +103,7 @@ def link_shared(tools: Toolchain, objects: list[Path], output: Path, name: str, 
 
 
 def archive(tools: Toolchain, objects: list[Path], output: Path, public: list[str]) -> None:
-    """The static library: one object whose only global names are ``public``, where objcopy is there."""
+    """The static library: one object whose only global names are ``public``, where there is an objcopy."""
     members = objects
     if tools.objcopy is not None:
         merged = output.with_suffix(".o")
@@ -117,13 +119,9 @@ def archive(tools: Toolchain, objects: list[Path], output: Path, public: list[st
 
 
 def compiler_version(tools: Toolchain) -> str:
-    """The compiler's own first line about itself."""
+    """The first line that the compiler prints for ``--version``."""
     done = subprocess.run([*tools.cc, "--version"], capture_output=True, text=True, check=False)
     return (done.stdout.splitlines() or [shlex.join(tools.cc)])[0]
-
-
-def _zig(tool: str) -> tuple[str, ...] | None:
-    return (sys.executable, "-m", "ziglang", tool) if importlib.util.find_spec("ziglang") else None
 
 
 def _run(command: list[str], subject: str) -> None:

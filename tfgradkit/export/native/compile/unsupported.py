@@ -1,4 +1,4 @@
-"""What in a frozen graph can't become a C library, told before anything is compiled.
+"""The ops of a frozen graph that can't become a C library, refused before anything is compiled.
 
 The one file that touches ``tensorflow.python.util.pywrap_xla_ops``.
 """
@@ -14,8 +14,8 @@ from ....graph.python_code import PYTHON_OPS, function_behind, functions_called
 from ....sources.layer_results import layer_of
 from ....tensorflow_version import require_tensorflow
 
-# Compiled by XLA, but to calls of a run-time library or to control flow that the C library
-# doesn't have yet. A loop is frozen into Enter, Merge, Switch and so on.
+# XLA compiles these ops to calls of a run-time library, or to control flow, that the C library doesn't have yet.
+# Freezing turns a loop into Enter, Merge, Switch and so on.
 _CONTROL = "loops or branches"
 _NEEDS_RUNTIME = {
     **dict.fromkeys(("While", "StatelessWhile", "Enter", "Exit", "NextIteration", "LoopCond"), _CONTROL),
@@ -45,26 +45,65 @@ _STRUCTURE = {"Placeholder", "PlaceholderWithDefault", "NoOp", "Const", "Identit
 
 def audit_native(graph: Any, layer_names: Iterable[str], model: str) -> None:
     """Raises :class:`UnsupportedModelError`, naming layers and ops, where ``graph`` can't be compiled."""
-    found: dict[tuple[str, str], str] = {}
+    reasons: dict[tuple[str, str], str] = {}
     for node, why in obstacles(graph):
-        found.setdefault((layer_of(node.name, layer_names), node.op), why)
-    if found:
+        reasons.setdefault((layer_of(node.name, layer_names), node.op), why)
+    if reasons:
         # A SavedModel doesn't hold Python code either.
-        python = any(op in PYTHON_OPS for _, op in found)
+        python = any(op in PYTHON_OPS for _, op in reasons)
         saved = "" if python else "export_saved_model takes it as it is; or "
         error = UnsupportedModelError(
             "the model can't become a C library",
             subject=model,
             expected="layers that compile to kernels: dense, element-wise, normalisation, merges, reshapes",
-            got="; ".join(_lines(found)),
+            got="; ".join(_lines(reasons)),
             hint=f"{saved}export the part of the model without these layers",
         )
-        error.layers, error.ops = tuple(layer for layer, _ in found), tuple(op for _, op in found)
+        error.layers, error.ops = tuple(layer for layer, _ in reasons), tuple(op for _, op in reasons)
         raise error
 
 
+def _lines(reasons: dict[tuple[str, str], str]) -> list[str]:
+    """A line for each layer and reason, with the layer's ops."""
+    ops: dict[tuple[str, str], list[str]] = {}
+    for (layer, op), why in reasons.items():
+        ops.setdefault((layer, why), []).append(op)
+    return [f"layer {layer!r}, op {', '.join(names)}: {why}" for (layer, why), names in ops.items()]
+
+
+def obstacles(graph: Any) -> Iterator[tuple[Any, str]]:
+    """The nodes of a frozen GraphDef that can't become a C library, each with the reason."""
+    compilable = compiled_by_xla()
+    for node in _nodes(graph):
+        if node.op in _NEEDS_RUNTIME or node.op not in compilable:
+            yield node, _why(node)
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    yield from graph.node
+    for function in graph.library.function:
+        yield from function.node_def
+
+
+def _why(node: Any) -> str:
+    if node.op in PYTHON_OPS:
+        return f"it calls the Python function {function_behind(node.name) or 'of a tf.py_function'}"
+    if node.op in _NEEDS_RUNTIME:
+        return f"the C library has no {_NEEDS_RUNTIME[node.op]} yet"
+    return "XLA can't compile it"
+
+
+@cache
+def compiled_by_xla() -> frozenset[str]:
+    """The types of ops that XLA compiles for CPUs."""
+    require_tensorflow()
+    from tensorflow.python.util import pywrap_xla_ops
+
+    return frozenset(pywrap_xla_ops.get_cpu_kernel_names()) | _STRUCTURE
+
+
 def refuse_python(signatures: Iterable[Any], model: str) -> None:
-    """Raises :class:`UnsupportedModelError` where a function to be saved calls Python code, which no file holds."""
+    """Raises :class:`UnsupportedModelError` where a signature calls Python code, which no file holds."""
     operations = [operation for signature in signatures for operation in signature.graph.get_operations()]
     names = functions_called(operations)
     if names:
@@ -77,42 +116,3 @@ def refuse_python(signatures: Iterable[Any], model: str) -> None:
         )
         error.layers = error.ops = tuple(names)
         raise error
-
-
-def _why(node: Any) -> str:
-    if node.op in PYTHON_OPS:
-        return f"it calls the Python function {function_behind(node.name) or 'of a tf.py_function'}"
-    if node.op in _NEEDS_RUNTIME:
-        return f"the C library has no {_NEEDS_RUNTIME[node.op]} yet"
-    return "XLA can't compile it"
-
-
-def obstacles(graph: Any) -> Iterator[tuple[Any, str]]:
-    """The nodes of a frozen GraphDef that can't become a C library, each with the reason."""
-    compilable = compiled_by_xla()
-    for node in _nodes(graph):
-        if node.op in _NEEDS_RUNTIME or node.op not in compilable:
-            yield node, _why(node)
-
-
-@cache
-def compiled_by_xla() -> frozenset[str]:
-    """The types of ops that XLA compiles for CPUs."""
-    require_tensorflow()
-    from tensorflow.python.util import pywrap_xla_ops
-
-    return frozenset(pywrap_xla_ops.get_cpu_kernel_names()) | _STRUCTURE
-
-
-def _lines(found: dict[tuple[str, str], str]) -> list[str]:
-    """One a layer and reason, with the ops that it is about."""
-    ops: dict[tuple[str, str], list[str]] = {}
-    for (layer, op), why in found.items():
-        ops.setdefault((layer, why), []).append(op)
-    return [f"layer {layer!r}, op {', '.join(names)}: {why}" for (layer, why), names in ops.items()]
-
-
-def _nodes(graph: Any) -> Iterator[Any]:
-    yield from graph.node
-    for function in graph.library.function:
-        yield from function.node_def

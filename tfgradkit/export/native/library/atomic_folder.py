@@ -1,4 +1,4 @@
-"""Writing a folder so that it is there whole, or not at all: beside, checked, then renamed."""
+"""A folder that appears whole or not at all: written beside its place, checked, then renamed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ....errors import OutputFolderError
 
 @contextmanager
 def output_folder(path: str | os.PathLike[str], *, overwrite: bool, marker: str) -> Iterator[Path]:
-    """An empty folder beside ``path`` that becomes ``path`` where the block ends well.
+    """An empty folder beside ``path`` that becomes ``path`` where the block ends without an error.
 
     Args:
         path: must not exist, or be an empty folder; with ``overwrite`` it may hold an earlier export.
         overwrite: whether an earlier export is replaced.
-        marker: glob of a file by which an earlier export is known; nothing else is ever replaced.
+        marker: the glob of a file in every earlier export; a folder without it is never replaced.
 
     Raises:
         OutputFolderError: ``path`` can't be used; raised before the block runs.
@@ -78,7 +78,7 @@ def _check_free(target: Path, overwrite: bool, marker: str) -> None:
 
 
 def _make_parents(folder: Path, created: list[Path]) -> None:
-    """Makes ``folder``; what had to be made goes into ``created``, innermost first, as it is made."""
+    """Makes ``folder`` and its missing parents, and puts each into ``created``, innermost first, once it exists."""
     if not folder.exists():
         _make_parents(folder.parent, created)
         folder.mkdir(exist_ok=True)
@@ -94,7 +94,7 @@ def _remove_empty(folders: list[Path]) -> None:
 
 
 def _replace(beside: Path, target: Path) -> None:
-    """A rename; an earlier export steps aside first, and comes back where the new one can't take its place."""
+    """Renames ``beside`` to ``target``; an earlier export is moved aside first, and moved back after an error."""
     if not target.exists() or not any(target.iterdir()):
         beside.rename(target)
         return
@@ -105,7 +105,7 @@ def _replace(beside: Path, target: Path) -> None:
     except BaseException:
         if not target.exists() and (aside / "old").exists():
             os.rename(aside / "old", target)
-        # Where another export took the place meanwhile, it has replaced the earlier one.
+        # Another export may have taken the place meanwhile: it has replaced the earlier one.
         shutil.rmtree(aside, ignore_errors=True)
         raise
     shutil.rmtree(aside, ignore_errors=True)

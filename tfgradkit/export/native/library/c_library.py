@@ -1,4 +1,4 @@
-"""The folder of a C library: sources, binaries, metadata, test points, checksums."""
+"""The folder of a C library, put together and tested: sources, binaries, metadata, recorded points, checksums."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from .c_sources import CompiledFunction, Sources, write_sources
 from .clients import Clients, write_clients, write_python_module
 
 MARKER = "share/*/metadata.json"
-# The largest error, relative to the largest magnitude of a result, at which a library counts as
-# the same function as TensorFlow's: rounding, and XLA's own approximations of tanh, exp and log.
+# The largest error, relative to the largest magnitude of a result, at which a library counts as the same function as
+# TensorFlow's. It comes from rounding, and from XLA's own approximations of tanh, exp and log.
 TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
 _SELFTEST_BYTES = 1 << 15
 _FUNCTIONS = ("workspace_size", "status_text", "metadata", "abi_version", "selftest", "target")
@@ -38,11 +38,11 @@ _FUNCTIONS = ("workspace_size", "status_text", "metadata", "abi_version", "selft
 
 @dataclass(frozen=True)
 class LibraryParts:
-    """What a library is made of.
+    """The parts that a library is made of.
 
     Attributes:
+        vectors: the recorded points, and the operators' results there.
         work: the folder of the compiler's output.
-        vectors: recorded points and answers.
     """
 
     name: str
@@ -57,18 +57,18 @@ class LibraryParts:
 
 
 def write_library(folder: Path, parts: LibraryParts) -> None:
-    """Fills ``folder``; compares the library with the recorded answers before it is done.
+    """Fills ``folder``, and compares the library with the recorded results.
 
     Raises:
-        LibraryError: it computes something else than TensorFlow.
-        CompilerError: its kernels need something else than libc and libm.
+        LibraryError: the library computes something else than TensorFlow.
+        ToolchainError: the C compiler fails.
     """
     share = folder / "share" / parts.name
     share.mkdir(parents=True)
     np.savez(share / "testvectors.npz", allow_pickle=False, **parts.vectors)
     _copy_kernels(folder, parts)
     _copy_licenses(folder)
-    # Built twice: the metadata inside the library states the errors that the library reached.
+    # Built twice: the metadata inside the library state the errors that the library reached.
     metadata = _metadata(parts)
     _build(folder, parts, metadata)
     library = NativeLibrary(folder)
@@ -86,19 +86,6 @@ def write_library(folder: Path, parts: LibraryParts) -> None:
         _check_target(folder / "lib" / f"lib{parts.name}.so", parts, target)
 
 
-def _check_target(library: Path, parts: LibraryParts, target: Target) -> None:
-    """Runs the self-test with the kernels of a target that is not the best here; a library chooses once a process."""
-    environment = {**os.environ, f"{parts.name.upper()}_TARGET": target.name}
-    call = "import ctypes, sys; print(getattr(ctypes.CDLL(sys.argv[1]), sys.argv[2] + '_selftest')(None))"
-    command = [sys.executable, "-S", "-c", call, str(library), parts.name]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.stdout.strip() != "0":
-        raise LibraryError(
-            "the compiled model computes something else than TensorFlow", subject=f"{parts.model} for {target.name}",
-            expected=f"{parts.name}_selftest() = 0", got=done.stdout.strip() or f"exit code {done.returncode}",
-        )  # fmt: skip
-
-
 def _build(folder: Path, parts: LibraryParts, metadata: dict[str, Any]) -> None:
     text = json.dumps(metadata, indent=2)
     (folder / "share" / parts.name / "metadata.json").write_text(text + "\n")
@@ -114,7 +101,7 @@ def _build(folder: Path, parts: LibraryParts, metadata: dict[str, Any]) -> None:
 
 
 def _compiled(folder: Path, parts: LibraryParts, stem: str) -> Path:
-    """The object of a source file; the weights, which can be long, are compiled once."""
+    """The object of a source file; the weights, whose compilation can take long, are compiled once."""
     output = parts.work / f"{stem}.driver.o"
     if stem != "constants" or not output.exists():
         compile_c(parts.tools, folder / "src" / f"{stem}.c", folder / "include", output)
@@ -150,6 +137,14 @@ def _clients(parts: LibraryParts) -> Clients:
     )
 
 
+def _selftest_points(parts: LibraryParts) -> dict[str, np.ndarray]:
+    """The points that fit into some kilobytes, at most a tile and one more."""
+    bytes_a_point = sum(array[0].nbytes for array in parts.vectors.values())
+    tile = max(f.largest_tile for f in parts.functions)
+    count = max(1, min(tile + 1, _SELFTEST_BYTES // bytes_a_point))
+    return {name: array[:count] for name, array in parts.vectors.items()}
+
+
 def _metadata(parts: LibraryParts) -> dict[str, Any]:
     ports = {p.name: p for f in parts.functions for p in (*f.entry.inputs, *f.entry.outputs)}
     x, y = parts.functions[0].entry.inputs[0], parts.functions[0].entry.outputs[0]
@@ -162,17 +157,7 @@ def _metadata(parts: LibraryParts) -> dict[str, Any]:
         "inputs": [_port(x)],
         "outputs": [_port(y)],
         "arrays": [_port(p) for p in ports.values()],
-        "functions": [
-            {
-                "kind": f.entry.kind,
-                "inputs": [p.name for p in f.entry.inputs],
-                "outputs": [p.name for p in f.entry.outputs],
-                "flops": f.flops,
-                "sweeps": [{"mode": step.mode, "passes": step.passes} for step in f.sweeps],
-                "tile_points": {t.name: pair.tile_points for t, pair in zip(parts.targets, f.pairs, strict=True)},
-            }
-            for f in parts.functions
-        ],
+        "functions": [_function(f, parts.targets) for f in parts.functions],
         "ranges": {name: [low.tolist(), high.tolist()] for name, (low, high) in parts.ranges.items()},
         "precision": _precision(parts),
         "targets": [
@@ -196,8 +181,53 @@ def _metadata(parts: LibraryParts) -> dict[str, Any]:
     }
 
 
+def _function(function: CompiledFunction, targets: tuple[Target, ...]) -> dict[str, Any]:
+    return {
+        "kind": function.entry.kind,
+        "inputs": [p.name for p in function.entry.inputs],
+        "outputs": [p.name for p in function.entry.outputs],
+        "flops": function.flops,
+        "sweeps": [{"mode": step.mode, "passes": step.passes} for step in function.sweeps],
+        "tile_points": {t.name: pair.tile_points for t, pair in zip(targets, function.pairs, strict=True)},
+    }
+
+
+def _port(port: Port) -> dict[str, Any]:
+    return {"name": port.name, "shape": list(port.shape), "dtype": port.dtype}
+
+
+def _precision(parts: LibraryParts) -> str:
+    """The dtype whose tolerance the results must meet: the coarser one where a library has both."""
+    dtypes = {p.dtype for f in parts.functions for p in (*f.entry.inputs, *f.entry.outputs)}
+    return "float32" if "float32" in dtypes else "float64"
+
+
+def _object_names(parts: LibraryParts) -> tuple[str, ...]:
+    return tuple(f"{program.name}.o" for f in parts.functions for program in f.programs)
+
+
+def _public(parts: LibraryParts) -> list[str]:
+    kinds = [f.entry.kind for f in parts.functions]
+    return [f"{parts.name}_{function}" for function in (*kinds, *_FUNCTIONS)]
+
+
+def _needs_libm(parts: LibraryParts) -> bool:
+    return any(needs_libm(parts.work / name) for name in _object_names(parts))
+
+
+def _copy_kernels(folder: Path, parts: LibraryParts) -> None:
+    (folder / "src").mkdir()
+    for name in _object_names(parts):
+        shutil.copyfile(parts.work / name, folder / "src" / name)
+
+
+def _copy_licenses(folder: Path) -> None:
+    (folder / "LICENSES").mkdir()
+    (folder / "LICENSES" / "Apache-2.0.txt").write_text(template("export", "Apache-2.0.txt"), encoding="utf-8")
+
+
 def _place_dependence(library: NativeLibrary, parts: LibraryParts) -> float:
-    """By how much a point's results differ with its place in the batch: each test point at each place."""
+    """The largest difference of a point's results between places in the batch: each point is tried at each place."""
     worst = 0.0
     for function in parts.functions:
         kind = function.entry.kind
@@ -212,43 +242,14 @@ def _place_dependence(library: NativeLibrary, parts: LibraryParts) -> float:
     return worst
 
 
-def _port(port: Port) -> dict[str, Any]:
-    return {"name": port.name, "shape": list(port.shape), "dtype": port.dtype}
-
-
-def _precision(parts: LibraryParts) -> str:
-    """The dtype by which results are judged: the coarser one where a library has both."""
-    dtypes = {p.dtype for f in parts.functions for p in (*f.entry.inputs, *f.entry.outputs)}
-    return "float32" if "float32" in dtypes else "float64"
-
-
-def _object_names(parts: LibraryParts) -> tuple[str, ...]:
-    return tuple(f"{program.name}.o" for f in parts.functions for program in f.programs)
-
-
-def _public(parts: LibraryParts) -> list[str]:
-    kinds = [f.entry.kind for f in parts.functions]
-    return [f"{parts.name}_{function}" for function in (*kinds, *_FUNCTIONS)]
-
-
-def _copy_kernels(folder: Path, parts: LibraryParts) -> None:
-    (folder / "src").mkdir()
-    for name in _object_names(parts):
-        shutil.copyfile(parts.work / name, folder / "src" / name)
-
-
-def _needs_libm(parts: LibraryParts) -> bool:
-    return any(needs_libm(parts.work / name) for name in _object_names(parts))
-
-
-def _copy_licenses(folder: Path) -> None:
-    (folder / "LICENSES").mkdir()
-    (folder / "LICENSES" / "Apache-2.0.txt").write_text(template("export", "Apache-2.0.txt"), encoding="utf-8")
-
-
-def _selftest_points(parts: LibraryParts) -> dict[str, np.ndarray]:
-    """As many points as fit some kilobytes; where possible enough for a tile and a point beside it."""
-    bytes_a_point = sum(array[0].nbytes for array in parts.vectors.values())
-    tile = max(f.largest_tile for f in parts.functions)
-    count = max(1, min(tile + 1, _SELFTEST_BYTES // bytes_a_point))
-    return {name: array[:count] for name, array in parts.vectors.items()}
+def _check_target(library: Path, parts: LibraryParts, target: Target) -> None:
+    """Runs the self-test with the kernels of a target that is not the best here: a library chooses once a process."""
+    environment = {**os.environ, f"{parts.name.upper()}_TARGET": target.name}
+    call = "import ctypes, sys; print(getattr(ctypes.CDLL(sys.argv[1]), sys.argv[2] + '_selftest')(None))"
+    command = [sys.executable, "-S", "-c", call, str(library), parts.name]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.stdout.strip() != "0":
+        raise LibraryError(
+            "the compiled model computes something else than TensorFlow", subject=f"{parts.model} for {target.name}",
+            expected=f"{parts.name}_selftest() = 0", got=done.stdout.strip() or f"exit code {done.returncode}",
+        )  # fmt: skip

@@ -18,7 +18,7 @@ from ..compile.compiler_output import Copy, Dot, KernelCall, Program, ProgramSte
 from ..compile.targets import Target
 
 _ALIGNMENT = 64
-# From this share of a tile on, padding it is cheaper than its points one by one.
+# From this share of a tile on, a padded tile is cheaper than its points one by one.
 _TAIL_SHARE = 0.75
 
 
@@ -36,9 +36,9 @@ class CompiledFunction:
     """One function of the library, compiled for each of its targets, the plainest first.
 
     Attributes:
-        flops: of its matrix products, a point.
-        sweeps: in which mode, and with how many passes, its derivative is computed.
-        suffix: the end of its C name, in place of its kind.
+        flops: the operations of its matrix products for one point.
+        sweeps: the steps of its derivative, each with its mode and number of passes.
+        suffix: the end of its C name; its kind where it is empty.
     """
 
     entry: Entry
@@ -49,12 +49,12 @@ class CompiledFunction:
 
     @property
     def programs(self) -> tuple[Program, ...]:
-        """All that was compiled for it."""
+        """Every program of the function."""
         return tuple(program for pair in self.pairs for program in (pair.one, pair.tile))
 
     @property
     def largest_tile(self) -> int:
-        """The most points evaluated at once, whatever the target."""
+        """The largest tile over all targets."""
         return max(pair.tile_points for pair in self.pairs)
 
 
@@ -64,12 +64,12 @@ class Sources:
 
     Attributes:
         name: prefix of all symbols.
-        functions: what to export.
-        targets: what it was compiled for, the plainest first.
+        functions: the exported functions.
+        targets: the targets of the kernels, the plainest first.
         objects: file names of the compiled kernels.
-        vectors: recorded points and answers, by port name, the point first.
-        tolerance: what ``selftest`` accepts.
-        small: the share of a result's largest component below which another counts as that small.
+        vectors: recorded points and results, by port name, the point first.
+        tolerance: the largest relative error that ``selftest`` accepts.
+        small: a component below this share of a result's largest counts as that share.
         ranges: low and high, by port name.
         metadata: JSON.
     """
@@ -140,7 +140,7 @@ def _context(sources: Sources) -> dict[str, Any]:
 
 
 class _Pool:
-    """Constants as 64-bit words, equal ones stored once."""
+    """The library's constants as 64-bit words; equal constants are stored once."""
 
     def __init__(self, name: str) -> None:
         self.name = name

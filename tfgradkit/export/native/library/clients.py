@@ -1,8 +1,7 @@
-"""What Fortran makes different from C: names without case, of at most 63 letters, and lines of at most 132.
+"""The files with which other languages and build systems use a library: C++, Fortran, CMake, pkg-config, ctest, Python.
 
-``python/<name>.py`` of an exported folder: its functions in Python, over ctypes and NumPy.
-
-What lets other languages and build systems use a library: C++, Fortran, CMake, pkg-config, ctest.
+Fortran's names have no case and at most 63 letters, its lines at most 132. The Python module, ``python/<name>.py``,
+is made from the metadata alone and needs ctypes and NumPy.
 """
 
 from __future__ import annotations
@@ -17,51 +16,25 @@ from ....native.c_function import output_groups
 from ....templates import render_text, template
 from ...functions.interface import KINDS, Entry, Port
 
+# The functions without arguments that return a text, and their comments.
+_TEXTS = {
+    "metadata": "What this library is, as JSON: names, shapes, dtypes, versions, achieved error.",
+    "target": "The instructions that run here: a name of the metadata's targets, or none.",
+}
+# Names that arguments and the Fortran module itself can't have: the module uses them.
+_FORTRAN_TAKEN = {
+    *("n", "workspace", "code", "aligned", "copied", "strlen", "status_text_address"),
+    *(f"{name}_address" for name in _TEXTS),
+    *("iso_c_binding", "c_associated", "c_char", "c_double", "c_f_pointer", "c_float", "c_int", "c_int8_t"),
+    *("c_int64_t", "c_intptr_t", "c_loc", "c_null_ptr", "c_ptr", "c_size_t", "c_strlen"),
+}
+_FORTRAN_KINDS = {"float32": "c_float", "float64": "c_double"}
 _NAME_LETTERS, _LINE_LETTERS = 63, 132
-
-
-def fortran_names(names: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
-    """A Fortran name for each C name: the same, but cut to 63 letters, and numbered where Fortran has it already.
-
-    Args:
-        names: identifiers of C, all different.
-        taken: names that can't be used, in lower case.
-    """
-    used, found = set(taken), {}
-    for name in names:
-        found[name] = _unused(name, used)
-        used.add(found[name].lower())
-    return found
-
-
-def fold(text: str) -> str:
-    """Free-form source whose lines fit; comments are left as they are."""
-    return "".join(_fold_line(line) for line in text.splitlines(keepends=True))
-
-
-def _unused(name: str, used: Collection[str]) -> str:
-    candidate, number = name[:_NAME_LETTERS], 1
-    while candidate.lower() in used:
-        number += 1
-        suffix = f"_{number}"
-        candidate = name[: _NAME_LETTERS - len(suffix)] + suffix
-    return candidate
-
-
-def _fold_line(line: str) -> str:
-    if line.lstrip().startswith("!"):
-        return line
-    parts = []
-    while len(line.rstrip("\n")) > _LINE_LETTERS:
-        # Between two & even a name or a string goes on; behind a comma it reads better.
-        comma = line.rfind(", ", 40, _LINE_LETTERS - 2)
-        end = comma + 2 if comma > 0 else _LINE_LETTERS - 1
-        parts.append(line[:end] + "&\n")
-        line = "      &" + line[end:]
-    return "".join([*parts, line])
-
-
-# What a function returns beside the value.
+# The longest endings behind a library's name have 15 letters: _negative_count, _workspace_size.
+_PREFIX_LETTERS = 63 - 15
+# Functions and namespaces of C and C++: a namespace can't have such a name, though a model may.
+_CXX_TAKEN = frozenset(template("export", "cxx_names.txt").split())
+# The result of a function of the Python module beside the value.
 _COMMENTS = {
     "value": "The model itself",
     "jacobian": "the derivative by the input",
@@ -73,93 +46,15 @@ _COMMENTS = {
 }
 
 
-def write_python_module(metadata: dict[str, Any]) -> dict[str, str]:
-    """The text of the module of the library that ``metadata`` describes, by its path in the folder."""
-    return {f"python/{metadata['name']}.py": _text(metadata)}
-
-
-def _text(metadata: dict[str, Any]) -> str:
-    arrays = {array["name"]: array for array in metadata["arrays"]}
-    return render_text(
-        "module.py.j2",
-        {
-            "name": metadata["name"],
-            "version": metadata["versions"]["tfgradkit"],
-            # A model may be called anything; this is inside a docstring.
-            "summary": f"the model {json.dumps(metadata['model'])[1:-1]}",
-            "abi_version": metadata["abi_version"],
-            "shared": metadata["files"]["shared"],
-            "arrays": [array | {"shape": tuple(array["shape"])} for array in metadata["arrays"]],
-            "entries": metadata["functions"],
-            "functions": [f for entry in metadata["functions"] for f in _functions(entry, metadata, arrays)],
-        },
-    )
-
-
-def _functions(entry: dict[str, Any], metadata: dict[str, Any], arrays: dict[str, Any]) -> list[dict[str, Any]]:
-    """The functions of a kind: the last group of its outputs alone, and all of them."""
-    kind, groups = entry["kind"], output_groups(metadata, entry)
-    comment = _COMMENTS[kind]
-    alone = {"name": kind, "skipped": len(groups) - 1, "comment": f"{comment[0].upper()}{comment[1:]}."}
-    between = ", its first derivative" if kind == "hessian" else ""
-    both = {"name": _twin(kind), "skipped": 0, "comment": f"The model{between}, and {comment}; from one pass."}
-    return [_described(f, entry, groups, arrays) for f in ([alone] if kind == "value" else [alone, both])]
-
-
-def _twin(kind: str) -> str:
-    return "value_gradient_and_hessian" if kind == "hessian" else f"value_and_{kind}"
-
-
-def _described(
-    function: dict[str, Any], entry: dict[str, Any], groups: tuple[int, ...], arrays: dict[str, Any]
-) -> dict[str, Any]:
-    first, kept = sum(groups[: function["skipped"]]), groups[function["skipped"] :]
-    names = iter(entry["outputs"][first:])
-    returned = [[next(names) for _ in range(size)] for size in kept]
-    texts = [", ".join(_array_text(arrays[name]) for name in group) for group in returned]
-    forms = [text if len(group) == 1 else f"{{{text}}}" for text, group in zip(texts, returned, strict=True)]
-    return function | {
-        "kind": entry["kind"],
-        "arguments": entry["inputs"],
-        "takes": [_array_text(arrays[name]) for name in entry["inputs"]],
-        "returns": forms[0] if len(forms) == 1 else f"({', '.join(forms)})",
-        "first": first,
-        "groups": kept,
-    }
-
-
-def _array_text(array: dict[str, Any]) -> str:
-    return f"{array['name']}: {array['dtype']} [{', '.join(['...', *map(str, array['shape'])])}]"
-
-
-# The functions of no argument that return a text, and what they say.
-_TEXTS = {
-    "metadata": "What this library is, as JSON: names, shapes, dtypes, versions, achieved error.",
-    "target": "The instructions that run here: a name of the metadata's targets, or none.",
-}
-# Names in the Fortran module that an argument, or the module itself, must not hide.
-_FORTRAN_TAKEN = {
-    *("n", "workspace", "code", "aligned", "copied", "strlen", "status_text_address"),
-    *(f"{name}_address" for name in _TEXTS),
-    *("iso_c_binding", "c_associated", "c_char", "c_double", "c_f_pointer", "c_float", "c_int", "c_int8_t"),
-    *("c_int64_t", "c_intptr_t", "c_loc", "c_null_ptr", "c_ptr", "c_size_t", "c_strlen"),
-}
-_FORTRAN_KINDS = {"float32": "c_float", "float64": "c_double"}
-# Longest that is put behind a library's name: _negative_count, _workspace_size.
-_PREFIX_LETTERS = 63 - 15
-# Functions and namespaces of C and C++ that a model might be called like: a namespace can't be.
-_CXX_TAKEN = frozenset(template("export", "cxx_names.txt").split())
-
-
 @dataclass(frozen=True)
 class Clients:
-    """What the files for other languages are made from.
+    """Everything that the files for other languages are made from.
 
     Attributes:
         name: prefix of all symbols.
         entries: the functions.
-        shared, static: the libraries, from the folder.
-        libm: whether the static one needs it.
+        shared, static: the paths of the libraries in the folder.
+        libm: whether the static library needs libm.
     """
 
     name: str
@@ -173,7 +68,7 @@ class Clients:
 def write_clients(clients: Clients) -> dict[str, str]:
     """The text of each file, by its path in the library's folder."""
     name, context = clients.name, _context(clients)
-    # find_package looks for a name as it is spelled only in the other form of a file's name.
+    # find_package looks for <name>-config.cmake in lower case; only <Name>Config.cmake keeps the case of the name.
     config = f"lib/cmake/{name}/{name.lower()}-config"
     return {
         f"include/{name}.hpp": render_text("header.hpp.j2", context),
@@ -256,3 +151,100 @@ def _fortran_port(port: Port, names: dict[str, str]) -> dict[str, str]:
     sizes = ", ".join([*map(str, reversed(port.shape)), "n"])
     name = names[port.name]
     return {"name": name, "kind": _FORTRAN_KINDS[port.dtype], "declaration": f"{name}({sizes})"}
+
+
+def fortran_names(names: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
+    """A Fortran name for each C name: cut to 63 letters, and numbered where Fortran has the name already.
+
+    Args:
+        names: identifiers of C, all different.
+        taken: names that can't be used, in lower case.
+    """
+    used, fortran = set(taken), {}
+    for name in names:
+        fortran[name] = _unused(name, used)
+        used.add(fortran[name].lower())
+    return fortran
+
+
+def _unused(name: str, used: Collection[str]) -> str:
+    candidate, number = name[:_NAME_LETTERS], 1
+    while candidate.lower() in used:
+        number += 1
+        suffix = f"_{number}"
+        candidate = name[: _NAME_LETTERS - len(suffix)] + suffix
+    return candidate
+
+
+def fold(text: str) -> str:
+    """Free-form source with lines of at most 132 letters; comments are left as they are."""
+    return "".join(_fold_line(line) for line in text.splitlines(keepends=True))
+
+
+def _fold_line(line: str) -> str:
+    if line.lstrip().startswith("!"):
+        return line
+    parts = []
+    while len(line.rstrip("\n")) > _LINE_LETTERS:
+        # A line may end inside a name or a string, between two &; behind a comma it reads better.
+        comma = line.rfind(", ", 40, _LINE_LETTERS - 2)
+        end = comma + 2 if comma > 0 else _LINE_LETTERS - 1
+        parts.append(line[:end] + "&\n")
+        line = "      &" + line[end:]
+    return "".join([*parts, line])
+
+
+def write_python_module(metadata: dict[str, Any]) -> dict[str, str]:
+    """The text of the module of the library that ``metadata`` describes, by its path in the folder."""
+    arrays = {array["name"]: array for array in metadata["arrays"]}
+    text = render_text(
+        "module.py.j2",
+        {
+            "name": metadata["name"],
+            "version": metadata["versions"]["tfgradkit"],
+            # A model's name may have any letters; the summary stands inside a docstring.
+            "summary": f"the model {json.dumps(metadata['model'])[1:-1]}",
+            "abi_version": metadata["abi_version"],
+            "shared": metadata["files"]["shared"],
+            "arrays": [array | {"shape": tuple(array["shape"])} for array in metadata["arrays"]],
+            "entries": metadata["functions"],
+            "functions": [f for entry in metadata["functions"] for f in _functions(entry, metadata, arrays)],
+        },
+    )
+    return {f"python/{metadata['name']}.py": text}
+
+
+def _functions(entry: dict[str, Any], metadata: dict[str, Any], arrays: dict[str, Any]) -> list[dict[str, Any]]:
+    """The two functions of a kind: of the last group of its outputs alone, and of all groups."""
+    kind, groups = entry["kind"], output_groups(metadata, entry)
+    comment = _COMMENTS[kind]
+    alone = {"name": kind, "skipped": len(groups) - 1, "comment": f"{comment[0].upper()}{comment[1:]}."}
+    between = ", its first derivative" if kind == "hessian" else ""
+    both = {"name": _twin(kind), "skipped": 0, "comment": f"The model{between}, and {comment}; from one pass."}
+    return [_described(f, entry, groups, arrays) for f in ([alone] if kind == "value" else [alone, both])]
+
+
+def _twin(kind: str) -> str:
+    return "value_gradient_and_hessian" if kind == "hessian" else f"value_and_{kind}"
+
+
+def _described(
+    function: dict[str, Any], entry: dict[str, Any], groups: tuple[int, ...], arrays: dict[str, Any]
+) -> dict[str, Any]:
+    first, kept = sum(groups[: function["skipped"]]), groups[function["skipped"] :]
+    names = iter(entry["outputs"][first:])
+    returned = [[next(names) for _ in range(size)] for size in kept]
+    texts = [", ".join(_array_text(arrays[name]) for name in group) for group in returned]
+    forms = [text if len(group) == 1 else f"{{{text}}}" for text, group in zip(texts, returned, strict=True)]
+    return function | {
+        "kind": entry["kind"],
+        "arguments": entry["inputs"],
+        "takes": [_array_text(arrays[name]) for name in entry["inputs"]],
+        "returns": forms[0] if len(forms) == 1 else f"({', '.join(forms)})",
+        "first": first,
+        "groups": kept,
+    }
+
+
+def _array_text(array: dict[str, Any]) -> str:
+    return f"{array['name']}: {array['dtype']} [{', '.join(['...', *map(str, array['shape'])])}]"

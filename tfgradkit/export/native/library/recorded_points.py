@@ -1,4 +1,4 @@
-"""The points a library is tested at, and TensorFlow's answers there."""
+"""The points that a library is tested at, and the operators' results there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ....derivatives.runtime_errors import meant
 from ....differentiable import Differentiable
 from ....errors import ExportError, SignatureError
 from ...functions.interface import Entry, Port
-from ...functions.tf_functions import by_name
+from ...functions.tf_functions import named_function
 
 Range = tuple[np.ndarray, np.ndarray]
 
@@ -46,30 +46,30 @@ def _range(name: str, bounds: Any, x: Port) -> Range:
             "a range is not finite", subject=name, expected=f"numbers of {x.dtype}, up to {largest / 2:.2g}",
             got=f"{low.tolist()} to {high.tolist()}", hint="leave out ranges= where there is no range",
         )  # fmt: skip
-    # As the library's inputs are: a bound itself is inside.
+    # Rounded to the dtype of the library's inputs: a bound itself is inside.
     return low.astype(x.dtype).astype(np.float64), high.astype(x.dtype).astype(np.float64)
 
 
-def record(
+def record_points(
     source: Differentiable, entries: tuple[Entry, ...], ranges: dict[str, Range], count: int, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """``count`` points and the answers of every entry there, by port name, the point first.
+    """``count`` points and the results of every entry there, by port name, the point first.
 
-    Points are uniform in the range of an input where it has one, else standard normal. Points where an
-    answer is not finite are replaced by others.
+    An input is uniform in its range where it has one, else standard normal. A point whose results are not all finite
+    is replaced by another.
 
     Raises:
-        ExportError: no point has finite answers.
-        ConvergenceError, ExternalError: what the model itself says at a point.
+        ExportError: no point has finite results.
+        ConvergenceError, ExternalError: the model's own error at a point.
     """
     generator = np.random.default_rng(seed)
     vectors: dict[str, np.ndarray] = {}
     for entry in entries:
         for port in entry.inputs:
-            # Two kinds may share a seed; the answers of the first belong to it, too.
+            # Two kinds may share a seed, and the results of the first kind belong to the seed that it had.
             if port.name not in vectors:
-                vectors[port.name] = _drawn(port, ranges, generator, count)
-        vectors.update(_answers(source, entry, vectors))
+                vectors[port.name] = _draw(port, ranges, generator, count)
+        vectors.update(_results(source, entry, vectors))
     finite = np.all([np.isfinite(v).reshape(count, -1).all(axis=1) for v in vectors.values()], axis=0)
     if not finite.any():
         raise ExportError(
@@ -80,21 +80,19 @@ def record(
             if ranges
             else 'give the range of its input: ranges={"x": (low, high)}',
         )
-    # As many as were asked for, so that the program for a tile is tested, too.
+    # Always ``count`` points, so that the program for a tile is tested, too.
     return {name: np.resize(array[finite], array.shape) for name, array in vectors.items()}
 
 
-def _drawn(port: Port, ranges: dict[str, Range], generator: np.random.Generator, count: int) -> np.ndarray:
-    shape = (count, *port.shape)
-    known = port.name in ranges
-    return (generator.uniform(*ranges[port.name], shape) if known else generator.standard_normal(shape)).astype(
-        port.dtype
-    )
+def _draw(port: Port, ranges: dict[str, Range], generator: np.random.Generator, count: int) -> np.ndarray:
+    shape, bounds = (count, *port.shape), ranges.get(port.name)
+    drawn = generator.standard_normal(shape) if bounds is None else generator.uniform(*bounds, shape)
+    return drawn.astype(port.dtype)
 
 
-def _answers(source: Differentiable, entry: Entry, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the operators say: for a function of one sample, a call a point."""
-    function = _translated(tf.function(by_name(source, entry), autograph=False))
+def _results(source: Differentiable, entry: Entry, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The operators' results; a function of one sample is called once for each point."""
+    function = _with_our_errors(tf.function(named_function(source, entry), autograph=False))
     arguments = {port.name: tf.constant(vectors[port.name]) for port in entry.inputs}
     if source.batched:
         return {name: result.numpy() for name, result in function(arguments).items()}
@@ -103,14 +101,13 @@ def _answers(source: Differentiable, entry: Entry, vectors: dict[str, np.ndarray
     return {port.name: np.stack([row[port.name].numpy() for row in rows]) for port in entry.outputs}
 
 
-def _translated(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Errors of the graph as the exceptions of ours that they stand for."""
+def _with_our_errors(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function``, which raises our own exception where the graph's error stands for one."""
 
     def call(*arguments: Any) -> Any:
         try:
             return function(*arguments)
         except tf.errors.OpError as error:
-            found = meant(error, compiled=False)
-            raise found or error from error
+            raise meant(error, compiled=False) or error from error
 
     return call
