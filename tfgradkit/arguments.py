@@ -212,6 +212,11 @@ def structure_text(nest: Any) -> str:
     return type(nest).__name__ if shape is None else shape_text(tf.TensorShape(shape))
 
 
+def starts_unknown(shape: tf.TensorShape) -> bool:
+    """Whether the first axis has an unknown size, as the batch axis of a graph."""
+    return bool(shape.rank) and shape[0] is None
+
+
 def shape_text(shape: tf.TensorShape) -> str:
     """``[B, 2]`` rather than ``(None, 2)``: an unknown first size is the batch's."""
     if shape.rank is None:

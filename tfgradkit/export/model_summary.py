@@ -22,12 +22,12 @@ from .native.compile.unsupported import audit_native
 
 @dataclass(frozen=True)
 class Summary:
-    """What ``tfgradkit show`` prints.
+    """The output of ``tfgradkit show``.
 
     Attributes:
         input, output: dtype and shape.
         ops: op types of the model's graph with their counts, most frequent first.
-        exports: for each kind of derivative, "yes" or why not: as a SavedModel, as a C library.
+        exports: for each kind of derivative "yes" or the obstacle, as a SavedModel and as a C library.
     """
 
     name: str

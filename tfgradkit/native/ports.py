@@ -25,13 +25,13 @@ class ArrayPort:
         self.dtype = dtype
         self.point_bytes = math.prod(shape) * dtype.itemsize
 
-    def array(self, given: Any, subject: str) -> np.ndarray:
-        """``given`` as C can read it: of this dtype and contiguous; a copy only where it isn't.
+    def array(self, value: Any, subject: str) -> np.ndarray:
+        """``value`` as C can read it, of this dtype and contiguous; a copy only where it isn't that already.
 
         Raises:
             SignatureError: no array of floating numbers that ends with this shape.
         """
-        array = given if type(given) is np.ndarray else self._converted(given, subject)
+        array = value if type(value) is np.ndarray else self._converted(value, subject)
         if array.dtype != self.dtype:
             if array.dtype.kind != "f":
                 raise SignatureError(
@@ -52,11 +52,11 @@ class ArrayPort:
             )
         return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
-    def _converted(self, given: Any, subject: str) -> np.ndarray:
-        if given is None:
+    def _converted(self, value: Any, subject: str) -> np.ndarray:
+        if value is None:
             raise SignatureError(f"{self.name} is missing", subject=subject)
         try:
-            return np.asarray(given)
+            return np.asarray(value)
         except (TypeError, ValueError) as error:
             raise SignatureError(f"{self.name} can't be made an array", subject=subject, got=str(error)) from error
 

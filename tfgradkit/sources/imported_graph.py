@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import tensorflow as tf
 
+from ..arguments import starts_unknown
 from ..errors import GradientError, ModelFileError, SignatureError, SourceError, UnknownLayerError
 from ..graph.emit import emit
 from ..graph.ops import OLD_BRANCHES, calls_functions
@@ -45,7 +46,8 @@ class ImportedFunction:
         inputs, outputs = (tensors_of(graph, listed, path) for listed in (names.inputs, names.outputs))
         self.input_specs = tuple(tf.TensorSpec(x.shape, x.dtype, name=re.sub(r"\W", "_", x.op.name)) for x in inputs)
         lead = [x for x in inputs if x.shape.rank != 0]
-        self.batched = bool(lead) and all(map(_starts_unknown, lead)) and all(map(_may_start_unknown, outputs))
+        may_start_unknown = all(y.shape.rank is None or starts_unknown(y.shape) for y in outputs)
+        self.batched = bool(lead) and all(starts_unknown(x.shape) for x in lead) and may_start_unknown
         own = {node.name for node in part.graph.node}
         self._operations = [operation for operation in graph.get_operations() if operation.name in own]
         self._functions: dict[Any, Any] = {}
@@ -186,14 +188,6 @@ def _is_plain_read(operation: Any) -> bool:
     """Whether an op reads the whole of a variable, if it uses one."""
     handles = [tensor.op.type == "VarHandleOp" for tensor in operation.inputs if tensor.dtype == tf.resource]
     return all(handles) and (operation.type == _READ) == bool(handles)
-
-
-def _starts_unknown(tensor: Any) -> bool:
-    return bool(tensor.shape.rank) and tensor.shape[0] is None
-
-
-def _may_start_unknown(tensor: Any) -> bool:
-    return tensor.shape.rank is None or _starts_unknown(tensor)
 
 
 def flat_gradient(build: Build) -> Build:

@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..arguments import starts_unknown
 from ..differentiable import Differentiable
 from ..errors import ModelFileError, SignatureError
 
@@ -48,17 +49,13 @@ def from_saved_model(folder: Path, signature: str | None) -> Differentiable:
     return Differentiable(
         call=call,
         name=folder.name,
-        batched=bool(specs) and all(_starts_unknown(spec) for spec in specs.values()),
+        batched=bool(specs) and all(starts_unknown(spec.shape) for spec in specs.values()),
         input_specs=(next(iter(specs.values())) if single else specs,),
         variables=tuple(function.variables),
         trainable=lambda: tuple(function.trainable_variables),
         input_names=() if single else tuple(sorted(inputs)),
         output_names=() if len(outputs) == 1 else tuple(outputs),
     )
-
-
-def _starts_unknown(spec: tf.TensorSpec) -> bool:
-    return spec.shape.rank is not None and spec.shape.rank > 0 and spec.shape[0] is None
 
 
 def _key(signatures: Mapping[str, Any], wanted: str | None, folder: Path) -> str:

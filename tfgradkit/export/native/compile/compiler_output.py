@@ -141,12 +141,13 @@ def read_header(text: str, name: str) -> Program:
     )
 
 
-def _find(pattern: str, text: str, what: str) -> re.Match[str]:
+def _find(pattern: str, text: str, part: str) -> re.Match[str]:
+    """The match of a pattern that the header must have; ``part`` names it in the error."""
     match = re.search(pattern, text, re.DOTALL)
     if match is None:
         raise CompilerError(
             "the compiler's header has a form that isn't known",
-            subject=what,
+            subject=part,
             hint="tfgradkit reads the headers of TensorFlow 2.21: check the installed version",
         )
     return match
