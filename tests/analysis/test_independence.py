@@ -279,13 +279,14 @@ def test_two_samples_that_only_trade_places_with_a_third_are_coupled():
 
 
 def test_a_probe_that_fails_is_skipped_and_said():
-    def four_samples(x):  # an op without a rule, and a shape that two samples don't have
-        return tf.linalg.adjoint(tf.linalg.diag_part(tf.linalg.diag(tf.reshape(x, [4, 3]))))
+    def twenty_samples(x):  # an op without a rule, and a shape that no few samples have
+        return tf.linalg.adjoint(tf.linalg.diag_part(tf.linalg.diag(tf.reshape(x, [20, 3]))))
 
-    check = tgk.check_batch_independence(lambda x: tf.linalg.adjoint(four_samples(x)), X)
+    x = np.ones((20, 3))
+    check = tgk.check_batch_independence(lambda x: tf.linalg.adjoint(twenty_samples(x)), x)
     assert (check.ok, check.status) == (False, "unknown")
     assert "skipped" in check.text
-    assert tgk.jacobian(lambda x: tf.linalg.adjoint(four_samples(x)), batched=True)(X).shape == (4, 3, 3)
+    assert tgk.jacobian(lambda x: tf.linalg.adjoint(twenty_samples(x)), batched=True)(x).shape == (20, 3, 3)
 
 
 def test_the_check_is_made_once_a_signature(monkeypatch):
@@ -307,3 +308,24 @@ def test_some_arguments_may_couple_if_they_are_not_differentiated():
     )
     with pytest.raises(GradientError, match="influence each other"):
         tgk.jacobian(f, batched=True, argnums=1)(X, X)
+
+
+@pytest.mark.parametrize(
+    ("f", "batch"),
+    [
+        (lambda x: x[:2] ** 3, 4),
+        (lambda x: tf.gather(x, [0, 1]) ** 3, 3),
+        (lambda x: tf.reshape(x, [2, 4]), 4),
+    ],
+    ids=["the first two", "two by number", "two of a reshape"],
+)
+def test_another_number_of_samples_is_no_batch(f, batch):
+    with pytest.raises(GradientError, match="no axis for the samples"):
+        tgk.jacobian(f, batched=True)(np.ones((batch, 2)))
+
+
+def test_a_function_may_be_made_for_its_own_batch():
+    """Crops of images by the number of their image: two boxes for a batch of two."""
+    x, boxes = np.random.default_rng(0).random((2, 4, 4, 1)), tf.constant([[0.0, 0, 1, 1], [0.1, 0.1, 0.8, 0.9]])
+    jacobian = tgk.jacobian(lambda x: tf.image.crop_and_resize(x, boxes, [0, 1], [2, 2]), batched=True)(x.astype("f4"))
+    assert jacobian.shape == (2, 2, 2, 1, 4, 4, 1)

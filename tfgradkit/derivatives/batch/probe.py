@@ -23,7 +23,9 @@ from ..pullback import pullback
 _TRIALS = 3
 # Two samples would not show what comes back to its place after two; but some functions take no more. An odd number,
 # so that it is rarely the size of another axis.
-_SAMPLES = (5, 2)
+_SAMPLES, _FEWER = 5, 2
+# A function may be made for the batch that it is called with, and so is tried with as many samples, up to this number.
+_MOST = 16
 # Roundings of a matrix product may differ with the batch, but they are no gradient.
 _TOLERANCE = 1e-6
 
@@ -44,12 +46,18 @@ def probe(source: Differentiable, options: Options, sample_arguments: Any) -> Pr
         options: what is differentiated by what.
         sample_arguments: its arguments, tensors of any graph or eager ones, ``[B] + x``.
     """
-    for count in _SAMPLES:
-        try:
-            return _probe(source, options, sample_arguments, count)
-        except Exception as error:  # whatever the user's function does with so many samples; it may need others
-            told = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
-    return ProbeResult("unknown", told)
+    found = _probe_or_unknown(source, options, sample_arguments, _SAMPLES)
+    own = batch_axis(options, sample_arguments).as_list()[0]
+    if found.status in ("reduced", "unknown") and own is not None and 1 < own <= _MOST:
+        found = _probe_or_unknown(source, options, sample_arguments, own)
+    return _probe_or_unknown(source, options, sample_arguments, _FEWER) if found.status == "unknown" else found
+
+
+def _probe_or_unknown(source: Differentiable, options: Options, sample_arguments: Any, count: int) -> ProbeResult:
+    try:
+        return _probe(source, options, sample_arguments, count)
+    except Exception as error:  # whatever the user's function does with so many samples
+        return ProbeResult("unknown", f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}")
 
 
 def _probe(source: Differentiable, options: Options, sample_arguments: Any, count: int) -> ProbeResult:
