@@ -228,8 +228,8 @@ def test_loops_of_tensorflow_1_are_dense():
         y = tf.raw_ops.Exit(data=tf.raw_ops.Enter(data=x, frame_name="loop"))
     flow = Flow(IndexSets(3), KnownValues())
     flow.put(x, flow.sets.singles())
-    flow.walk(graph.get_operations()[1:])
-    assert flow.sets.rows(flow.raw(y)).toarray().all()
+    flow.run(graph.get_operations()[1:])
+    assert flow.sets.rows(flow.value(y)).toarray().all()
 
 
 def test_sets_are_stored_once():
