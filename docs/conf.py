@@ -54,7 +54,8 @@ nb_output_stderr = "remove"  # TensorFlow's news about the machine
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
+# The operators have a signature of their own, which their source does not show.
+autodoc_preserve_defaults = False
 autosummary_generate = False
 python_maximum_signature_line_length = 80
 napoleon_numpy_docstring = False

@@ -6,7 +6,7 @@ Prints each step as it begins. SCALE multiplies the weights, so that exports can
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "helpers"))
 
 import models
 

@@ -90,6 +90,10 @@ class Screen(Abstract[Rows]):
             raise UnknownError
         return RULES[operation.type](operation, inputs)
 
+    def replaced(self, operation: Any) -> bool:
+        """Samples go where the values go, whatever the gradient is; and to ask every op for it takes time."""
+        return False
+
     def either(self, first: Rows, second: Rows) -> Rows:
         """Samples have to lie on the same axis, whichever way they come."""
         found: Rows = agreed([first, second])

@@ -18,9 +18,9 @@ from ...errors import SignatureError
 from ...sources.resolve import is_keras
 from .backward_transforms import Axes, WrappedFunction
 from .override_model import Altered, as_model
+from .rewrite import WithOpRules
 from .rule_targets import AFTER, OverrideRule, everywhere, rule_targets
 from .transform_layers import ClipGradient, Identity, ReverseGradient, StopGradient
-from .with_op_rules import WithOpRules
 
 
 def override_gradient(fn: Any, rules: Mapping[Any, OverrideRule]) -> Any:

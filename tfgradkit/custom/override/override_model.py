@@ -17,8 +17,8 @@ from ...public import public
 from ...sources.method_patch import replaced
 from ...sources.resolve import resolve
 from .backward_transforms import serialize
+from .rewrite import WithOpRules, check_op_types
 from .rule_targets import AFTER, OP, RuleTarget, layers_of, ruled
-from .with_op_rules import WithOpRules, check_op_types
 
 
 @public("layers")
