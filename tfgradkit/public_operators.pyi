@@ -1207,7 +1207,7 @@ def value_and_sparse_jacobian(
     jit_compile: bool | Literal["auto"] = "auto",
     training: bool = False,
 ) -> SparseJacobian:
-    """The value and the sparse Jacobian ``(y, ∂y/∂x)``, from one pass; see :func:`sparse_jacobian`.
+    """The value and the sparse Jacobian ``(y, ∂y/∂x)``, from one pass; see :func:`~tfgradkit.sparse_jacobian`.
 
     One sample: ``(x) -> (y, matrix)``; batched: ``([B] + y, list of matrices)``.
 

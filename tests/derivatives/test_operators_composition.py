@@ -246,7 +246,7 @@ def test_compiled_training_step_is_compiled_once(operator, tmp_path):
         **os.environ,
         # XLA reads its flags once a process, and writes every program that it compiles.
         "XLA_FLAGS": f"--xla_dump_to={tmp_path} --xla_dump_hlo_as_text",
-        "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)]),
+        "PYTHONPATH": os.pathsep.join([str(tests / "helpers"), str(tests.parent)]),
     }
     program = [sys.executable, "-c", textwrap.dedent(TRAINING), operator, str(tmp_path)]
     run = subprocess.run(program, env=environment, check=False, capture_output=True, text=True)

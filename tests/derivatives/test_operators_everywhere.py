@@ -84,7 +84,7 @@ MIRRORED = """
 
 def test_on_two_devices_with_a_mirrored_strategy():
     tests = Path(__file__).parent.parent
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tests / "helpers"), str(tests.parent)])}
     program = [sys.executable, "-c", textwrap.dedent(MIRRORED)]
     done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

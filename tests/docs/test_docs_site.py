@@ -96,7 +96,8 @@ def test_nothing_is_loaded_from_elsewhere(pages):
 
 
 def public_names():
-    yield from (f"tfgradkit.{name}" for name in tgk.__all__ if name not in MODULES)
+    yield from (f"tfgradkit.{name}" for name in tgk.__all__ if name not in (*MODULES, "types"))
+    yield "module-tfgradkit.types"  # whose classes stand where they are returned
     for module in MODULES:
         yield f"module-tfgradkit.{module}"
         names = getattr(importlib.import_module(f"tfgradkit.{module}"), "__all__", ("NativeLibrary", "load_native"))

@@ -191,7 +191,7 @@ def _places(specs: Any, samples: int) -> np.ndarray:
 
 @public("types")
 class Linearize(Derivative):
-    """What :func:`linearize` returns."""
+    """What :func:`~tfgradkit.linearize` returns."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)

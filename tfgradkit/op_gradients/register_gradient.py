@@ -70,7 +70,7 @@ class RuleInForce:
 @public("types")
 @not_pickled("register the rule again in the other process")
 class Registration:
-    """A rule in force, until :meth:`remove`, or until the end of its ``with`` block; a later block sets it in again."""
+    """A rule in force, until ``remove``, or until the end of its ``with`` block; a later block sets it in again."""
 
     def __init__(self, op_type: str, rule: Rule, replace: bool, order: int | None) -> None:
         self.op_type, self.rule, self.replace, self.order = op_type, rule, replace, order

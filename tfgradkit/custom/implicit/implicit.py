@@ -22,7 +22,7 @@ from .status import CONVERGED, raise_unsolved
 
 @public("types")
 class Solution(NamedTuple):
-    """What :meth:`Implicit.solve` returns; all but u are ``[B]``, or scalars where not batched.
+    """What ``Implicit.solve`` returns; all but u are ``[B]``, or scalars where not batched.
 
     Attributes:
         u: the root; the last iterate in samples that have none.
@@ -105,7 +105,7 @@ def implicit(
 @public("types")
 @not_pickled("pickle the residual, and make the implicit function of it again")
 class Implicit:
-    """What :func:`implicit` returns: a function of p that every operator takes."""
+    """What :func:`~tfgradkit.implicit` returns: a function of p that every operator takes."""
 
     def __init__(self, source: Differentiable, settings: Settings) -> None:
         self.source = source

@@ -89,7 +89,7 @@ Format = Literal["csr", "block", "tensors"]
 
 @public("types")
 class SparseJacobian(Derivative):
-    """A derivative whose matrix is sparse. Made by :func:`sparse_jacobian`."""
+    """A derivative whose matrix is sparse. Made by :func:`~tfgradkit.sparse_jacobian`."""
 
     format: Format = "csr"
     check = False
@@ -181,7 +181,7 @@ def sparse_jacobian(
 def value_and_sparse_jacobian(
     fn: Any, *, pattern: Any = None, format: Format = "csr", check: bool = False, **keywords: Unpack[Keywords]
 ) -> SparseJacobian:
-    """The value and the sparse Jacobian ``(y, ∂y/∂x)``, from one pass; see :func:`sparse_jacobian`.
+    """The value and the sparse Jacobian ``(y, ∂y/∂x)``, from one pass; see :func:`~tfgradkit.sparse_jacobian`.
 
     One sample: ``(x) -> (y, matrix)``; batched: ``([B] + y, list of matrices)``.
 

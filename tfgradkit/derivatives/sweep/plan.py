@@ -19,7 +19,7 @@ class PlanStep:
         passes: how many seeds; None where only the run knows.
         chunk: how many at a time; None for all, "auto" where the run decides by ``memory_limit``.
         sample_bytes: estimate of the intermediate results of one seed and one sample; a function that counts them
-            until :meth:`counted`.
+            until ``counted``.
         reason: why this strategy.
     """
 
