@@ -1,10 +1,8 @@
-"""``LinearMap``: the Jacobian at one point, as products. What ``linearize`` returns.
+"""``linearize``: the function once, then as many products with its Jacobian as are wanted, by a ``LinearMap``.
 
-``linearize``: the function once, then as many products with its Jacobian as are wanted.
-
-The graph of value, Jv and uᵀJ is cut in two: what does not depend on v or u runs once, at the point, and
-its results are what the products start from. JAX's ``linearize`` does so by partial evaluation;
-Griewank & Walther, "Evaluating Derivatives", 2nd ed., ch. 3.2, for the products.
+The graph of value, Jv and uᵀJ is cut in two: the part that depends on neither v nor u runs once, at the point, and
+the products start from its results. JAX's ``linearize`` does so by partial evaluation; Griewank & Walther, "Evaluating
+Derivatives", 2nd ed., ch. 3.2, for the products.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
-"""Whether a tape is watching: what nobody records needs no gradient of its own.
+"""The context in which an op is made: whether a tape is watching, and whether a ``tf.function`` is being traced.
 
 The one file that touches ``tensorflow.python.eager.record``. Where that has another form than in TensorFlow 2.21,
 everything counts as recorded, which costs some microseconds.
-
-Telling the graphs of a ``tf.function`` from those of loops and branches.
 """
 
 from __future__ import annotations

@@ -1,10 +1,6 @@
-"""Variables baked in as constants.
+"""A graph with its variables baked in as constants, and TensorFlow's own graph optimizer, Grappler.
 
-The one file that touches ``tensorflow.python.framework.convert_to_constants``.
-
-TensorFlow's own graph optimizer, Grappler.
-
-The one file that touches ``tensorflow.python.grappler``.
+The one file that touches ``tensorflow.python.framework.convert_to_constants`` and ``tensorflow.python.grappler``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Ops that work element by element, with broadcasting, and ops whose derivative is zero.
+"""Rules for ops that work element by element, with broadcasting, and for ops that move elements.
 
-Ops that move elements about: run on the numbers of the sets, they say where each element came from.
+The latter run on the numbers of the sets themselves, which shows where each element came from.
 """
 
 from __future__ import annotations

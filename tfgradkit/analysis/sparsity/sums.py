@@ -1,8 +1,7 @@
-"""Ops that make one element of many: sums along axes, running sums, sums by index.
+"""Rules for ops that make one element of many: sums along axes, running sums, sums by index, products of matrices.
 
-Products of matrices: dense along what is summed over, but where a constant of the graph has zeros.
-
-A variable's zeros are never relied on: training changes them.
+A product is dense along the axis that is summed over, except where a constant of the graph has zeros. A variable's
+zeros are never relied on: training changes them.
 """
 
 from __future__ import annotations

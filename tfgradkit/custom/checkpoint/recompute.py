@@ -1,8 +1,7 @@
-"""A function as a graph without side effects: what it reads and writes of Keras' state is passed in and out.
+"""A function whose intermediate results are computed again for the gradient: what a checkpoint is.
 
-A checkpoint runs it twice. The second time it has to see the same random numbers and moving averages, and change none.
-
-A function whose intermediate results are computed again for the gradient: what a checkpoint is.
+The function runs twice, and the second time it has to see the same random numbers and moving averages, and change none.
+So it is traced as a graph without side effects: Keras' state is passed in and out.
 """
 
 from __future__ import annotations

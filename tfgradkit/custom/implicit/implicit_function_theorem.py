@@ -1,12 +1,12 @@
-"""What a residual uses beside its arguments: variables, and tensors that it closes over.
-
-The implicit function theorem as a rule of differentiation, to any order.
+"""The implicit function theorem as a rule of differentiation, to any order, by parameters and by captures.
 
 A root u of r(u, p) = 0 moves by du = −A⁻¹ (∂r/∂p) dp with A = ∂r/∂u. In reverse, w = −A⁻ᵀ ū, and p̄ = wᵀ ∂r/∂p.
 w is itself the root of the linear equations Aᵀw + ū = 0, whose A depends on p, too: the same rule again, with
 the same inverse. So derivatives of any order need no derivative of a solver, and forward mode, which is
 the transpose of reverse mode, solves with A. Griewank & Walther, "Evaluating Derivatives", 2nd ed., ch. 15;
 Blondel et al., "Efficient and Modular Implicit Differentiation" (2022).
+
+The parameters are joined by the captures of the residual: its variables, and the tensors that it closes over.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
-"""Columns that share no row can be computed together: one pass for each colour of them.
+"""The entries of a Jacobian from one pass a colour: columns that share no row are computed together.
 
-A. Curtis, M. Powell, J. Reid, "On the estimation of sparse Jacobian matrices" (1974); T. Coleman,
-J. Moré, "Estimation of sparse Jacobian matrices and graph coloring problems" (1983); A. Gebremedhin,
-F. Manne, A. Pothen, "What color is your Jacobian?", SIAM Review 47 (2005).
-
-The entries of a Jacobian from one pass a colour: the compressed rows or columns, taken apart by a gather.
+A gather takes the compressed rows or columns apart. A. Curtis, M. Powell, J. Reid, "On the estimation of sparse
+Jacobian matrices" (1974); T. Coleman, J. Moré, "Estimation of sparse Jacobian matrices and graph coloring problems"
+(1983); A. Gebremedhin, F. Manne, A. Pothen, "What color is your Jacobian?", SIAM Review 47 (2005).
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Whether a sparse Jacobian misses entries: one product with a random vector against that of the function itself.
+"""The fronts ``sparse_jacobian(fn)`` and ``value_and_sparse_jacobian(fn)``, and the check of a pattern.
 
-An entry outside the pattern shows, with probability one, where the derivative there is not zero at the point.
-
-The fronts: ``sparse_jacobian(fn)`` and ``value_and_sparse_jacobian(fn)``.
+One product with a random vector is compared with that of the function itself: an entry outside the pattern shows, with
+probability one, where the derivative there is not zero at the point.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Ops at which derivatives end although numbers go on: rounding, argmax, comparisons, casts to whole numbers.
+"""Obstacles to differentiating a function: ops without a gradient of either order, and ops at which derivatives end.
 
-What stands in the way of differentiating a function: ops without a gradient, of either order.
+Numbers go on behind the latter: rounding, argmax, comparisons, casts to whole numbers.
 """
 
 from __future__ import annotations

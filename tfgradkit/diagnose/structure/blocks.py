@@ -1,7 +1,4 @@
-"""Where the blocks of a derivative are: their names, and their rows and columns in the whole matrix.
-
-What is known of the blocks of a derivative, and how people read it.
-"""
+"""The blocks of a derivative: their names, rows and columns in the whole matrix, and what is known of each."""
 
 from __future__ import annotations
 
