@@ -6,6 +6,7 @@ TfGradKitError
 │   └── UnknownLayerError     a model file names a layer or function that isn't known here
 ├── SignatureError            an argument has the wrong number, name, shape or dtype
 ├── GradientError             the derivative asked for does not exist
+│   ├── VerificationError     a derivative differs from the product that it is compared with
 │   └── RuleError             a gradient rule can't be registered, or gave what doesn't fit its op
 ├── ExternalError             code outside TensorFlow failed, or can't be used there
 ├── ConvergenceError          an implicit function has no root where it was looked for
@@ -48,6 +49,7 @@ __all__ = [
     "ToolchainError",
     "UnknownLayerError",
     "UnsupportedModelError",
+    "VerificationError",
     "VersionError",
 ]
 
@@ -162,6 +164,10 @@ class ConvergenceError(TfGradKitError):
         self.norm = norm
         self.step = step
         self.iterations = iterations
+
+
+class VerificationError(GradientError):
+    """A derivative differs from the plain product, or from the differences, that it is compared with."""
 
 
 class RuleError(GradientError):

@@ -18,6 +18,7 @@ def divergence(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> Derivative:
     """The divergence Σᵢ ∂yᵢ/∂xᵢ of a function whose result is shaped like x.
@@ -48,6 +49,9 @@ def divergence(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:
@@ -84,6 +88,7 @@ def gradient(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> Derivative:
     """The gradient ∇f of a scalar-valued function.
@@ -113,6 +118,9 @@ def gradient(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:
@@ -149,6 +157,7 @@ def hessian(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> Derivative:
     """The Hessian ∂²y/∂x², of vector-valued functions, too.
@@ -179,6 +188,9 @@ def hessian(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:
@@ -215,6 +227,7 @@ def hvp(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> Derivative:
     """The Hessian–vector product (∇²f) v of a scalar-valued function, without the Hessian.
@@ -245,6 +258,9 @@ def hvp(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:
@@ -282,6 +298,7 @@ def jacobian(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> Derivative:
     """The Jacobian ∂y/∂x.
@@ -312,6 +329,9 @@ def jacobian(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:
@@ -353,6 +373,7 @@ def jvp(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> Derivative:
     """The Jacobian–vector product (∂y/∂x) v: one forward sweep.
@@ -383,6 +404,9 @@ def jvp(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:
@@ -423,6 +447,7 @@ def laplacian(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> Derivative:
     """The Laplacian Σᵢ ∂²y/∂xᵢ² over all elements of x, of vector-valued functions, too.
@@ -458,6 +483,9 @@ def laplacian(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:
@@ -495,6 +523,7 @@ def linearize(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> Linearize:
     """The value at a point and the Jacobian there as products ``(y, LinearMap)``: the function runs once.
@@ -528,6 +557,9 @@ def linearize(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:
@@ -568,6 +600,7 @@ def partial(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> Derivative:
     """One mixed partial derivative, of any order; nothing else is formed.
@@ -604,6 +637,9 @@ def partial(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:
@@ -643,6 +679,7 @@ def sparse_jacobian(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> SparseJacobian:
     """The Jacobian ∂y/∂x as a SciPy CSR matrix, from as few passes as its pattern allows.
@@ -679,6 +716,9 @@ def sparse_jacobian(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:
@@ -718,6 +758,7 @@ def value_and_divergence(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> Derivative:
     """The value and the divergence ``(y, Σᵢ ∂yᵢ/∂xᵢ)``, from one pass; see :func:`divergence`.
@@ -747,6 +788,9 @@ def value_and_divergence(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:
@@ -785,6 +829,7 @@ def value_and_gradient(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> Derivative:
     """The value and the gradient ``(y, ∇f)`` of a scalar-valued function, from one pass; see :func:`gradient`.
@@ -814,6 +859,9 @@ def value_and_gradient(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:
@@ -851,6 +899,7 @@ def value_and_hvp(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> Derivative:
     """The value and the product ``(y, (∇²f) v)`` of a scalar-valued function, from one pass; see :func:`hvp`.
@@ -880,6 +929,9 @@ def value_and_hvp(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:
@@ -918,6 +970,7 @@ def value_and_jacobian(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> Derivative:
     """The value and the Jacobian ``(y, ∂y/∂x)``, from one pass; see :func:`jacobian`.
@@ -947,6 +1000,9 @@ def value_and_jacobian(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:
@@ -986,6 +1042,7 @@ def value_and_jvp(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> Derivative:
     """The value and the product ``(y, (∂y/∂x) v)``, from one pass; see :func:`jvp`.
@@ -1015,6 +1072,9 @@ def value_and_jvp(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:
@@ -1056,6 +1116,7 @@ def value_and_laplacian(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> Derivative:
     """The value and the Laplacian ``(y, Σᵢ ∂²y/∂xᵢ²)``, from one pass; see :func:`laplacian`.
@@ -1091,6 +1152,9 @@ def value_and_laplacian(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:
@@ -1130,6 +1194,7 @@ def value_and_partial(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> Derivative:
     """The value and one mixed partial derivative, from one pass; see :func:`partial`.
@@ -1165,6 +1230,9 @@ def value_and_partial(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:
@@ -1205,6 +1273,7 @@ def value_and_sparse_jacobian(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> SparseJacobian:
     """The value and the sparse Jacobian ``(y, ∂y/∂x)``, from one pass; see :func:`~tfgradkit.sparse_jacobian`.
@@ -1239,6 +1308,9 @@ def value_and_sparse_jacobian(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:
@@ -1279,6 +1351,7 @@ def value_and_vjp(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> Derivative:
     """The value and the product ``(y, uᵀ ∂y/∂x)``, from one pass; see :func:`vjp`.
@@ -1308,6 +1381,9 @@ def value_and_vjp(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:
@@ -1345,6 +1421,7 @@ def value_gradient_and_hessian(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> Derivative:
     """Value, first and second derivative ``(y, ∂y/∂x, ∂²y/∂x²)``, from one pass; see :func:`hessian`.
@@ -1375,6 +1452,9 @@ def value_gradient_and_hessian(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:
@@ -1412,6 +1492,7 @@ def vjp(
     memory_limit: int | None = None,
     unconnected: Literal["zero", "none", "raise"] = "zero",
     jit_compile: bool | Literal["auto"] = "auto",
+    verify: Literal["first", "differences", "off"] = "first",
     training: bool = False,
 ) -> Derivative:
     """The vector–Jacobian product uᵀ ∂y/∂x: one reverse sweep.
@@ -1442,6 +1523,9 @@ def vjp(
         unconnected: what stands where a result does not depend on an input: "zero", "none" (None), or "raise" a
             GradientError.
         jit_compile: True compiles with XLA, once for each batch size; "auto" and False don't.
+        verify: what the first result of each trace is compared with, outside of graphs: "first", a plain product of
+            the tape along random directions; "differences", with the values of the function, too; "off", nothing.
+            See :mod:`tfgradkit.derivatives.self_check` for what can't be compared.
         training: what Keras layers are told.
 
     Returns:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from models import build, mlp
 
 import tfgradkit as tgk
-from tfgradkit.diagnose.check.extrapolated_differences import along
+from tfgradkit.derivatives.extrapolated_differences import along
 from tfgradkit.errors import GradientError, SignatureError
 
 L = keras.layers

@@ -19,6 +19,7 @@ from .operator_table import EXACT_PRODUCTS, SEED_NAMES
 from .options import Options
 from .problem import batch_axis, positions
 from .seeds import converted_seed, wanted_seed
+from .self_check import check_first, keeps_state
 from .sweep.memory import evaluate_within_limit
 from .sweep.plan import Plan
 
@@ -82,7 +83,10 @@ class Derivative:
             seed = converted_seed(seed, self.operator, self.options, converted, batched=batched, name=str(self))
         if tf.executing_eagerly():
             trace = self._traced(converted, seed)
-            return self._presented(trace(converted, seed), trace, arguments)
+            results = trace(converted, seed)
+            if not trace.verified:
+                self._verify(trace, converted, seed, results)
+            return self._presented(results, trace, arguments)
         # Part of somebody's graph, whose tensors the function may close over.
         return self._presented(self.evaluate(converted, seed, inlined=True).results, None, arguments)
 
@@ -137,6 +141,20 @@ class Derivative:
         """What a caller gets for the results of ``trace``; None: they are tensors of the caller's graph."""
         return results
 
+    def _verify(self, trace: Trace, arguments: list[Any], seed: Any, results: Any) -> None:
+        """Compares the first results of a trace with a plain product; see :mod:`self_check`.
+
+        Raises:
+            VerificationError: they differ.
+        """
+        if not keeps_state(trace.graph.get_operations()):
+            several = len(self.parts) > 1 or self.options.has_aux
+            parts = dict(zip(self.parts, results if several else [results], strict=False))
+            pattern = getattr(trace.steps[-1], "pattern", None) if trace.steps else None
+            given = (self.source, self.operator, self.options, self.extra)
+            check_first(*given, arguments, seed, parts, pattern)
+        trace.verified = True
+
     def _inlined(self, *arguments: Any) -> Any:
         *given, seed = arguments if self.operator in SEED_NAMES else (*arguments, None)
         return self.evaluate(given, seed, inlined=True).results
@@ -165,6 +183,7 @@ class Derivative:
         if trace is None:
             run = self._evaluation(inlined=False, sample_arguments=arguments)
             trace = Trace(run, arguments, seed, batch, jit_compile=self.options.jit_compile is True)
+            trace.verified = self.options.verify == "off"
             self._traces[key] = trace
         self._latest = trace
         return trace

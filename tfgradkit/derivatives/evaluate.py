@@ -160,7 +160,11 @@ class Trace:
 
     Attributes:
         steps: what was decided while it was traced.
+        graph: of what was traced.
+        verified: whether nothing has to be compared with its results any more.
     """
+
+    verified = False
 
     def __init__(
         self,
@@ -190,8 +194,9 @@ class Trace:
             partial(self._flat, function), input_signature=specs, jit_compile=jit_compile, autograph=False
         ).get_concrete_function()
         self._captured = self._concrete.captured_inputs
+        self.graph = self._concrete.graph
         if jit_compile:
-            refuse_compiled(functions_called(self._concrete.graph.get_operations()))
+            refuse_compiled(functions_called(self.graph.get_operations()))
 
     def __call__(self, arguments: list[Any], seed: Any) -> Any:
         """The results, in the structures of the caller."""
@@ -206,7 +211,13 @@ class Trace:
     def takes(self, x: Any, rules: tuple[Any, ...]) -> bool:
         """Whether ``x`` is the one tensor that this trace is for: asked before everything else is looked at."""
         spec = self._alone
-        if rules != self._rules or spec is None or not isinstance(x, tf.Tensor) or x.dtype != spec.dtype:
+        if (
+            rules != self._rules
+            or spec is None
+            or not self.verified
+            or not isinstance(x, tf.Tensor)
+            or x.dtype != spec.dtype
+        ):
             return False
         return spec.shape.is_compatible_with(x.shape) and not (self._batched and x.shape[0] == 0)
 

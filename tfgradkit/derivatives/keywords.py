@@ -15,7 +15,7 @@ from dataclasses import fields
 from textwrap import indent, wrap
 from typing import Annotated, Any, TypedDict, TypeVar
 
-from .options import ChunkSize, JitCompile, Mode, Options, Strategy, Unconnected
+from .options import ChunkSize, JitCompile, Mode, Options, Strategy, Unconnected, Verify
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -70,6 +70,12 @@ class Keywords(TypedDict, total=False):
     jit_compile: Annotated[
         JitCompile,
         'True compiles with XLA, once for each batch size; "auto" and False don\'t.',
+    ]
+    verify: Annotated[
+        Verify,
+        'what the first result of each trace is compared with, outside of graphs: "first", a plain product of the tape '
+        'along random directions; "differences", with the values of the function, too; "off", nothing. See '
+        ":mod:`tfgradkit.derivatives.self_check` for what can't be compared.",
     ]
     training: Annotated[bool, "what Keras layers are told."]
 

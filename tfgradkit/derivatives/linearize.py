@@ -24,6 +24,7 @@ from .operators import build
 from .partial_evaluation import Stages, Written, written
 from .problem import batch_axis
 from .seeds import wanted_seed
+from .self_check import check_first, keeps_state
 
 Tensors = list[tf.Tensor]
 
@@ -207,7 +208,12 @@ class Linearize(Derivative):
         batch = batch_axis(self.options, converted)[0] if self.source.batched else None
         key = signature_of((converted, None), batch)
         if key not in self._stages:
-            self._stages[key] = Stages(write, converted, batch, self.options.jit_compile is True)
+            stages = Stages(write, converted, batch, self.options.jit_compile is True)
+            if self.options.verify != "off" and not keeps_state(stages.operations):
+                *_, forward, reverse = stages(converted)
+                products = {"jvp": forward, "vjp": reverse}
+                check_first(self.source, self.operator, self.options, {}, converted, None, products)
+            self._stages[key] = stages
         return self._result(*self._stages[key](converted))
 
     @property

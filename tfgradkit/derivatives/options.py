@@ -13,8 +13,9 @@ Strategy = Literal["auto", "vectorize", "tile", "loop"]
 Unconnected = Literal["zero", "none", "raise"]
 ChunkSize = int | Literal["auto"] | None
 JitCompile = bool | Literal["auto"]
+Verify = Literal["first", "differences", "off"]
 
-_CHOICES = {"mode": Mode, "strategy": Strategy, "unconnected": Unconnected}
+_CHOICES = {"mode": Mode, "strategy": Strategy, "unconnected": Unconnected, "verify": Verify}
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Options:
     memory_limit: int | None = None
     unconnected: Unconnected = "zero"
     jit_compile: JitCompile = "auto"
+    verify: Verify = "first"
     # Of as many inputs as outputs, TensorFlow takes a fifth less time in reverse. Compiled, it is the same, but
     # forward every matrix product keeps the layout of the forward pass, which the C library needs.
     prefer_mode_when_equal: Literal["forward", "reverse"] = "reverse"

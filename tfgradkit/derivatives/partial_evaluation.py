@@ -66,7 +66,11 @@ def written(source: Differentiable, options: Options, arguments: Sequence[Any]) 
 
 
 class Stages:
-    """One signature: the function runs at the call, and hands the products what they need of it."""
+    """One signature: the function runs at the call, and hands the products what they need of it.
+
+    Attributes:
+        operations: of the graph that was written, before it was cut.
+    """
 
     def __init__(
         self, write: Callable[[Any], Written], arguments: list[Any], batch: int | None, jit_compile: bool
@@ -83,6 +87,7 @@ class Stages:
         whole, tensors = flat_function(call, arguments)
         graph = tf.compat.v1.wrap_function(whole, [spec_of(t, batch) for t in tensors])
         self._inputs = list(graph.inputs[: len(tensors)])
+        self.operations = graph.graph.get_operations()
         self._cut(graph)
 
     def _cut(self, graph: Any) -> None:

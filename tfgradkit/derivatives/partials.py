@@ -25,8 +25,7 @@ Direction = int | str | tuple[Any, ...]
 def partial(problem: Problem) -> Parts:
     """∂ᵏy / ∂x₁ … ∂xₖ, shaped like y."""
     pull = pullback(problem.call, problem.xs)
-    # The order does not matter; with one of their own, u_xt and u_tx are the same ops of a graph.
-    named = sorted((_leaf(problem, d) for d in problem.extra["directions"]), key=lambda pair: (pair[0], pair[1] or 0))
+    named = _named(problem)
     tangents = [_tangent(problem, leaf, position, pull.ys) for leaf, position in named]
     connected = [all(row[leaf] for leaf, _ in named) for row in connections(pull)]
     products = _products(problem, named, tangents)
@@ -36,6 +35,17 @@ def partial(problem: Problem) -> Parts:
         for p, y, there in zip(products, pull.ys, connected, strict=True)
     ]
     return {"value": pull.ys, "partial": parts}
+
+
+def _named(problem: Problem) -> list[tuple[int, int | None]]:
+    # The order does not matter; with one of their own, u_xt and u_tx are the same ops of a graph.
+    return sorted((_leaf(problem, d) for d in problem.extra["directions"]), key=lambda pair: (pair[0], pair[1] or 0))
+
+
+def tangents_of(problem: Problem, ys: Tensors) -> list[Tensors]:
+    """The directions of a partial, one after the other, as tangents of all xs."""
+    along = [_tangent(problem, leaf, position, ys) for leaf, position in _named(problem)]
+    return [[tf.zeros_like(x) if t is None else t for t, x in zip(ts, problem.xs, strict=True)] for ts in along]
 
 
 def _products(problem: Problem, named: list[tuple[int, int | None]], tangents: list[Partials]) -> Partials:

@@ -14,14 +14,6 @@ from .ops import INTENDED_ENDS, LOOPS, called_graphs, carries, handed_over, has_
 Depends = Literal[True]
 
 
-def added(build: Callable[[Any], Any], xs: Any) -> tuple[Any, list[Any]]:
-    """``build(xs)``, and the ops that it added to the graph of ``xs``."""
-    graph = tf.compat.v1.get_default_graph()
-    before = len(graph.get_operations())
-    result = build(xs)
-    return result, graph.get_operations()[before:]
-
-
 def between(operations: Sequence[Any], xs: Sequence[Any], ys: Iterable[Any]) -> list[Any]:
     """Those of ``operations`` that lead derivatives from xs to ys, and those in the functions they call.
 

@@ -88,13 +88,10 @@ class Interpreter(Generic[V]):
         """The ops of a function's graph."""
         return graph.get_operations()
 
-    def functions(self, operation: Any) -> list[Any]:
-        """The graphs of the functions of a call, a branch or a loop, as by :func:`functions_of`."""
-        return functions_of(operation)
-
-    def replaced(self, operation: Any) -> bool:
-        """Whether a user replaced an op's gradient, as by :func:`has_own_gradient`."""
-        return has_own_gradient(operation)
+    # The graphs of the functions of a call, a branch or a loop.
+    functions = staticmethod(functions_of)
+    # Whether a user replaced an op's gradient; None where that is all the same to a domain.
+    replaced: Callable[[Any], bool] | None = staticmethod(has_own_gradient)
 
     def enter(self, caller: Any, graph: Any, inputs: Sequence[Any]) -> Self:
         """The interpreter for a function's graph, which is called with ``inputs``."""
@@ -104,8 +101,8 @@ class Interpreter(Generic[V]):
             inner.put(tensor, value)
         return inner
 
-    def passed(self, operation: Any) -> None:
-        """What is done after an op, such as dropping values that no other op takes."""
+    # What is done after an op, such as dropping values that no other op takes.
+    passed: Callable[[Any], None] | None = None
 
     def leave(self, inner: Self, caller: Any, graph: Any) -> None:
         """What is learnt from a function, beside its results; of a loop, in its last turn."""
@@ -128,7 +125,8 @@ class Interpreter(Generic[V]):
             if self.visits(operation, inputs):
                 for tensor, value in zip(operation.outputs, self.results(operation, inputs), strict=True):
                     self.put(tensor, value)
-            self.passed(operation)
+            if self.passed is not None:
+                self.passed(operation)
 
     def value(self, tensor: Any) -> V:
         """Of a tensor."""
@@ -139,7 +137,8 @@ class Interpreter(Generic[V]):
         """The values of an op's results, whatever kind of op it is."""
         graphs = self.functions(operation)
         if not graphs:
-            return (self.custom_gradient if self.replaced(operation) else self.op)(operation, inputs)
+            custom = self.replaced is not None and self.replaced(operation)
+            return (self.custom_gradient if custom else self.op)(operation, inputs)
         if None in graphs:
             return self.opaque(operation, inputs)
         if operation.type in LOOPS:
@@ -188,7 +187,7 @@ class Abstract(Interpreter[V | None]):
 
     def visits(self, operation: Any, inputs: list[V | None]) -> bool:
         """Whether an input has a value."""
-        return any(value is not None for value in inputs)
+        return inputs.count(None) < len(inputs)
 
     def joined(self, ways: Iterable[Sequence[V | None]]) -> list[V | None]:
         """The values of results that come by one of several ways."""

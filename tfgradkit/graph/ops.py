@@ -6,7 +6,7 @@ first input chooses one. A loop has a condition and a body, and its inputs are t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import tensorflow as tf
@@ -111,6 +111,14 @@ def everywhere(operations: Iterable[Any]) -> Iterator[Any]:
         yield operation
         for graph in called_graphs(operation):
             yield from everywhere(graph.get_operations())
+
+
+def added(build: Callable[[Any], Any], xs: Any) -> tuple[Any, list[Any]]:
+    """``build(xs)``, and the ops that it added to the graph of ``xs``."""
+    graph = tf.compat.v1.get_default_graph()
+    before = len(graph.get_operations())
+    result = build(xs)
+    return result, graph.get_operations()[before:]
 
 
 def op_types(graph: Any) -> set[str]:

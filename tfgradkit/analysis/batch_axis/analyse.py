@@ -35,6 +35,9 @@ class Screen(Abstract[Rows]):
         suspects: ops that don't keep the samples apart, as far as is known.
     """
 
+    # Samples go where the values go, whatever the gradient is; and to ask every op for it takes time.
+    replaced = None
+
     def __init__(self, xs: Iterable[Any]) -> None:
         super().__init__()
         self.suspects: list[Suspect] = []
@@ -89,10 +92,6 @@ class Screen(Abstract[Rows]):
         if operation.type not in RULES:
             raise UnknownError
         return RULES[operation.type](operation, inputs)
-
-    def replaced(self, operation: Any) -> bool:
-        """Samples go where the values go, whatever the gradient is; and to ask every op for it takes time."""
-        return False
 
     def either(self, first: Rows, second: Rows) -> Rows:
         """Samples have to lie on the same axis, whichever way they come."""

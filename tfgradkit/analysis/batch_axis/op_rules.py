@@ -100,7 +100,11 @@ def outputs(op: Any, state: AxisState) -> list[AxisState]:
 )
 def _elementwise(op: Any, states: Sequence[AxisState]) -> Sequence[AxisState]:
     """Broadcasting aligns axes at the end; two operands must have their samples on the same one."""
-    end, each = agreed([(rank(t) - s.axis, s.each) for t, s in tainted(op, states)])
+    ends = []
+    for tensor, state in zip(op.inputs, states, strict=True):
+        if state is not None:
+            ends.append((rank(tensor) - state.axis, state.each))
+    end, each = agreed(ends)
     return [Rows(rank(op.outputs[0]) - end, each)]
 
 
@@ -131,13 +135,10 @@ def _sample_by_sample(op: Any, states: Sequence[AxisState]) -> Sequence[AxisStat
 
 @keeps("BiasAdd")
 def _bias(op: Any, states: Sequence[AxisState]) -> Sequence[AxisState]:
-    if states[1] is not None or states[0] is None or states[0].axis == _channels(op):
+    channels = 1 if op.get_attr("data_format") == b"NCHW" else rank(op.inputs[0]) - 1
+    if states[1] is not None or states[0] is None or states[0].axis == channels:
         raise MixingError
     return [states[0]]
-
-
-def _channels(op: Any) -> int:
-    return 1 if op.get_attr("data_format") == b"NCHW" else rank(op.inputs[0]) - 1
 
 
 @keeps("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3")
@@ -152,7 +153,7 @@ def _product(op: Any, states: Sequence[AxisState]) -> Sequence[AxisState]:
         if end <= 2:
             # The kept axis: rows of the left operand, columns of the right one.
             kept = (1 if turned[0] else 2) if side == 0 else (2 if turned[1] else 1)
-            if end != kept or all(s is not None for s in states):
+            if end != kept or None not in states:
                 raise MixingError
             end = 2 - side
         ends.append((end, state.each))
@@ -160,8 +161,8 @@ def _product(op: Any, states: Sequence[AxisState]) -> Sequence[AxisState]:
     return [Rows(rank(op.outputs[0]) - end, each)]
 
 
-def _flag(op: Any, *names: str) -> bool:
-    return any(name in op.node_def.attr and op.get_attr(name) for name in names)
+def _flag(op: Any, name: str, other: str) -> bool:
+    return bool(op.get_attr(name if name in op.node_def.attr else other))
 
 
 @keeps("Einsum")

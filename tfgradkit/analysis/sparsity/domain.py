@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ...graph.dependence import added
 from ...graph.emit import inlined
 from ...graph.fold import KnownValues
 from ...graph.interpret import Abstract
-from ...graph.ops import LOOPS, handed_over
+from ...graph.ops import LOOPS, added, handed_over
 from .index_sets import EMPTY, IndexSets
 
 # What an op's rule gives: the sets of each result; None where it depends on nothing.

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ...diagnose.check.extrapolated_differences import differentiate, steps
+from ...derivatives.extrapolated_differences import differentiate, steps
 from ...errors import ExternalError
 from ...public import public
 from .python_call import Arrays, BatchFunction, PythonCall, block_starts

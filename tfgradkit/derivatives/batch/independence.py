@@ -18,7 +18,7 @@ from ...analysis.batch_axis.analyse import Screen, screened
 from ...analysis.batch_axis.op_rules import Rows
 from ...differentiable import Differentiable
 from ...errors import GradientError
-from ...graph.dependence import added
+from ...graph.ops import added
 from ...public import public
 from ...sources.layer_results import layer_of
 from ..options import Options
@@ -139,7 +139,7 @@ def check_independence(
     """
     ys, operations = added(f, xs)
     screen = screened(operations, list(map(_here, xs)), ys)
-    proven = screen.suspect is None
+    proven = not screen.suspects
     for y in ys:
         state = screen.value(y)
         proven = proven and (state == Rows(0) or (state is None and y.shape.rank != 0))

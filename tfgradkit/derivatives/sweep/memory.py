@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from ...arguments import dims
 from ...differentiable import Differentiable
-from ...graph.dependence import added, sample_bytes
+from ...graph.dependence import sample_bytes
+from ...graph.ops import added
 from ..evaluate import Evaluated, evaluate
 from ..options import Options
 from ..problem import batch_axis, is_batched

@@ -10,11 +10,11 @@ import numpy as np
 
 from ...arguments import leaves
 from ...derivatives.derivative import Derivative
+from ...derivatives.extrapolated_differences import Difference, along
 from ...derivatives.keywords import Keywords, documented
 from ...derivatives.operators import build
 from ...errors import SignatureError, TfGradKitError
 from .checked_function import Arrays, CheckedFunction, checked_function, wide_arguments, wide_source
-from .extrapolated_differences import Difference, along
 from .gradient_check import CheckStatus, Finding, GradientCheck
 
 _SEED = 1982
