@@ -24,7 +24,7 @@ from .operators import build
 from .partial_evaluation import Stages, Written, written
 from .problem import batch_axis
 from .seeds import wanted_seed
-from .self_check import check_first, keeps_state
+from .self_check import can_run_again, check_first
 
 Tensors = list[tf.Tensor]
 
@@ -209,7 +209,7 @@ class Linearize(Derivative):
         key = signature_of((converted, None), batch)
         if key not in self._stages:
             stages = Stages(write, converted, batch, self.options.jit_compile is True)
-            if self.options.verify != "off" and not keeps_state(stages.operations):
+            if self.options.verify != "off" and can_run_again(stages.operations):
                 *_, forward, reverse = stages(converted)
                 products = {"jvp": forward, "vjp": reverse}
                 check_first(self.source, self.operator, self.options, {}, converted, None, products)

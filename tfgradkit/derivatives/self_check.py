@@ -43,6 +43,7 @@ _MOST_ELEMENTS = 3
 # Ops with state that a call doesn't change.
 _READS = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VarHandleOp", "VarIsInitializedOp",
                     "StatefulPartitionedCall", "While", "If", "Case", "Assert", "Placeholder"})  # fmt: skip
+_FEW_DIGITS = (tf.bfloat16, tf.float16)
 _stateful: dict[str, bool] = {}
 
 
@@ -80,18 +81,18 @@ def check_first(
         return
 
 
-def keeps_state(operations: Iterable[Any]) -> bool:
-    """Whether an op draws random numbers, changes a variable, prints, or calls Python code."""
+def can_run_again(operations: Iterable[Any]) -> bool:
+    """Whether no op draws random numbers, changes a variable, prints, calls Python code, or has few digits."""
     for operation in operations:
         kind = operation.type
         if kind not in _stateful:
             _stateful[kind] = operation.op_def.is_stateful and kind not in _READS
-        if _stateful[kind]:
-            return True
+        if _stateful[kind] or (operation.outputs and operation.outputs[0].dtype in _FEW_DIGITS):
+            return False
         for graph in functions_of(operation):
-            if graph is None or keeps_state(graph.get_operations()):
-                return True
-    return False
+            if graph is None or not can_run_again(graph.get_operations()):
+                return False
+    return True
 
 
 class _NotComparableError(Exception):
