@@ -27,7 +27,7 @@ class WrongOp:
     Attributes:
         op: its type; "tf.custom_gradient" for the results of one.
         name: in the graph.
-        error: by how much its gradient is off, relative to the right one.
+        error: by how much its gradient is off, relative to the larger of the two: 1 where it is left out.
         where, code: "file.py:LINE" of the user's code that calls it, and the line itself.
         layer: the Keras layer.
         gradient: "file.py:LINE" of the gradient function, where that is the user's.
@@ -45,8 +45,7 @@ class WrongOp:
 
     def __str__(self) -> str:
         of = f" in the gradient of {self.forward_op}" if self.forward_op else ""
-        off = f"off by {self.error:.2g} of what it is" if np.isfinite(self.error) else "not that of its values"
-        line = f"the gradient of {self.op}{of} is {off}"
+        line = f"the gradient of {self.op}{of} is wrong by {100 * self.error:.2g} %"
         places = [f"at {self.where}: {self.code}" if self.where else f"op {self.name}"]
         places += [f"layer {self.layer}"] if self.layer else []
         places += [f"its gradient function is at {self.gradient}"] if self.gradient else []

@@ -211,4 +211,4 @@ def _compared(value: Callable[[float], np.ndarray], expected: float, us: Any, ys
         return 0.0
     error = abs(derivative - expected)
     bound = max(TOLERANCE[dtype] * max(abs(derivative), abs(expected)), floor, 10 * difference.error)
-    return error / max(abs(derivative), floor) if error > bound else 0.0
+    return error / max(abs(derivative), abs(expected)) if error > bound else 0.0

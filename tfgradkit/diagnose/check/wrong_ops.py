@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from .float64_shadow import narrowest
 from .gradient_check import WrongOp
 from .op_place import placed
 from .op_tape import OpTape, TapedStep, numbers, taped
@@ -48,17 +49,24 @@ class TracedFunction:
     by_variables: bool = False
     layer_names: Sequence[str] = ()
 
+    def narrowest(self) -> str:
+        """The name of the coarsest dtype that values are cast to on the way; "float64" where they aren't."""
+        graph = self.concrete.graph
+        return narrowest(graph.get_operations(), self._sources(), list(self.concrete.outputs))
+
+    def _sources(self) -> list[Any]:
+        """What stands for xs in the graph."""
+        if not self.by_variables:
+            return list(self.concrete.inputs[: len(self.xs)])
+        handles = {id(variable.handle) for variable in self.xs}
+        return [inner for outer, inner in self.concrete.graph.captures if id(outer) in handles]
+
     def run(self, values: Sequence[Any]) -> tuple[OpTape, list[Any]]:
         """A run on a new tape at other ``values`` of xs."""
-        graph = self.concrete.graph
-        if not self.by_variables:
-            arguments = self.concrete.inputs[: len(values)]
-            inputs = {inner.ref(): value for inner, value in zip(arguments, values, strict=True)}
-            return taped(graph, inputs, self.concrete.outputs, set(inputs))
-        handles = {id(variable.handle) for variable in self.xs}
-        depending = {inner.ref() for outer, inner in graph.captures if id(outer) in handles}
-        with _assigned(self.xs, values):
-            return taped(graph, {}, self.concrete.outputs, depending)
+        depending = [t.ref() for t in self._sources()]
+        inputs = {} if self.by_variables else dict(zip(depending, values, strict=True))
+        with self.at(values):
+            return taped(self.concrete.graph, inputs, self.concrete.outputs, set(depending))
 
     def at(self, values: Sequence[Any]) -> Any:
         """Where variables have these values, which steps of a run may read."""
@@ -81,7 +89,7 @@ def wrong_ops(function: TracedFunction, us: Sequence[Array], vs: Sequence[Array]
     steps = [step for step in base.steps if _is_counted(step)]
     shares = _shares(function, steps, vs, epsilon)
     return [
-        placed(step, function.layer_names, abs(missing / whole) if whole else np.inf)
+        placed(step, function.layer_names, abs(missing) / max(abs(whole), abs(whole - missing)))
         for step, missing, whole in _largest(steps, shares)
     ]
 
