@@ -7,7 +7,7 @@ from typing import Any
 
 from ...sources.layer_results import layer_of
 from ..graph.gradient_graph import differentiated
-from ..trace_ops.user_line import Location, is_users, made_at
+from ..trace_ops.user_line import Location, is_copy, is_users, made_at
 from .gradient_check import WrongOp
 from .op_tape import TapedStep, own_rule
 
@@ -19,7 +19,7 @@ def placed(step: TapedStep, layer_names: Sequence[str], error: float) -> WrongOp
     forward = differentiated(outermost, path)
     line = made_at(operation) or (None if forward is None else made_at(forward))
     rule = own_rule(operation)
-    written = None if rule is None else next(_users_code(rule), None)
+    written = None if rule is None else next(filter(None, _users_code(rule)), None)
     scope = "/".join(path)
     layer = layer_of(scope, layer_names)
     return WrongOp(
@@ -36,17 +36,19 @@ def placed(step: TapedStep, layer_names: Sequence[str], error: float) -> WrongOp
 
 def is_users_rule(rule: Callable[..., Any]) -> bool:
     """Whether a gradient function is written in the user's own code."""
-    return next(_users_code(rule), None) is not None
+    return any(True for _ in _users_code(rule))
 
 
 def _type(operation: Any, rule: Callable[..., Any] | None) -> str:
     return "tf.custom_gradient" if rule is not None and operation.type == "IdentityN" else str(operation.type)
 
 
-def _users_code(rule: Callable[..., Any], depth: int = 4) -> Iterator[Location]:
-    """Where the user's function begins, inside of what TensorFlow has made of it."""
+def _users_code(rule: Callable[..., Any], depth: int = 4) -> Iterator[Location | None]:
+    """Where the user's function begins, inside of what TensorFlow has made of it; None in AutoGraph's copy of it."""
     code = getattr(rule, "__code__", None)
-    if code is not None and is_users(code.co_filename):
+    if code is not None and is_copy(code.co_filename):
+        yield None
+    elif code is not None and is_users(code.co_filename):
         yield Location(code.co_filename, code.co_firstlineno)
     elif depth:
         for cell in _cells(rule):
