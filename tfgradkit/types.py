@@ -10,7 +10,7 @@ the operators                                     :class:`Derivative`; ``.plan``
 ``load``                                          :class:`Differentiable`, for what is no Keras model
 ``explain``, ``ExplainingTape.explain``           :class:`Explanation` of :class:`Connection`
 ``audit``                                         :class:`Audit` of :class:`Obstacle`
-``check_gradients``                               :class:`GradientCheck` of :class:`Finding`
+``check_gradients``                               :class:`GradientCheck` of :class:`Finding`, and of :class:`WrongOp`
 ``check_batch_independence``                      :class:`BatchIndependence`
 ``locate_nonfinite``                              :class:`NonFinite`, with an :class:`Operand` for each input of the op
 ``structure``                                     :class:`Structure` of :class:`Block`; what is known is a :class:`Fact`
