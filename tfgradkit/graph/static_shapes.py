@@ -16,12 +16,12 @@ _BINARY: dict[str, Callable[[int, int], int]] = {
     "Sub": operator.sub,
     "Mul": operator.mul,
 }
-# A vector's entries, or a scalar as the one entry of a list; None for what only the run knows.
+# The entries of a vector, or a scalar as a list of one entry; None for an entry that only a run knows.
 Entries = list[int | None]
 
 
 def entries(tensor: Any) -> Entries | None:
-    """The entries of a vector or scalar of integers, None where even their number isn't known."""
+    """The entries of a vector or scalar of integers; None where even their number isn't known."""
     value = tf.get_static_value(tensor)
     if value is not None:
         return [int(number) for number in np.reshape(value, -1)]
