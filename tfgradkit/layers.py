@@ -68,7 +68,7 @@ class Derivative(keras.layers.Layer):
         own = {key: keywords.pop(key) for key in ("trainable", "dtype") if key in keywords}
         operator, parts = _parsed(kind)
         _check_keywords(keywords)
-        # The operators cast to the model's dtype; Keras must not round before.
+        # The operators cast to the model's dtype; Keras must not round the inputs before.
         super().__init__(name=name, dtype=own.pop("dtype", model.dtype_policy), autocast=False, **own)
         self.model = model
         self.kind = kind
@@ -103,7 +103,7 @@ class Derivative(keras.layers.Layer):
         return keras.tree.map_structure(lambda spec: tuple(spec.shape), self.compute_output_spec(specs))
 
     def get_config(self) -> dict[str, Any]:
-        """What the layer is made of, the model among it."""
+        """The arguments of the layer, the configuration of the model among them."""
         # Twice: from the second time on Keras marks the model as shared, so that several layers of a saved model
         # that hold one model hold one model again after loading.
         keras.saving.serialize_keras_object(self.model)
