@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .domain import CUSTOM_GRADIENT, Dependence, Flow, UnknownSets, rule, static_shape
+from .domain import CUSTOM_GRADIENT, Dependence, Flow, UnknownSets, carries, rule, static_shape
 from .index_sets import IndexSets
 
 
@@ -20,7 +20,8 @@ def custom_gradient(flow: Flow, operation: Any) -> Dependence:
     """
     inputs = [t for t in operation.inputs if t.dtype.is_floating and flow.depends(t)]
     outputs = [t for t in operation.outputs if t.dtype.is_floating]
-    if any(static_shape(t) is None for t in [*inputs, *outputs]):
+    differentiable = [*filter(flow.depends, operation.inputs), *filter(carries, operation.outputs)]
+    if any(static_shape(t) is None or not t.dtype.is_floating for t in differentiable):
         raise UnknownSets
     counts = [t.shape.num_elements() for t in outputs]
     gradients, inner = _user_gradients(flow, operation.graph, inputs, outputs, counts)

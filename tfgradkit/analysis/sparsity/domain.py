@@ -54,7 +54,7 @@ class Flow(Abstract[np.ndarray]):
 
     def put(self, tensor: Any, value: np.ndarray | None) -> None:
         """Says what ``tensor`` depends on."""
-        if value is not None and _carries(tensor) and np.any(value):
+        if value is not None and carries(tensor) and np.any(value):
             super().put(tensor, np.asarray(value))
 
     def depends(self, tensor: Any) -> bool:
@@ -103,7 +103,7 @@ class Flow(Abstract[np.ndarray]):
 
     def visits(self, operation: Any, inputs: list[np.ndarray | None]) -> bool:
         """Whether a derivative may go through the op."""
-        return any(map(_carries, operation.outputs)) and super().visits(operation, inputs)
+        return any(map(carries, operation.outputs)) and super().visits(operation, inputs)
 
     def results(self, operation: Any, inputs: list[np.ndarray | None]) -> Dependence:
         """By the rules; the conservative answer where they have none."""
@@ -160,6 +160,6 @@ def static_shape(tensor: Any) -> tuple[int, ...] | None:
     return tuple(tensor.shape.as_list()) if tensor.shape.is_fully_defined() else None
 
 
-def _carries(tensor: Any) -> bool:
+def carries(tensor: Any) -> bool:
     """Derivatives go through floating and complex numbers, and through lists of tensors."""
     return tensor.dtype.is_floating or tensor.dtype.is_complex or tensor.dtype.name == "variant"

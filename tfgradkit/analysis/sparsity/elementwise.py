@@ -116,4 +116,4 @@ def moved(flow: Flow, operation: Any) -> Dependence:
     results = computed(operation, values, tf.float64)
     if results is None:
         raise UnknownSets
-    return [np.asarray(result).astype(np.int64) for result in results]
+    return [np.real(result).astype(np.int64) for result in results]
