@@ -34,8 +34,10 @@ def _shape(op: Any) -> Entries | None:
 
 
 def _packed(op: Any) -> Entries | None:
-    parts = [entries(tensor) or [None] for tensor in op.inputs]
-    return [part[0] for part in parts]
+    size = op.inputs[0].shape.num_elements()
+    if size is None or (size > 1 and op.get_attr("axis") != 0):
+        return None
+    return [entry for tensor in op.inputs for entry in entries(tensor) or [None] * size]
 
 
 def _joined(op: Any) -> Entries | None:
