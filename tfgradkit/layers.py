@@ -19,6 +19,7 @@ from .derivatives.keywords import Keywords, documented
 from .derivatives.operator_table import LAYOUTS, OPERATORS, SEED_NAMES
 from .derivatives.operators import build
 from .errors import SignatureError, SourceError
+from .graph.trace import flat_function, specs_of
 
 __all__ = [
     "Altered",
@@ -87,14 +88,8 @@ class Derivative(keras.layers.Layer):
     def compute_output_spec(self, inputs: Any, output_gradients: Any = None, tangents: Any = None, **_: Any) -> Any:
         """Shapes and dtypes for symbolic tensors; None for the batch stays None."""
         arguments = (inputs, output_gradients, tangents)
-        leaves = [x for x in keras.tree.flatten(arguments) if x is not None]
-
-        def traced(*tensors: tf.Tensor) -> Any:
-            rest = iter(tensors)
-            return self.call(*keras.tree.map_structure(lambda x: None if x is None else next(rest), arguments))
-
-        specs = [tf.TensorSpec(x.shape, x.dtype) for x in leaves]
-        results = tf.function(traced, autograph=False).get_concrete_function(*specs).structured_outputs
+        flat, leaves = flat_function(lambda given: self.call(*given), arguments, lambda leaf: leaf is not None)
+        results = tf.function(flat, autograph=False).get_concrete_function(*specs_of(leaves)).structured_outputs
         return keras.tree.map_structure(lambda y: keras.KerasTensor(tuple(y.shape), y.dtype.name), results)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
