@@ -1,4 +1,4 @@
-"""From what a caller passes, and what a function returns, to tensors, in any nest; and the sizes of their axes.
+"""Arguments of a caller and results of a function as tensors, in any nest; and the sizes of their axes.
 
 A list of Python numbers, or of lists of numbers, is an array. Every other list, tuple or dict is a structure
 (``tf.nest``). Where the specs of an argument are known, they decide.
@@ -98,7 +98,7 @@ def _is_leaf(x: Any) -> bool:
 
 
 def _unwrapped(given: Any) -> Any:
-    """``[array]`` where one array is expected: how Keras' own ``inputs`` come."""
+    """The array of ``[array]`` where one array is expected: Keras' own ``inputs`` come in a list."""
     return given[0] if len(given) == 1 and isinstance(given[0], (np.ndarray, tf.Tensor, tf.Variable)) else given
 
 
@@ -107,14 +107,14 @@ def _at(spec: Any, key: Any) -> Any:
 
 
 def is_numbers(x: Any) -> bool:
-    """Whether ``x`` is a Python number or nested lists of numbers: an array, and no structure."""
+    """Whether ``x`` is a Python number or nested lists of numbers, and so an array rather than a structure."""
     if isinstance(x, (list, tuple)) and not hasattr(x, "_fields"):
         return bool(x) and all(is_numbers(item) for item in x)
     return isinstance(x, (*_NUMBERS, np.generic))
 
 
 def _exact(x: Any) -> Any:
-    """Python numbers as a NumPy array, with all their digits."""
+    """Python numbers as a NumPy array, which keeps all their digits; anything else as it is."""
     return np.asarray(x) if isinstance(x, _NUMBERS) or is_numbers(x) else x
 
 

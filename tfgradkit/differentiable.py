@@ -1,4 +1,4 @@
-"""The function that is differentiated, with the facts known of it beforehand: specs, names, variables, batch axis."""
+"""The function that is differentiated, with the facts known beforehand: specs, names, variables, batch axis."""
 
 from __future__ import annotations
 

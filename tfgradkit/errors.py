@@ -142,10 +142,10 @@ class ConvergenceError(TfGradKitError):
     """An implicit function has no root where it was looked for.
 
     Args:
-        sample: the first sample without one; None where there is no batch.
+        sample: the first sample without a root; None where there is no batch.
         norm: the largest element of the residual there, in magnitude.
         step: the last Newton step, relative to the unknown.
-        iterations: steps that were taken.
+        iterations: the number of steps that were taken.
         keywords: as of every exception here.
     """
 

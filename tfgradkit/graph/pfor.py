@@ -1,7 +1,7 @@
-"""Ops for which TensorFlow's vectorized loops (``tf.vectorized_map``) have no rule.
+"""Rules of vectorized loops (``tf.vectorized_map``) for ops for which TensorFlow has none.
 
-The one file that touches ``tensorflow.python.ops.parallel_for``. Where that has another form than in TensorFlow 2.21,
-loops over these ops stay loops.
+The one file that touches ``tensorflow.python.ops.parallel_for``. Where another TensorFlow has that module in another
+form, loops over these ops stay loops.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 Converter = Callable[[Any], Any]
-# The message of a PreventGradient that is one outside of vectorized loops only.
+# The message of a PreventGradient that lets gradients pass inside of vectorized loops.
 OPEN_IN_LOOPS = "a custom gradient stands for this path"
 
 
@@ -26,7 +26,7 @@ def _pfor() -> Any:
 
 
 def vectorized(op_type: str) -> Callable[[Converter], Converter]:
-    """Registers how an op is done for all turns of a loop at once."""
+    """Registers a converter, which computes an op for all turns of a loop at once."""
 
     def decorate(converter: Converter) -> Converter:
         register = getattr(_pfor(), "RegisterPFor", None)
@@ -39,18 +39,18 @@ def vectorized(op_type: str) -> Callable[[Converter], Converter]:
 
 
 def has_vector_form(op_type: str) -> bool:
-    """Whether ``tf.vectorized_map`` has a rule for an op; in another TensorFlow, where that isn't known, True."""
+    """Whether ``tf.vectorized_map`` has a rule for an op; True where another TensorFlow doesn't tell."""
     converters = getattr(_pfor(), "_pfor_converter_registry", None)
     return not isinstance(converters, dict) or op_type in converters
 
 
 def wrapped(tensors: list[tf.Tensor]) -> Any:
-    """What a converter returns: results stacked over the turns of the loop."""
+    """Results, stacked over the turns of the loop, in the form in which a converter returns them."""
     return [_pfor().wrap(tensor, True) for tensor in tensors]
 
 
 def stacked_inputs(given: Any) -> list[tf.Tensor]:
-    """The inputs of an op over all turns, ``[turns, ...]``, past what holds gradients back outside of loops."""
+    """The inputs of an op over all turns, ``[turns, ...]``; a PreventGradient that is open in loops is skipped."""
     turns = given.pfor.loop_len_vector
     stacked = []
     for tensor in given.op.inputs:
@@ -68,7 +68,7 @@ def _is_open(op: Any) -> bool:
 
 @vectorized("PreventGradient")
 def _prevent_gradient(given: Any) -> Any:
-    """The same for all turns."""
+    """The same op for all turns; the identity where it is open in loops."""
     message, stacked = given.get_attr("message").decode(), given.stacked_input(0)
     if message == OPEN_IN_LOOPS:
         return wrapped([tf.identity(stacked)])

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
 from ...errors import SignatureError
+from ...graph.trace import flat_function
 from ..first_order import Parts
 from ..problem import Problem, batch_axis, is_batched, select
 from ..sweep.seeded_products import not_vectorized
@@ -25,22 +27,19 @@ def per_sample(problem: Problem, operator: str, rule: Callable[[Problem], Parts]
     source, options = problem.source, problem.options
     assert source is not None
     batch = batch_axis(options, problem.arguments)
-    flat = tf.nest.flatten(list(problem.arguments))
-    mapped = [i for i, leaf in enumerate(flat) if is_batched(leaf, batch)]
+    select_for, mapped = flat_function(
+        partial(select, source, options), list(problem.arguments), lambda leaf: is_batched(leaf, batch)
+    )
     # Gradients of results are a sample's; tangents of variables are everybody's.
     own_seeds = operator == "vjp"
 
     def one(rows: list[tf.Tensor]) -> Parts:
-        filled = list(flat)
-        for position, row in zip(mapped, rows, strict=False):
-            filled[position] = row[None]
-        selected = select(source, options, tf.nest.pack_sequence_as(list(problem.arguments), filled))
+        selected = select_for(*(row[None] for row in rows[: len(mapped)]))
         seeds = rows[len(mapped) :] if own_seeds else problem.seeds
         parts = rule(replace(problem, f=_first_row(selected.f, operator), seeds=seeds, batched=False))
         return tf.nest.map_structure(lambda part: tf.zeros([], _NONE) if part is None else part, parts)
 
-    rows = [flat[i] for i in mapped] + (list(problem.seeds) if own_seeds else [])
-    parts = _mapped(one, rows, problem)
+    parts = _mapped(one, mapped + (list(problem.seeds) if own_seeds else []), problem)
     return tf.nest.map_structure(lambda part: None if part.dtype == _NONE else part, parts)
 
 

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from ...differentiable import Differentiable
 from ...graph.ops import assigns
+from ...graph.trace import flat_function
 from ..options import Options
 from ..problem import batch_axis, is_batched, select
 from ..pullback import pullback
@@ -61,18 +62,12 @@ def _probe_or_unknown(source: Differentiable, options: Options, sample_arguments
 
 
 def _probe(source: Differentiable, options: Options, sample_arguments: Any, count: int) -> ProbeResult:
-    leaves = tf.nest.flatten(sample_arguments)
-    numbers = [i for i, leaf in enumerate(leaves) if isinstance(leaf, tf.Tensor)]
+    flat, tensors = flat_function(lambda given: _gradients(source, options, given, count), sample_arguments)
     batch = batch_axis(options, sample_arguments)
-    makers = [partial(_values, leaves[i], is_batched(leaves[i], batch), count) for i in numbers]
-
-    def products(*tensors: tf.Tensor) -> Any:
-        given = [tensors[numbers.index(i)] if i in numbers else leaf for i, leaf in enumerate(leaves)]
-        return _gradients(source, options, tf.nest.pack_sequence_as(sample_arguments, given), count)
-
-    specs = [tf.TensorSpec(_shape(leaves[i], is_batched(leaves[i], batch), count), leaves[i].dtype) for i in numbers]
+    makers = [partial(_values, x, is_batched(x, batch), count) for x in tensors]
+    specs = [tf.TensorSpec(_shape(x, is_batched(x, batch), count), x.dtype) for x in tensors]
     # Traced out here: inside init_scope no tape records.
-    function = tf.function(products, autograph=False).get_concrete_function(*specs)
+    function = tf.function(flat, autograph=False).get_concrete_function(*specs)
     with tf.init_scope():
         return _found_in_numbers(function, makers, count)
 
