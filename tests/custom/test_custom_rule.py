@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import tfgradkit as tgk
+from tfgradkit.errors import VerificationError
 
 X = np.array([0.3, -1.2, 2.0])
 SIGMOID = 1 / (1 + np.exp(-X))
@@ -371,6 +372,7 @@ with tf.GradientTape() as tape:
 found["gradient"] = tape.gradient(y, x)
 assert not any(name.startswith("tfgradkit") for name in sys.modules)
 import tfgradkit as tgk
+from tfgradkit.errors import VerificationError
 found["reverse"] = tgk.jacobian(plain, batched=True, mode="reverse")(points)
 np.savez("found.npz", **found)
 try:
