@@ -194,7 +194,8 @@ def size(sample: Dims) -> Any:
 
 def is_scalar_sample(y: tf.Tensor, batched: bool) -> bool:
     """Whether y counts as scalar-valued: no axis, or batched ``[B]`` and ``[B, 1]``."""
-    return split(y, batched)[1] in ([], [1] if batched else [])
+    sizes = y.shape[batched:].as_list()
+    return not sizes or (batched and sizes == [1])
 
 
 def repeated(tensor: tf.Tensor, copies: Any) -> tf.Tensor:

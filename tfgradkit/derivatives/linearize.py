@@ -19,6 +19,7 @@ from ..errors import SignatureError, SourceError, TfGradKitError
 from ..public import not_pickled, public
 from .derivative import Derivative
 from .evaluate import signature_of
+from .foreign_errors import told
 from .keywords import Keywords, documented
 from .operators import build
 from .partial_evaluation import Stages, Written, written
@@ -202,13 +203,16 @@ class Linearize(Derivative):
         converted = self.converted(arguments)
         write = partial(written, self.source, self.options)
         if not tf.executing_eagerly():
-            at = write(converted)
+            with told(str(self)):
+                at = write(converted)
             return self._result(at, at.ys, at.xs, at.aux, at.forward, at.reverse)
         batch = batch_axis(self.options, converted)[0] if self.source.batched else None
         key = signature_of((converted, None), batch)
         if key not in self._stages:
-            self._stages[key] = Stages(write, converted, batch, self.options.jit_compile is True)
-        return self._result(*self._stages[key](converted))
+            with told(str(self)):
+                self._stages[key] = Stages(write, converted, batch, self.options.jit_compile is True)
+        with told(str(self)):
+            return self._result(*self._stages[key](converted))
 
     @property
     def trace_count(self) -> int:

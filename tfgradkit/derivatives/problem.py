@@ -16,6 +16,8 @@ from ..sources.layer_results import PREFIX, find_layer, intermediate, layer_outp
 from .options import Options
 from .pullback import Partials, Tensors
 
+# The name of the op that looks, where only the run knows the size of a result, whether it is one number a sample.
+SCALAR_VALUED = "scalar_valued"
 # f(xs, copies): with the batch of xs repeated, f repeats what else it takes.
 ProblemFunction = Callable[[Tensors, Any], Tensors]
 
@@ -78,8 +80,10 @@ class Problem:
         A plain function may close over the data of its own batch; what declares its inputs has nothing else.
         """
         source = self.source
-        declared = source is not None and (source.model is not None or source.input_specs is not None)
-        return self.batched and declared
+        if source is None or not self.batched:
+            return False
+        specs = tf.nest.flatten(source.input_specs or ())
+        return (source.model is not None or bool(specs)) and all(spec.shape[0] is None for spec in specs if spec.shape)
 
     def of(self, f: ProblemFunction) -> Problem:
         """The same place for another function."""
@@ -125,6 +129,8 @@ def scalar_result(ys: Tensors, problem: Problem, operator: str) -> tf.Tensor:
     Raises:
         GradientError: there are several, or it is none.
     """
+    if len(ys) == 1 and problem.batched and ys[0].shape.rank == 2 and ys[0].shape[1] is None:
+        ys = [tf.ensure_shape(ys[0], [None, 1], name=SCALAR_VALUED)]
     if len(ys) == 1 and is_scalar_sample(ys[0], problem.batched):
         return tf.reshape(ys[0], split(ys[0], problem.batched)[0])
     raise GradientError(
@@ -286,20 +292,9 @@ def _results(call: Callable[[], Any], source: Differentiable, options: Options, 
 
     Raises:
         SignatureError: ``has_aux``, and there is no pair; or a result is no floating tensor.
-        GradientError: there is no result, or NumPy was to calculate it.
+        GradientError: there is no result.
     """
-    try:
-        y = call()
-    except NotImplementedError as error:
-        # How NumPy's functions refuse a tensor of a graph.
-        if "symbolic tf.Tensor" not in str(error):
-            raise
-        raise GradientError(
-            "the calculation leaves TensorFlow, where nothing can be differentiated",
-            subject=source.name,
-            got=str(error).split("\n", 1)[0],
-            hint="the same function of tf.math or tf.linalg in place of NumPy's",
-        ) from error
+    y = call()
     y, aux = _pair(y, source.name) if options.has_aux else (y, None)
     flat = floating_results(y, source.name)
     if not flat:

@@ -96,6 +96,10 @@ def check_whole_batch(problem: Problem, sample_arguments: Any) -> None:
     refuse_coupled(found, problem.name)
 
 
+class OnlyThisBatchError(GradientError):
+    """The samples are independent in a batch of the size at hand, and not in others: each size is judged by itself."""
+
+
 def refuse_coupled(found: BatchIndependence, name: str) -> None:
     """Raises :class:`GradientError` where samples influence each other, or the result has no axis for them."""
     if found.status in ("coupled", "reduced"):
