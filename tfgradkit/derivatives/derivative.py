@@ -48,17 +48,19 @@ class Derivative:
         self.options = options
         self.extra = extra or {}
         self._way = Way(source, options)
+        self._named: dict[tuple[str, ...], Derivative] = {}
         self._traces: dict[Any, Trace] = {}
         self._latest: Trace | None = None
 
     # A tf.function around the call would rewrite this whole package for AutoGraph: seconds, for nothing.
     @tf.autograph.experimental.do_not_convert
-    def __call__(self, *arguments: Any, output_gradients: Any = None, tangents: Any = None) -> Any:
+    def __call__(self, *arguments: Any, output_gradients: Any = None, tangents: Any = None, **keywords: Any) -> Any:
         """The derivative at the arguments; with several parts, a tuple, the value first, aux last.
 
         Args:
             arguments: what the function takes: nests of tensors, NumPy arrays or nested lists, each
                 ``[B] + x`` where batched.
+            keywords: what it takes by name.
             output_gradients: for ``vjp``, in the structure of the function's results.
             tangents: for ``jvp`` and ``hvp``, in the structure of what is differentiated by.
 
@@ -66,6 +68,9 @@ class Derivative:
             SignatureError: wrong structure, shape or dtype, or a missing or unwanted keyword.
             GradientError: no such derivative (a gradient of a vector-valued function).
         """
+        if keywords:
+            by_name = self._by_name(tuple(keywords))
+            return by_name(*arguments, *keywords.values(), output_gradients=output_gradients, tangents=tangents)
         latest = self._latest  # once: another thread may trace another signature meanwhile
         single = len(arguments) == 1 and output_gradients is tangents is None
         if (
@@ -145,6 +150,19 @@ class Derivative:
         """What a caller gets for the results of ``trace``; None: they are tensors of the caller's graph."""
         return results
 
+    def _by_name(self, names: tuple[str, ...]) -> Derivative:
+        """The same derivative, of a function whose last arguments are those called ``names``."""
+        if names not in self._named:
+            source, count = self.source, len(names)
+
+            def call(*arguments: Any) -> Any:
+                return source.call(*arguments[:-count], **dict(zip(names, arguments[-count:], strict=True)))
+
+            specs = None if source.input_specs is None else (*source.input_specs, *[None] * count)
+            named = replace(source, call=call, input_specs=specs, argument_names=())
+            self._named[names] = type(self)(named, self.operator, self.parts, self.options, self.extra)
+        return self._named[names]
+
     def _inlined(self, *arguments: Any) -> Any:
         *given, seed = arguments if self.operator in SEED_NAMES else (*arguments, None)
         return self.evaluate(given, seed, inlined=True).results
@@ -201,6 +219,8 @@ class Derivative:
 
     def _sample_arguments(self) -> tuple[list[Any], Any]:
         specs = self.source.input_specs
+        if not self.options.by_inputs and specs is None and not self.source.argument_names:
+            return [], None
         if specs is None or self.operator in SEED_NAMES:
             raise SignatureError("a plan needs a signature", subject=str(self), hint="call the derivative once first")
         # Shapes alone matter; an unknown size is one sample, or one element.

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from ..arguments import structure_text
+from ..arguments import packed_like, structure_text, tensors_of
 from ..differentiable import Differentiable
 from ..errors import SignatureError
 from ..graph.python_code import functions_called, refuse_compiled
@@ -143,15 +143,17 @@ def _flat_like(seed: Any, structure: Any, role: str, name: str) -> list[tf.Tenso
             expected=structure_text(structure),
             got=structure_text(seed),
         ) from error
-    return tf.nest.flatten(seed)
+    return tensors_of(seed)
 
 
 def _packed(structures: dict[str, Any], layout: str, part: Any) -> Any:
     """Nested lists, one level a letter of ``layout``, as nests of the caller's structures, outputs outside."""
     if not layout:
         return part
-    inner = map(partial(_packed, structures, layout[1:]), part)
-    return tf.nest.pack_sequence_as(structures[layout[0]], list(inner))
+    inner, structure = list(map(partial(_packed, structures, layout[1:]), part)), structures[layout[0]]
+    if None in tf.nest.flatten(structure):
+        return packed_like(structure, inner)
+    return tf.nest.pack_sequence_as(structure, inner)
 
 
 class Traceable(Protocol):

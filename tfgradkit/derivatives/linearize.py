@@ -197,8 +197,10 @@ class Linearize(Derivative):
         self._stages: dict[Any, Stages] = {}
 
     @tf.autograph.experimental.do_not_convert
-    def __call__(self, *arguments: Any, output_gradients: Any = None, tangents: Any = None) -> Any:
+    def __call__(self, *arguments: Any, output_gradients: Any = None, tangents: Any = None, **keywords: Any) -> Any:
         """``(y, LinearMap)`` at the arguments."""
+        if keywords:
+            return self._by_name(tuple(keywords))(*arguments, *keywords.values())
         wanted_seed(self.operator, {"output_gradients": output_gradients, "tangents": tangents}, str(self))
         converted = self.converted(arguments)
         write = partial(written, self.source, self.options)

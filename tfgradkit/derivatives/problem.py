@@ -9,7 +9,16 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from ..arguments import floating_results, is_scalar_sample, leaves, repeated, shape_text, split
+from ..arguments import (
+    floating_results,
+    is_scalar_sample,
+    leaves,
+    packed_like,
+    repeated,
+    shape_text,
+    split,
+    tensors_of,
+)
 from ..differentiable import Differentiable
 from ..errors import GradientError, SignatureError
 from ..sources.layer_results import PREFIX, find_layer, intermediate, layer_output, substituted
@@ -212,11 +221,13 @@ def _by_arguments(source: Differentiable, options: Options, arguments: Sequence[
     several = isinstance(options.argnums, tuple)
     structure = tuple(arguments[position] for position in picked) if several else arguments[picked[0]]
     xs = tf.nest.flatten(structure)
+    hollow = None in xs  # an empty branch
+    xs = tensors_of(structure) if hollow else xs
     batch = xs[0].shape[:1] if source.batched and xs else None
     first = FirstCall()
 
     def f(flat: Tensors, copies: Any) -> Tensors:
-        packed = tf.nest.pack_sequence_as(structure, flat)
+        packed = packed_like(structure, flat) if hollow else tf.nest.pack_sequence_as(structure, flat)
         once = batch is None or (isinstance(copies, int) and copies == 1)
         filled = list(arguments) if once else _all_repeated(arguments, batch, copies)
         for position, x in zip(picked, packed if several else [packed], strict=True):
