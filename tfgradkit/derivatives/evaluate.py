@@ -151,7 +151,7 @@ def _packed(structures: dict[str, Any], layout: str, part: Any) -> Any:
     if not layout:
         return part
     inner, structure = list(map(partial(_packed, structures, layout[1:]), part)), structures[layout[0]]
-    if None in tf.nest.flatten(structure):
+    if type(None) in map(type, tf.nest.flatten(structure)):
         return packed_like(structure, inner)
     return tf.nest.pack_sequence_as(structure, inner)
 

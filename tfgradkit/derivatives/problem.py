@@ -221,7 +221,7 @@ def _by_arguments(source: Differentiable, options: Options, arguments: Sequence[
     several = isinstance(options.argnums, tuple)
     structure = tuple(arguments[position] for position in picked) if several else arguments[picked[0]]
     xs = tf.nest.flatten(structure)
-    hollow = None in xs  # an empty branch
+    hollow = type(None) in map(type, xs)  # an empty branch
     xs = tensors_of(structure) if hollow else xs
     batch = xs[0].shape[:1] if source.batched and xs else None
     first = FirstCall()
