@@ -218,3 +218,7 @@ class ChecksumError(LibraryError):
 
 class VersionError(TfGradKitError):
     """A dependency is missing, or has a version that is not supported."""
+
+
+class BatchWarning(UserWarning):
+    """Nobody knows whether the samples of a batch influence each other: neither the graph nor a probe could tell."""

@@ -131,6 +131,9 @@ class _Check:
         self.problem, self.dtype = problem, dtype
         self._random = np.random.default_rng(0)
         ys = problem.call(problem.xs)
+        for y in ys:
+            if y.dtype not in _ROUNDING:
+                raise _NotComparableError
         self.u = list(seed) if operator == "vjp" else []
         for y in ys[len(self.u) :]:
             self.u.append(tf.ones_like(y) if operator == "hvp" else self._vector(y) * tf.cast(_SMALL, y.dtype))

@@ -49,6 +49,11 @@ class Screen(Abstract[Rows]):
         """The op to name, should the samples turn out to be mixed."""
         return min(self.suspects, key=_is_unsure).op if self.suspects else None
 
+    @property
+    def mixes(self) -> bool:
+        """Whether one of them is known to mix samples."""
+        return any(suspect.mixing for suspect in self.suspects)
+
     def run(self, operations: Iterable[Any], outputs: Sequence[Any] = ()) -> list[AxisState]:
         """Where the samples of ``outputs`` lie; suspects that don't lead to ``outputs`` are dropped."""
         states = super().run(operations, outputs)

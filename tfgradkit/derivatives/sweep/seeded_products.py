@@ -186,7 +186,16 @@ def _tile(product: SeededProduct, index: int, ids: Any) -> Tensors:
     batch = dims(product.seeded[index])[0]
     sample = product.sample(index)
     seeds = tf.broadcast_to(product.units(index, ids), [count, batch, *sample])
-    results = product.repeated(count).along(index, tf.reshape(seeds, [count * batch, *sample]))
+    try:
+        results = product.repeated(count).along(index, tf.reshape(seeds, [count * batch, *sample]))
+    except (ValueError, TypeError, tf.errors.OpError) as error:  # it went through once, for the batch itself
+        raise GradientError(
+            "the function takes no batch but its own, which can't be repeated",
+            subject=product.problem.name,
+            expected="a function of any batch size",
+            got=str(error).strip().split("\n", 1)[0][:300],
+            hint='strategy="vectorize" or "loop"',
+        ) from error
     return [tf.reshape(result, [count, batch, *dims(result)[1:]]) for result in results]
 
 
