@@ -71,6 +71,11 @@ def has_vector_form(op_type: str) -> bool:
     return registry is None or op_type in registry
 
 
+def converted_types() -> frozenset[str]:
+    """The types of all ops that there is a converter for."""
+    return frozenset(_registry() or ())
+
+
 @contextmanager
 def our_converters() -> Iterator[None]:
     """Our converters, and no log lines of TensorFlow's: what can't be vectorized is done in another way."""

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from ...errors import SignatureError
 from ...graph.dependence import added
-from ...graph.ops import everywhere, functions_of
-from ...graph.vectorized_map import vectorized_map
+from ...graph.ops import LOOPS, everywhere, functions_of
+from ...graph.vectorized_map import NotVectorizedError, vectorized_map
 from ..first_order import Parts
 from ..problem import Problem, batch_axis, is_batched, select
 from ..sweep.seeded_products import not_vectorized
@@ -40,7 +40,10 @@ def per_sample(problem: Problem, operator: str, rule: Callable[[Problem], Parts]
             filled[position] = row[None]
         sample = _at(problem, filled, partial(tf.squeeze, axis=0), rows[len(mapped) :] if own_seeds else None, operator)
         parts, operations = added(rule, sample)
-        by_chance |= any(map(_draws_from_seed, everywhere(operations)))
+        inner = list(everywhere(operations))
+        by_chance |= any(map(_draws_from_seed, inner))
+        if problem.options.strategy == "auto" and any(operation.type in LOOPS for operation in inner):
+            raise NotVectorizedError("a loop on the way")
         return _without_none(parts)
 
     def one_of_all(rows: list[tf.Tensor]) -> Parts:

@@ -223,3 +223,12 @@ def images(operation: Any, inputs: list[Jet], active: Sequence[int]) -> list[Jet
     (y,) = emit(operation, [jet.value])
     bend = None if jet.bend is None else emit(operation, [jet.full_bend])[0]
     return [Jet(y, folded(lambda rows: emit(operation, [rows])[0], jet), bend)]
+
+
+@rule("ResizeBilinear", "ResizeBicubic", "ResizeNearestNeighbor", "ResizeArea")
+def resized(operation: Any, inputs: list[Jet], active: Sequence[int]) -> list[Jet]:
+    """Linear in the pictures, of sizes that don't depend on x."""
+    jet, size = inputs
+    (y,) = emit(operation, [jet.value, size.value])
+    bend = None if jet.bend is None else emit(operation, [jet.full_bend, size.value])[0]
+    return [Jet(y, folded(lambda rows: emit(operation, [rows, size.value])[0], jet), bend)]

@@ -130,3 +130,35 @@ def _depthwise_kernel_gradient(given: Any) -> Any:
     stacked(given, 0)
     stacked(given, 2)
     return theirs(given)
+
+
+@vectorized("FusedBatchNormV3")
+def _normalization(given: Any) -> Any:
+    """TensorFlow's knows pictures of two axes alone."""
+    if not given.get_attr("is_training"):
+        return theirs(given)
+    return _channel_by_channel(given, 1)
+
+
+@vectorized("FusedBatchNormGradV3")
+def _normalization_gradient(given: Any) -> Any:
+    return _channel_by_channel(given, 2)
+
+
+def _channel_by_channel(given: Any, pictures: int) -> Any:
+    """The turns become more channels; the first ``pictures`` inputs have axes beside the channels, and one result."""
+    turns, axis = turns_of(given)[0], 2 if given.get_attr("data_format")[1:2] == b"C" else given.op.inputs[0].shape.rank
+    if axis is None:
+        raise refused("pictures of an unknown number of axes")
+    wide = [_with_turns_as_channels(stacked(given, i), axis, 1) for i in range(pictures)]
+    rows = [tf.reshape(stacked(given, i), [-1]) for i in range(pictures, len(given.inputs))]
+    y, *more = emit(given.op, [*wide, *rows])
+    return wrapped([_with_turns_in_front(y, axis, turns), *(tf.reshape(row, [turns, -1]) for row in more)])
+
+
+def _with_turns_in_front(tensor: tf.Tensor, axis: int, turns: Any) -> tf.Tensor:
+    """``[…, turns * channels, …]`` as ``[turns, …, channels, …]``."""
+    sizes = dims(tensor)
+    apart = tf.reshape(tensor, [*sizes[: axis - 1], turns, -1, *sizes[axis:]])
+    order = [axis - 1, *range(axis - 1), *range(axis, len(sizes) + 1)]
+    return tf.transpose(apart, order)
