@@ -44,7 +44,7 @@ def emit(operation: Any, inputs: Sequence[tf.Tensor], *, name: str | None = None
     result = function(**{names[key]: value for key, value in given.items()}, name=name)
     if not operation.outputs:
         return []
-    return list(result) if isinstance(result, (list, tuple)) else [result]
+    return list(tf.nest.flatten(list(result))) if isinstance(result, (list, tuple)) else [result]
 
 
 def copied(operation: Any, inputs: Sequence[tf.Tensor], **changed: Any) -> list[tf.Tensor]:
