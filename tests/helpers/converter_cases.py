@@ -560,7 +560,7 @@ for _window in _WINDOWS:
     _size = {"padding": _window["padding"], "dilations": _window["dilations"], "strides": _window["strides"]}
     _f = lambda x, k, w=_window: tf.transpose(
         R.Conv2D(input=tf.transpose(x, [0, 2, 3, 1]), filter=k, **w), [0, 3, 1, 2]
-    )  # noqa: E731
+    )
     case("Conv2D", lambda x, k, w=_first: R.Conv2D(input=x, filter=k, **w), floats(*_x), floats(*_k), compiled=True)
     case("Conv2DBackpropInput", lambda k, dy, w=_first, s=_x: R.Conv2DBackpropInput(
         input_sizes=list(s), filter=k, out_backprop=dy, **w), floats(*_k), output_of(_f, _x, _k), compiled=True)  # fmt: skip
@@ -593,7 +593,7 @@ for _stride, _padding in ((1, "SAME"), (2, "VALID"), (2, "SAME")):
         for _pool in ("AvgPool", "MaxPool"):
             _f = lambda x, op=_pool + _kind, m=_more: getattr(R, op)(
                 **{("value" if op == "AvgPool" else "input"): x}, **m
-            )  # noqa: E731
+            )
             case(_pool + _kind, _f, _made(*_x))
             if _pool == "AvgPool":
                 case(f"AvgPool{_kind}Grad", lambda dy, op=f"AvgPool{_kind}Grad", m=_more, s=_x: getattr(R, op)(
