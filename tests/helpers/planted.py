@@ -97,16 +97,17 @@ class Program:
     source: str
 
 
-def program(seed: int, wrong: bool) -> Program:
-    """A seeded program, with an error or without one."""
+def program(seed: int, wrong: bool, most: int = 50) -> Program:
+    """A seeded program of 5 to ``most`` ops, with an error or without one."""
     random = np.random.default_rng([seed, wrong])
-    count = int(random.integers(5, 51))
+    count = int(random.integers(5, most + 1))
     place = int(random.integers(count)) if wrong else -1
     inner = _span(random, count)
     lines, names, line = ["def f(x):"], ["x"], None
     for i in range(count):
         pool = PLANTED if i == place else _pool(random, wrong)
-        a = names[-1] if random.random() < 0.8 else str(random.choice(names[-5:]))
+        # What is planted has to come to the result.
+        a = names[-1] if random.random() < 0.8 or i > place >= 0 else str(random.choice(names[-5:]))
         b = str(random.choice(names[-5:]))
         if i == inner[0]:
             a = b = names[-1]

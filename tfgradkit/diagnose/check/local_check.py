@@ -114,9 +114,9 @@ class _Region:
         count = _result_count(step) if own else len(step.results)
         self.results = [i for i in range(count) if step.results[i].value.dtype.is_floating]
         first = count if own else 0
-        self.places = [
-            i for i in range(first, len(step.inputs)) if step.inputs[i].value.dtype.is_floating and _size(step.inputs[i])
-        ]
+        # What doesn't depend on x is a constant to the tape.
+        depending = [i for i, cell in enumerate(step.inputs) if i >= first and cell.note is not None]
+        self.places = [i for i in depending if step.inputs[i].value.dtype.is_floating and _size(step.inputs[i])]
         self._inner = own
 
     @property
