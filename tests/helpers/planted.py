@@ -54,10 +54,11 @@ def planted(function, factor=1.01):
     @tf.custom_gradient
     def scaled(x):
         def gradient(upstream):
+            inside = tf.identity(x)  # in the graph of the gradient, which for a loop is another one
             with tf.GradientTape() as tape:
-                tape.watch(x)
-                y = function(x)
-            return factor * tape.gradient(y, x, upstream)
+                tape.watch(inside)
+                y = function(inside)
+            return factor * tape.gradient(y, inside, upstream)
 
         return function(x), gradient
 
@@ -127,7 +128,8 @@ def program(seed: int, wrong: bool, most: int = 50) -> Program:
     names = {"tf": tf, "planted": planted, "planted_by_hand": planted_by_hand, "planted_pair": planted_pair,
              "right_by_hand": right_by_hand, **_constants(random)}  # fmt: skip
     exec(compile(source, file, "exec"), names)  # noqa: S102
-    x = np.where(np.abs(x := random.normal(size=SHAPE)) < 0.05, 0.3, x)
+    x = random.normal(size=SHAPE)
+    x += 0.05 * np.sign(x)
     return Program(names["f"], x, None if line is None else f"{file.split('/')[-1]}:{line}", source)
 
 

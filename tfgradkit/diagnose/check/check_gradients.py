@@ -20,7 +20,7 @@ from .extrapolated_differences import Difference, along
 from .float64_shadow import in_float64, wide_arguments
 from .gradient_check import CheckStatus, Finding, GradientCheck, WrongOp
 from .local_check import wrong_custom_gradients
-from .rounding import TOLERANCE, value_floor
+from .rounding import TOLERANCE, comparison_floor
 from .wrong_ops import wrong_ops
 
 _SEED = 1982
@@ -153,12 +153,13 @@ def _compare(function: CheckedFunction, order: int, generator: np.random.Generat
             vs = [_direction(generator, x) if i == argument else np.zeros_like(o) for i, o in enumerate(function.xs)]
             us = _random_like(generator, function.ys)
             forward, reverse = function.products(us, vs)
-            yield from _compare_with_differences(function, order, argument, vs, forward, random)
-            yield _compare_modes(function, order, argument, (us, forward), (vs, reverse))
+            scatter = function.scatter(us, vs, (forward, reverse))
+            yield from _compare_with_differences(function, order, argument, vs, (forward, scatter[0]), random)
+            yield _compare_modes(function, order, argument, (us, forward), (vs, reverse), scatter)
 
 
 def _compare_with_differences(
-    function: CheckedFunction, order: int, argument: int, vs: Arrays, forward: Arrays, random: bool
+    function: CheckedFunction, order: int, argument: int, vs: Arrays, forward: tuple[Arrays, list[float]], random: bool
 ) -> Iterator[Finding]:
     cache: dict[float, Arrays] = {}
 
@@ -167,13 +168,14 @@ def _compare_with_differences(
             cache[h] = function.value([x + h * v for x, v in zip(function.xs, vs, strict=True)])
         return cache[h]
 
-    for result, expected in enumerate(forward):
+    for result, (expected, scatter) in enumerate(zip(*forward, strict=True)):
         difference = along(lambda h, result=result: values(h)[result], function.epsilon)  # type: ignore[misc]
-        floor = value_floor(function.sizes[result], function.epsilon) / TOLERANCE[function.dtype]
+        floor = comparison_floor(function.sizes[result], scatter, function.dtype)
         scale = max(_largest(difference.derivative), _largest(expected), floor)
         error = _largest(difference.derivative - expected) / scale if scale else 0.0
         # The error of the differences, relative to the derivative that they give.
-        doubt = difference.error / (max(_largest(difference.derivative), floor) or scale or 1.0)
+        measured = max(_largest(difference.derivative), comparison_floor(function.sizes[result], 0.0, function.dtype))
+        doubt = difference.error / (measured or scale or 1.0)
         status = _status(error, doubt, difference, random, TOLERANCE[function.dtype])
         if not np.isfinite(expected).all():
             error, status = np.nan, "nan"
@@ -193,12 +195,18 @@ def _status(error: float, doubt: float, difference: Difference, random: bool, to
 
 
 def _compare_modes(
-    function: CheckedFunction, order: int, argument: int, one: tuple[Arrays, Arrays], other: tuple[Arrays, Arrays]
+    function: CheckedFunction,
+    order: int,
+    argument: int,
+    one: tuple[Arrays, Arrays],
+    other: tuple[Arrays, Arrays],
+    scatter: tuple[list[float], float],
 ) -> Finding:
     """⟨u, Jv⟩ against ⟨v, Jᵀu⟩; for a Hessian both products are in reverse mode, and this is its symmetry."""
     left, right, tolerance = _inner(*one), _inner(*other), TOLERANCE[function.dtype]
-    weights = sum(float(np.sum(np.abs(u))) * size for u, size in zip(one[0], function.sizes, strict=True))
-    floor = value_floor(weights, function.epsilon) / tolerance
+    weights = [float(np.sum(np.abs(u))) for u in one[0]]
+    size, apart = (sum(w * s for w, s in zip(weights, each, strict=True)) for each in (function.sizes, scatter[0]))
+    floor = comparison_floor(size, apart + scatter[1], function.dtype)
     scale = max(float(np.sqrt(_inner(one[0], one[0]) * _inner(one[1], one[1]))), abs(left), abs(right), floor)
     error = abs(left - right) / scale if scale else 0.0
     status: CheckStatus = "nan" if not np.isfinite(error) else "right" if error <= tolerance else "wrong"
