@@ -47,7 +47,9 @@ class Residual(keras.Model):
 
 def _dense(random, head):
     activations = ["tanh", "gelu", "elu", "swish", "softplus", "leaky_relu", "mish"]
-    hidden = [L.Dense(int(random.integers(6, 17)), str(random.choice(activations))) for _ in range(random.integers(1, 4))]
+    hidden = [
+        L.Dense(int(random.integers(6, 17)), str(random.choice(activations))) for _ in range(random.integers(1, 4))
+    ]
     return keras.Sequential([keras.Input((6,)), *hidden, head]), (6,)
 
 

@@ -19,10 +19,12 @@ _numbers = itertools.count()
 
 SMOOTH = (
     "tf.tanh({a})", "tf.sin(2.0 * {a})", "tf.cos({a}) + 0.1 * {a}", "tf.sigmoid({a}) - 0.3", "tf.nn.softplus({a})",
-    "tf.exp(-{a} * {a})", "{a} * tf.exp(-tf.abs({b}) * {b} * {b})", "tf.sqrt({a} * {a} + 1.0)", "tf.math.log1p({a} * {a})",
+    "tf.exp(-{a} * {a})", "{a} * tf.exp(-tf.abs({b}) * {b} * {b})", "tf.sqrt({a} * {a} + 1.0)",
+    "tf.math.log1p({a} * {a})",
     "tf.matmul({a}, M)", "tf.transpose(tf.matmul(W, {a}, transpose_b=True))", "tf.nn.softmax({a}, -1)",
     "{a} - tf.reduce_logsumexp({a}, -1, keepdims=True)", "tf.cumsum({a}, 1) / 2.0", "tf.reverse({a}, [0]) + {b}",
-    "{a} + {b}", "{a} * {b}", "{a} / (1.0 + {b} * {b})", "tf.math.l2_normalize({a} + 0.2, -1)", "tf.gather({a}, [2, 0, 1])",
+    "{a} + {b}", "{a} * {b}", "{a} / (1.0 + {b} * {b})", "tf.math.l2_normalize({a} + 0.2, -1)",
+    "tf.gather({a}, [2, 0, 1])",
     "tf.matmul(tf.matmul({a}, {b}, transpose_b=True), {a}) / 4.0", "tf.concat([{a}[:, :2], {b}[:, 2:]], 1)",
     "({a} - tf.reduce_mean({a}, 0)) / tf.sqrt(tf.math.reduce_variance({a}, 0) + 0.1)", "tf.math.erf({a})",
     "tf.einsum('ij,jk->ik', {a}, M)", "tf.nn.elu({a}) + 0.2 * {b}", "tf.atan2({a}, 2.0 + {b} * {b})",
@@ -127,7 +129,7 @@ def program(seed: int, wrong: bool, most: int = 50) -> Program:
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     names = {"tf": tf, "planted": planted, "planted_by_hand": planted_by_hand, "planted_pair": planted_pair,
              "right_by_hand": right_by_hand, **_constants(random)}  # fmt: skip
-    exec(compile(source, file, "exec"), names)  # noqa: S102
+    exec(compile(source, file, "exec"), names)
     x = random.normal(size=SHAPE)
     x += 0.05 * np.sign(x)
     return Program(names["f"], x, None if line is None else f"{file.split('/')[-1]}:{line}", source)
@@ -241,7 +243,9 @@ def _layer(random: np.random.Generator, wrong: bool) -> L.Layer:
     if kind < 3:
         return Block(int(random.integers(3, 7)), str(random.choice(["relu", "gelu", "elu", "swish"])))
     if kind == 3:
-        return L.Dense(int(random.integers(3, 9)), str(random.choice(["relu", "softmax", "leaky_relu", "hard_sigmoid"])))
+        return L.Dense(
+            int(random.integers(3, 9)), str(random.choice(["relu", "softmax", "leaky_relu", "hard_sigmoid"]))
+        )
     if kind == 4:
         return keras.Sequential([L.Dense(6, "selu"), L.BatchNormalization(), L.PReLU()])
     if kind == 5:

@@ -33,9 +33,10 @@ _LOOKED_INTO = 4
 def check_gradients(fn: Any, *arguments: Any, order: int = 1, **keywords: Unpack[Keywords]) -> GradientCheck:
     """Whether the derivatives of a function are those of its values.
 
-    In random directions, in float64 (of a Keras model the layers are, meanwhile, with their weights): Jv against extrapolated
-    differences, ⟨u, Jv⟩ against ⟨v, Jᵀu⟩, and with ``order=2`` the same of the gradient of ⟨u, f⟩, and
-    ⟨w, Hv⟩ against ⟨v, Hw⟩. The numbers are seeded: the same check gives the same answer. ``mode``, ``strategy`` and
+    In random directions, in float64 (a Keras model's layers and variables are, while it runs): Jv against
+    extrapolated differences, ⟨u, Jv⟩ against ⟨v, Jᵀu⟩, and with ``order=2`` the same of the gradient of ⟨u, f⟩, and
+    ⟨w, Hv⟩ against ⟨v, Hw⟩. Each ``tf.custom_gradient`` is compared by itself, too, so that an error is found that
+    the ops around it hide. The numbers are seeded: the same check gives the same answer. ``mode``, ``strategy`` and
     ``chunk_size`` have nothing to choose.
 
     Args:
@@ -44,8 +45,10 @@ def check_gradients(fn: Any, *arguments: Any, order: int = 1, **keywords: Unpack
 
     Returns:
         A :class:`~tfgradkit.GradientCheck`: ``.ok``; ``.digits`` that agree; ``.max_error``, relative; ``.status``:
-        "right", "wrong" where the differences converge to something else, "kink" where those to both sides differ,
-        "noise" where they don't converge. ``print`` it for every comparison.
+        "right", "wrong" where the differences converge to something else, "nan" where the derivative is not finite,
+        "kink" where the differences to both sides differ, "noise" where they don't converge; and ``.wrong_ops``, a
+        :class:`~tfgradkit.types.WrongOp` for each op where a wrong derivative begins, with the line that calls it.
+        ``print`` it for every comparison.
 
     Raises:
         SignatureError: arguments that the function doesn't take, another order, or no such value of a keyword.
@@ -110,7 +113,8 @@ def _wrong_ops(
 def _seeds_of(wrong: Sequence[Finding], function: CheckedFunction) -> Iterator[tuple[Arrays, Arrays]]:
     """Seeds and directions in which the results that are wrong by some argument count alone."""
     generator = np.random.default_rng(_SEED)
-    pairs = sorted({f.pair for f in wrong if f.pair is not None}) or [(None, None)]
+    pairs: Sequence[tuple[int | None, int | None]] = sorted({f.pair for f in wrong if f.pair is not None})
+    pairs = pairs or [(None, None)]
     for result, argument in pairs[:_LOOKED_INTO]:
         us, vs = _random_like(generator, function.ys), [_direction(generator, x) for x in function.xs]
         yield (

@@ -15,7 +15,6 @@ from ...derivatives.problem import narrowed, select
 from ...derivatives.pullback import Tensors, or_zeros, pullback, transposed
 from ...differentiable import Differentiable
 from ...op_gradients.exact_functions import exact_functions
-from .float64_shadow import narrowest
 from .rounding import epsilon_of
 from .wrong_ops import TracedFunction
 

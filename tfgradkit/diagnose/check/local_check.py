@@ -26,7 +26,9 @@ Judge = Callable[[Callable[..., list[Any]], list[Any]], float]
 _SEED, _DIRECTIONS = 1982, 2
 
 
-def first_wrong_op(function: Callable[..., Any], arguments: Sequence[Any], judge: Judge | None = None) -> WrongOp | None:
+def first_wrong_op(
+    function: Callable[..., Any], arguments: Sequence[Any], judge: Judge | None = None
+) -> WrongOp | None:
     """The first op of a function, in the order in which they run, whose gradient is wrong; None if there is none.
 
     The function is run op by op at ``arguments``, into calls, branches and loops.
@@ -101,8 +103,8 @@ def _error(tape: OpTape, step: TapedStep) -> float:
 
 
 def _is_numeric(step: TapedStep) -> bool:
-    cells = [*step.results, *step.inputs]
-    return all(cell.value.dtype.is_floating or cell.value.dtype == tf.resource for cell in cells if cell.note is not None)
+    dtypes = [cell.value.dtype for cell in (*step.results, *step.inputs) if cell.note is not None]
+    return all(dtype.is_floating or dtype == tf.resource for dtype in dtypes)
 
 
 class _Region:
