@@ -14,6 +14,7 @@ that was traced before keeps the stock ones.
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,12 @@ def moments(x: Any, axes: Any, shift: Any = None, keepdims: bool = False, name: 
 
 
 _EXACT = ((tf.nn, "moments", moments), (tf.image, "hsv_to_rgb", hsv_to_rgb), (tf.linalg, "expm", expm))
+_OF_STOCK = {getattr(module, name): function for module, name, function in _EXACT}
+
+
+def exact(function: Any) -> Any:
+    """The exact function where one of TensorFlow's is itself to be differentiated; else ``function``."""
+    return _OF_STOCK.get(function, function) if inspect.isfunction(function) else function
 
 
 @contextmanager

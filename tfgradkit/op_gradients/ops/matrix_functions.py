@@ -22,6 +22,8 @@ _COEFFICIENTS = {
          670442572800, 33522128640, 1323241920, 40840800, 960960, 16380, 182, 1],
     7: [17297280, 8648640, 1995840, 277200, 25200, 1512, 56, 1],
 }  # fmt: skip
+# Of a matrix of norm 5 million.
+_MOST_HALVINGS = 20
 _NORMS = {13: 5.371920351148152, 7: 3.925724783138660}
 
 
@@ -29,31 +31,32 @@ def expm(input: Any, name: str | None = None) -> tf.Tensor:  # noqa: A002  as tf
     """The exponential of matrices [..., n, n], as ``tf.linalg.expm``."""
     with tf.name_scope(name or "matrix_exponential"):
         a = tf.convert_to_tensor(input)
-        degree = 13 if a.dtype in (tf.float64, tf.complex128) else 7
         norm = tf.reduce_max(tf.reduce_sum(tf.abs(a), -2), -1)
-        halvings = tf.math.ceil(tf.math.log(norm / _NORMS[degree]) / math.log(2.0))
+        halvings = tf.math.ceil(tf.math.log(norm / _NORMS[_degree(a)]) / math.log(2.0))
         # By none where there is no finite number, so that the result is none.
         halvings = tf.where(tf.math.is_finite(norm), tf.maximum(halvings, 0), tf.zeros([], norm.dtype))
-        return _exponential(a, tf.stop_gradient(halvings), degree)
+        return _exponential(a, tf.stop_gradient(halvings))
 
 
-def _exponential(a: tf.Tensor, halvings: tf.Tensor, degree: int) -> tf.Tensor:
+@tf.custom_gradient
+def _exponential(a: tf.Tensor, halvings: tf.Tensor) -> Any:
     """exp(a) of a/2^halvings, squared as often; a block matrix keeps the number of its diagonal blocks."""
 
-    @tf.custom_gradient
-    def exponential(a: tf.Tensor) -> Any:
-        def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            adjoint, size = tf.linalg.adjoint(a), tf.shape(a)[-1] if a.shape[-1] is None else a.shape[-1]
-            above = tf.concat([adjoint, upstream], -1)
-            below = tf.concat([tf.zeros_like(adjoint), adjoint], -1)
-            return _exponential(tf.concat([above, below], -2), halvings, degree)[..., :size, size:]
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+        adjoint, size = tf.linalg.adjoint(a), tf.shape(a)[-1] if a.shape[-1] is None else a.shape[-1]
+        above = tf.concat([adjoint, upstream], -1)
+        below = tf.concat([tf.zeros_like(adjoint), adjoint], -1)
+        return _exponential(tf.concat([above, below], -2), halvings)[..., :size, size:], None
 
-        return _approximant(a, halvings, degree), gradient
-
-    return exponential(a)
+    return _approximant(a, halvings), gradient
 
 
-def _approximant(a: tf.Tensor, halvings: tf.Tensor, degree: int) -> tf.Tensor:
+def _degree(a: tf.Tensor) -> int:
+    return 13 if a.dtype in (tf.float64, tf.complex128) else 7
+
+
+def _approximant(a: tf.Tensor, halvings: tf.Tensor) -> tf.Tensor:
+    degree = _degree(a)
     a /= tf.cast(2**halvings, a.dtype)[..., None, None]
     c = [tf.constant(number, a.dtype) for number in _COEFFICIENTS[degree]]
     one = tf.eye(tf.shape(a)[-1], dtype=a.dtype)
@@ -70,14 +73,11 @@ def _approximant(a: tf.Tensor, halvings: tf.Tensor, degree: int) -> tf.Tensor:
 
 
 def _squared(x: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
-    """x^(2^times), of each matrix as often as it was halved."""
-    most = tf.reduce_max(times)
-    _, x = tf.while_loop(
-        lambda done, _: done < most,
-        lambda done, x: (done + 1, tf.where((done < times)[..., None, None], x @ x, x)),
-        [tf.zeros([], times.dtype), x],
-    )
-    return x
+    """x^(2^times), of each matrix as often as it was halved; not in a loop, which neither vectorizes nor compiles well."""
+    times = times[..., None, None]
+    for done in range(_MOST_HALVINGS):
+        x = tf.where(done < times, x @ x, x)
+    return tf.where(times <= _MOST_HALVINGS, x, tf.cast(math.nan, x.dtype))
 
 
 @take_over("MatrixSquareRoot")

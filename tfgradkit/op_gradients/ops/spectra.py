@@ -83,49 +83,50 @@ def _svd(op: Any, by_values: tf.Tensor, by_u: tf.Tensor, by_v: tf.Tensor) -> tf.
     if not op.get_attr("compute_uv"):
         _, u, v = tf.linalg.svd(a)
         return tf.ensure_shape(tf.matmul(u * by_values[..., None, :], v, adjoint_b=True), a.shape)
-    rows, columns = a.shape[-2:]
-    if rows is None or columns is None:
-        raise NotImplementedError("the gradient of Svd by a matrix of unknown size")
-    if op.get_attr("full_matrices") and abs(rows - columns) > 1:
-        raise NotImplementedError("the gradient of Svd with full_matrices where rows and columns differ by more than 1")
     s, u, v = op.outputs
-    if rows > columns:  # Aᴴ = V S Uᴴ
-        gradient = tf.linalg.adjoint(_wide_svd(s, v, u, by_values, by_v, by_u))
-    else:
-        gradient = _wide_svd(s, u, v, by_values, by_u, by_v)
-    return tf.ensure_shape(gradient, a.shape)
-
-
-def _wide_svd(
-    s: tf.Tensor, u: tf.Tensor, v: tf.Tensor, by_s: tf.Tensor, by_u: tf.Tensor, by_v: tf.Tensor
-) -> tf.Tensor:
-    """Where there are at least as many columns as rows; the columns of v beyond the rows' number are a complement."""
-    count = s.shape[-1]
-    v1, by_v1 = v[..., :count], by_v[..., :count]
-    wide = v.shape[-2] > count
-    values = tf.cast(s, u.dtype)
-    gaps = _inverse_gaps(s, by_u, by_v1) / (s[..., None, :] + s[..., :, None] + tf.eye(count, dtype=s.dtype))
-    in_u, in_v = (tf.cast(gaps, u.dtype) * tf.matmul(x, g, adjoint_a=True) for x, g in ((u, by_u), (v1, by_v1)))
-    inner = tf.linalg.diag(by_s) + (in_u + tf.linalg.adjoint(in_u)) * values[..., None, :]
+    full = op.get_attr("full_matrices")
+    if full and (not a.shape[-2:].is_fully_defined() or abs(a.shape[-2] - a.shape[-1]) > 1):
+        raise NotImplementedError("the gradient of Svd with full_matrices where rows and columns differ by more than 1")
+    values, (u1, by_u1, v1, by_v1) = tf.cast(s, u.dtype), (x[..., : tf.shape(s)[-1]] for x in (u, by_u, v, by_v))
+    gaps = tf.cast(_inverse_gaps(s, by_u1, by_v1) / _sums(s), u.dtype)
+    in_u, in_v = (gaps * tf.matmul(x, g, adjoint_a=True) for x, g in ((u1, by_u1), (v1, by_v1)))
+    inner = tf.linalg.diag(by_values) + (in_u + tf.linalg.adjoint(in_u)) * values[..., None, :]
     inner += values[..., :, None] * (in_v + tf.linalg.adjoint(in_v))
     if u.dtype.is_complex:
         phases = tf.linalg.diag_part(tf.matmul(v1, by_v1, adjoint_a=True))
-        inner += tf.linalg.diag(_inverse_values(s, by_v1, u.dtype) * (tf.math.conj(phases) - phases) / 2)
-    gradient = tf.matmul(u, tf.matmul(inner, v1, adjoint_b=True))
-    if not wide:
-        return gradient
-    adjoint = tf.linalg.adjoint(by_v1)
-    outside = adjoint - tf.matmul(tf.matmul(adjoint, v1), v1, adjoint_b=True)
-    if v.shape[-1] > count:
+        inner += tf.linalg.diag(_inverse_values(s, by_v, u) * (tf.math.conj(phases) - phases) / 2)
+    gradient = tf.matmul(u1, tf.matmul(inner, v1, adjoint_b=True))
+    gradient += tf.matmul(_complement(s, u, by_u), v1, adjoint_b=True)
+    gradient += tf.matmul(u1, _complement(s, v, by_v), adjoint_b=True)
+    return tf.ensure_shape(gradient, a.shape)
+
+
+def _sums(s: tf.Tensor) -> tf.Tensor:
+    """s_i + s_j, not zero where both are."""
+    sums = s[..., None, :] + s[..., :, None]
+    return tf.where(tf.equal(sums, 0), tf.ones([], s.dtype), sums)
+
+
+def _complement(s: tf.Tensor, v: tf.Tensor, by_v: tf.Tensor) -> tf.Tensor:
+    """The part of v̄ S⁻¹ outside of the span of the vectors v, where there is one; and by the vectors beyond."""
+    length, count = v.shape[-2], s.shape[-1]
+    if length is not None and length == count:
+        return tf.zeros_like(v)
+    v1, by_v1 = v[..., : tf.shape(s)[-1]], by_v[..., : tf.shape(s)[-1]]
+    outside = by_v1 - tf.matmul(v1, tf.matmul(v1, by_v1, adjoint_a=True))
+    inverse = _inverse_values(s, by_v, v)
+    if v.shape[-1] is not None and v.shape[-1] != count:
         v2, by_v2 = v[..., count:], by_v[..., count:]
-        outside -= tf.matmul(tf.matmul(v1, by_v2, adjoint_a=True), v2, adjoint_b=True)
-    inverse = _inverse_values(s, by_v1 if v.shape[-1] == count else tf.concat([by_v1, by_v[..., count:]], -1), u.dtype)
-    return gradient + tf.matmul(u * inverse[..., None, :], outside)
+        outside -= tf.matmul(v2, tf.matmul(by_v2, v1, adjoint_a=True))
+    inverse = tf.where(tf.shape(v)[-2] > tf.shape(s)[-1], inverse, tf.zeros_like(inverse))
+    return outside * inverse[..., None, :]
 
 
-def _inverse_values(s: tf.Tensor, by_vectors: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """1/s; where s is zero NaN if a gradient by its vector is asked, else 0."""
+def _inverse_values(s: tf.Tensor, by_vectors: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """1/s; where s is zero NaN if a gradient by its vector is asked, or by one beyond, else 0."""
     zero = s <= _rounding(s)
-    asked = tf.reduce_any(tf.not_equal(by_vectors, 0), -2)[..., : s.shape[-1]]
+    asked = tf.reduce_any(tf.not_equal(by_vectors, 0), -2)
+    beyond = tf.reduce_any(asked[..., tf.shape(s)[-1] :], -1, keepdims=True)
+    asked = asked[..., : tf.shape(s)[-1]] | beyond
     of_zero = tf.where(asked, tf.constant(math.nan, s.dtype), tf.zeros([], s.dtype))
-    return tf.cast(tf.where(zero, of_zero, 1 / tf.where(zero, tf.ones([], s.dtype), s)), dtype)
+    return tf.cast(tf.where(zero, of_zero, 1 / tf.where(zero, tf.ones([], s.dtype), s)), like.dtype)
