@@ -41,9 +41,9 @@ _load, __dir__, __all__ = lazy_loader.attach_stub(__package__, __file__)
 
 
 def __getattr__(name: str) -> object:
-    """The class, which the loader would keep among the names of the package."""
-    found = globals()[name] = _load(name)
+    """A class by its name; the loader also sets the name in the package, where it is removed."""
+    result = globals()[name] = _load(name)
     package = sys.modules[__package__]
     if name not in package.__all__:
         vars(package).pop(name, None)
-    return found
+    return result

@@ -138,6 +138,18 @@ def contracted(
     return gradients
 
 
+def bilinear(product: Product, seeds: Sequence[tf.Tensor | None]) -> Partials:
+    """uᵀJ of ``product``, without a conjugate: TensorFlow's gradients multiply by that of a complex Jacobian.
+
+    So that Re(uᵀJ v) is Re(u · Jv), and a holomorphic function has its complex derivative.
+    """
+    return _conjugated(product(_conjugated(seeds)))
+
+
+def _conjugated(tensors: Sequence[tf.Tensor | None]) -> Partials:
+    return [t if t is None or not t.dtype.is_complex else tf.math.conj(t) for t in tensors]
+
+
 def or_zeros(derivative: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
     """``derivative``, zeros where there is no connection."""
     if derivative is None:
