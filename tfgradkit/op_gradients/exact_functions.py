@@ -7,12 +7,14 @@ that was traced before keeps the stock ones.
   the deviations sum to zero, but every second derivative: Hessians, and weight gradients of a Jacobian, through
   LayerNormalization, GroupNormalization and a BatchNormalization in training.
 - ``tf.image.hsv_to_rgb`` is an op without a gradient.
+- ``tf.linalg.expm`` is differentiated through five approximants and a loop: a Hessian took half a minute.
 - ``tf.nn.silu`` has a custom gradient, to save memory. It is right, but hides the ops inside from rules for each op:
   :func:`plain_silu` replaces it where such rules are used.
 """
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ from typing import Any
 import tensorflow as tf
 
 from .ops.images import hsv_to_rgb
+from .ops.matrix_functions import expm
 
 _lock = threading.RLock()
 
@@ -37,7 +40,13 @@ def moments(x: Any, axes: Any, shift: Any = None, keepdims: bool = False, name: 
         return tf.cast(mean, x.dtype), tf.cast(variance, x.dtype)
 
 
-_EXACT = ((tf.nn, "moments", moments), (tf.image, "hsv_to_rgb", hsv_to_rgb))
+_EXACT = ((tf.nn, "moments", moments), (tf.image, "hsv_to_rgb", hsv_to_rgb), (tf.linalg, "expm", expm))
+_OF_STOCK = {getattr(module, name): function for module, name, function in _EXACT}
+
+
+def exact(function: Any) -> Any:
+    """The exact function where one of TensorFlow's is itself to be differentiated; else ``function``."""
+    return _OF_STOCK.get(function, function) if inspect.isfunction(function) else function
 
 
 @contextmanager
