@@ -139,7 +139,9 @@ def _einsums() -> list[Entry]:
         entry("keras.ops.einsum, ij,jk->ik", partial(K.einsum, "ij,jk->ik"), (X, numbers(3, 2))),
         entry("keras.ops.einsum, ii->i", partial(K.einsum, "ii->i"), numbers(3, 3)),
         entry("tnp.einsum, ij,j", partial(tnp.einsum, "ij,j"), (X, V)),
-        entry("keras.layers.EinsumDense of a kernel", lambda x, y: tf.einsum("...x,xy->...y", x, y), (X, numbers(3, 2))),
+        entry(
+            "keras.layers.EinsumDense of a kernel", lambda x, y: tf.einsum("...x,xy->...y", x, y), (X, numbers(3, 2))
+        ),
     ]
     return entries
 

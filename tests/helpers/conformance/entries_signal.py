@@ -30,7 +30,11 @@ def _ffts() -> list[Entry]:
         for way in ("fft", "ifft")
     ]
     real = [
-        entry(f"tf.signal.rfft{kind}, {how} length", partial(getattr(G, f"rfft{kind}"), fft_length=length), numbers(*shape))
+        entry(
+            f"tf.signal.rfft{kind}, {how} length",
+            partial(getattr(G, f"rfft{kind}"), fft_length=length),
+            numbers(*shape),
+        )
         for kind, shape, lengths in (
             ("", (2, 4), {"own": None, "odd": [3], "shorter": [2], "one": [1], "longer": [7]}),
             ("2d", (3, 4), {"own": None, "shorter": [2, 3], "longer": [4, 5], "mixed": [5, 2]}),

@@ -4,10 +4,28 @@ from __future__ import annotations
 
 import random
 
-from . import entries_first
+from . import (
+    entries_activations,
+    entries_binary,
+    entries_complex,
+    entries_first,
+    entries_losses,
+    entries_powers,
+    entries_special,
+    entries_unary,
+)
 from .entry import Entry
 
-_FAMILIES = (entries_first,)
+_FAMILIES = (
+    entries_activations,
+    entries_binary,
+    entries_complex,
+    entries_first,
+    entries_losses,
+    entries_powers,
+    entries_special,
+    entries_unary,
+)
 TABLE: dict[str, Entry] = {}
 for _family in _FAMILIES:
     for _entry in _family.ENTRIES:

@@ -18,6 +18,8 @@ def _truncated_remainder(op: Any, upstream: tf.Tensor) -> list[tf.Tensor]:
 
 def sum_to_shape_of(gradient: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     """``gradient`` summed over the axes along which ``x`` was broadcast."""
+    if x.shape.is_fully_defined() and gradient.shape.is_fully_defined() and x.shape == gradient.shape:
+        return gradient
     _, axes = _broadcast_axes(tf.shape(gradient), tf.shape(x))
     return tf.reshape(tf.reduce_sum(gradient, axes), tf.shape(x))
 
@@ -110,9 +112,7 @@ def _dynamic_stitch(op: Any, upstream: tf.Tensor) -> list[Any]:
     places, values = op.inputs[:count], op.inputs[count:]
     sizes = [tf.size(place) for place in places]
     ends = tf.cumsum(sizes)
-    numbers = [
-        tf.reshape(tf.range(ends[i] - sizes[i], ends[i]), tf.shape(place)) for i, place in enumerate(places)
-    ]
+    numbers = [tf.reshape(tf.range(ends[i] - sizes[i], ends[i]), tf.shape(place)) for i, place in enumerate(places)]
     written = tf.raw_ops.DynamicStitch(indices=places, data=numbers)
     gradients = []
     for place, number, value in zip(places, numbers, values, strict=True):

@@ -27,7 +27,7 @@ _MOST_HALVINGS = 20
 _NORMS = {13: 5.371920351148152, 7: 3.925724783138660}
 
 
-def expm(input: Any, name: str | None = None) -> tf.Tensor:  # noqa: A002  as tf.linalg.expm
+def expm(input: Any, name: str | None = None) -> tf.Tensor:
     """The exponential of matrices [..., n, n], as ``tf.linalg.expm``."""
     with tf.name_scope(name or "matrix_exponential"):
         a = tf.convert_to_tensor(input)

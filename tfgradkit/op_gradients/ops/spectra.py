@@ -64,7 +64,9 @@ def _inverse_gaps(e: tf.Tensor, *by_vectors: tf.Tensor) -> tf.Tensor:
     asked = tf.reduce_any(tf.stack([tf.reduce_any(tf.not_equal(g, 0), -2) for g in by_vectors]), 0)
     undefined = asked[..., None, :] | asked[..., :, None]
     diagonal = tf.eye(tf.shape(e)[-1], dtype=tf.bool)
-    of_equal = tf.where(undefined & ~diagonal, tf.constant(math.nan, e.dtype.real_dtype), tf.zeros([], e.dtype.real_dtype))
+    of_equal = tf.where(
+        undefined & ~diagonal, tf.constant(math.nan, e.dtype.real_dtype), tf.zeros([], e.dtype.real_dtype)
+    )
     return tf.where(equal, tf.cast(of_equal, e.dtype), 1 / tf.where(equal, tf.ones([], e.dtype), gaps))
 
 
