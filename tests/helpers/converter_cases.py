@@ -353,7 +353,7 @@ for _axis in (0, 1, -1, -2, 2, -3):
     case("Pack", lambda x, y, a=_axis: R.Pack(values=[x, y], axis=a), floats(2, 3), floats(2, 3))
 for _axis in (0, 1, -1, -2):
     case("Unpack", lambda x, a=_axis: R.Unpack(value=x, num=[2, 3][a], axis=a), floats(2, 3))
-    case("Split", lambda x, a=_axis: R.Split(axis=a, value=x, num_split=2), floats(2, 4) if a else floats(2, 4)) if (
+    case("Split", lambda x, a=_axis: R.Split(axis=a, value=x, num_split=2), floats(2, 4)) if (
         a := _axis
     ) is not None else None
     case("SplitV", lambda x, a=_axis: R.SplitV(value=x, size_splits=[1, -1], axis=a, num_split=2), floats(2, 4))
@@ -477,7 +477,7 @@ for _lead in ((), (2,)):
 case("MatrixTriangularSolve", by_order("MatrixTriangularSolve"), positive_definite(3, 3), floats(2, 3, 2))
 case("MatrixTriangularSolve", by_order("MatrixTriangularSolve"), positive_definite(2, 3, 3), floats(3, 2))
 for _lower, _upper in ((0, -1), (1, 0), (-1, 1)):
-    case("MatrixBandPart", lambda x, l=_lower, u=_upper: R.MatrixBandPart(input=x, num_lower=l, num_upper=u),
+    case("MatrixBandPart", lambda x, low=_lower, up=_upper: R.MatrixBandPart(input=x, num_lower=low, num_upper=up),
          floats(2, 3, 3))  # fmt: skip
 case("Diag", by_order("Diag"), floats(3))
 case("Diag", by_order("Diag"), floats(2, 3))

@@ -130,6 +130,7 @@ class UserFunction:
         self._f, self.done = f, False
 
     def __call__(self, row: Any) -> Any:
+        """The function at a row."""
         results = self._f(row)
         self.done = True
         return results

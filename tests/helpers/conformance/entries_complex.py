@@ -1,4 +1,4 @@
-"""Element-wise functions of complex numbers, which are pairs of real ones here: gradients with and without conjugates."""
+"""Element-wise functions of complex numbers, as pairs of real ones: gradients with and without conjugates."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def _sparse_segments() -> list[Entry]:
 
 
 def _complex_segments() -> list[Entry]:
-    C, Z = numbers(3, 2), np.array([[1.0, 2], [0, 0], [3, -1]])
+    generic, special = numbers(3, 2), np.array([[1.0, 2], [0, 0], [3, -1]])
     f = {
         "segment_prod": lambda z: M.segment_prod(z, [0, 0, 1]),
         "segment_mean": lambda z: M.segment_mean(z, [0, 0, 2]),
@@ -108,7 +108,9 @@ def _complex_segments() -> list[Entry]:
         "unsorted_segment_prod": lambda z: M.unsorted_segment_prod(z, [1, 1, 0], 2),
         "unsorted_segment_sum": lambda z: M.unsorted_segment_sum(z, [1, 1, 0], 2),
     }
-    return [entry(f"tf.math.{name} of complex", lambda x, g=g: g(as_complex(x)), C, Z) for name, g in f.items()]
+    return [
+        entry(f"tf.math.{name} of complex", lambda x, g=g: g(as_complex(x)), generic, special) for name, g in f.items()
+    ]
 
 
 def _stitched() -> list[Entry]:

@@ -147,20 +147,20 @@ def _einsums() -> list[Entry]:
 
 
 def _parts() -> list[Entry]:
-    B = numbers(2, 3, 3)
+    batch = numbers(2, 3, 3)
     return [
         entry("tf.linalg.band_part", lambda x: L.band_part(x, 1, 0), numbers(3, 3)),
-        entry("tf.linalg.band_part of a batch", lambda x: L.band_part(x * x, -1, 1), B),
+        entry("tf.linalg.band_part of a batch", lambda x: L.band_part(x * x, -1, 1), batch),
         entry("tf.linalg.diag", L.diag, X),
         entry("tf.linalg.diag, k=(-1, 0)", lambda x: L.diag(x, k=(-1, 0), padding_value=0), X),
         entry("tf.linalg.diag, padding", lambda x: L.diag(x, k=1, num_rows=4, num_cols=5, padding_value=2.0), X),
         entry("tf.linalg.diag by its padding", lambda x, p: L.diag(x, k=1, padding_value=p), (X, np.array(0.3))),
-        entry("tf.linalg.diag_part", L.diag_part, B),
-        entry("tf.linalg.diag_part, k=(-1, 1)", lambda x: L.diag_part(x, k=(-1, 1), padding_value=1.0), B),
-        entry("tf.linalg.diag_part, k=-1, LEFT_RIGHT", lambda x: L.diag_part(x, k=(-2, -1), align="LEFT_RIGHT"), B),
+        entry("tf.linalg.diag_part", L.diag_part, batch),
+        entry("tf.linalg.diag_part, k=(-1, 1)", lambda x: L.diag_part(x, k=(-1, 1), padding_value=1.0), batch),
+        entry("tf.linalg.diag_part, k=-1, LEFT_RIGHT", lambda x: L.diag_part(x, k=(-2, -1), align="LEFT_RIGHT"), batch),
         entry("tf.linalg.diag_part of a wide matrix", lambda x: L.diag_part(x, k=1), X),
-        entry("tf.linalg.set_diag", lambda x: L.set_diag(x, x[..., 0]), B),
-        entry("tf.linalg.set_diag, k", lambda x: L.set_diag(x, x[..., :2, :] ** 2, k=(0, 1)), B),
+        entry("tf.linalg.set_diag", lambda x: L.set_diag(x, x[..., 0]), batch),
+        entry("tf.linalg.set_diag, k", lambda x: L.set_diag(x, x[..., :2, :] ** 2, k=(0, 1)), batch),
         entry("tf.linalg.tensor_diag", L.tensor_diag, S),
         entry("tf.linalg.tensor_diag_part", L.tensor_diag_part, numbers(2, 2, 2, 2)),
         entry("tf.linalg.adjoint of complex", lambda x: L.adjoint(as_complex(x)) @ as_complex(x), C),
