@@ -42,10 +42,7 @@ def _reductions() -> list[Entry]:
 
 def _of_two_axes() -> list[Entry]:
     names = ("reduce_prod", "reduce_euclidean_norm", "reduce_variance", "reduce_logsumexp")
-    return [
-        entry(f"tf.math.{name}, axis=[-1, 0]", partial(getattr(M, name), axis=[-1, 0]), Y)
-        for name in names
-    ]
+    return [entry(f"tf.math.{name}, axis=[-1, 0]", partial(getattr(M, name), axis=[-1, 0]), Y) for name in names]
 
 
 def _norms() -> list[Entry]:
@@ -110,7 +107,9 @@ def _chosen() -> list[Entry]:
         entry("tf.nn.moments, keepdims", lambda x: tf.nn.moments(x, [-1], keepdims=True), X, ZERO),
         entry("tf.nn.weighted_moments", lambda x: tf.nn.weighted_moments(x, [0], tf.exp(x)), X, ZERO),
         entry("tf.nn.sufficient_statistics", lambda x: tf.nn.sufficient_statistics(x, [0], shift=0.3)[1:3], X),
-        entry("tf.nn.normalize_moments", lambda x: tf.nn.normalize_moments(tf.constant(4.0, x.dtype), x, x * x, 0.5), X),
+        entry(
+            "tf.nn.normalize_moments", lambda x: tf.nn.normalize_moments(tf.constant(4.0, x.dtype), x, x * x, 0.5), X
+        ),
         entry("tf.nn.l2_loss", tf.nn.l2_loss, X, ZERO, orders=3),
         entry("tf.math.l2_normalize, axis=-1", lambda x: M.l2_normalize(x, -1), X, ZERO),
         entry("tf.math.l2_normalize, axis=[0, 1]", lambda x: M.l2_normalize(x, [0, 1], 0.1), X, 0.01 * X),
@@ -122,10 +121,14 @@ def _chosen() -> list[Entry]:
         entry("tf.linalg.normalize, ord=1", lambda x: tf.linalg.normalize(x, 1, axis=0), X),
         entry("tf.math.add_n", lambda x: M.add_n([x, x * x, x]), X),
         entry("tf.math.accumulate_n", lambda x: M.accumulate_n([x, x * x]), X),
-        entry("a product with repeated arguments", lambda x: tf.reduce_prod(tf.stack([x, x, x]), 0), A, 0 * A, orders=3),
+        entry(
+            "a product with repeated arguments", lambda x: tf.reduce_prod(tf.stack([x, x, x]), 0), A, 0 * A, orders=3
+        ),
         entry("reduce_max of equal terms", lambda x: tf.reduce_max(tf.stack([x * x, x * x]), 0), A, 0 * A),
         entry("reduce_prod of complex", lambda x: tf.reduce_prod(as_complex(x), 0), X[:, :2], 0 * X[:, :2]),
-        entry("reduce_euclidean_norm of complex", lambda x: tf.math.real(M.reduce_euclidean_norm(as_complex(x))), X[:, :2]),
+        entry(
+            "reduce_euclidean_norm of complex", lambda x: tf.math.real(M.reduce_euclidean_norm(as_complex(x))), X[:, :2]
+        ),
         entry("imaginary part of a norm", lambda x: tf.math.imag(M.reduce_euclidean_norm(as_complex(x))), X[:, :2]),
         entry("reduce_variance of complex", lambda x: M.reduce_variance(as_complex(x)), X[:, :2]),
         entry("reduce_std of complex", lambda x: M.reduce_std(as_complex(x)), X[:, :2]),
@@ -148,7 +151,7 @@ def _numpys() -> list[Entry]:
         "tnp.nanprod": (tnp.nanprod, (np.array([[0.0, 2, 3], [0, 0, 1]]),)),
         "tnp.nanmean": (tnp.nanmean, ()),
         "tnp.nansum": (tnp.nansum, ()),
-    }  # fmt: skip
+    }
     return [entry(name, f, X, *points) for name, (f, points) in one.items()]
 
 

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import random
 
-from . import entries_first
+from . import (
+    entries_cumulative,
+    entries_decompositions,
+    entries_first,
+    entries_matrices,
+    entries_products,
+    entries_reductions,
+    entries_signal,
+)
 from .entry import Entry
 
-_FAMILIES = (entries_first,)
+_FAMILIES = (
+    entries_cumulative,
+    entries_decompositions,
+    entries_first,
+    entries_matrices,
+    entries_products,
+    entries_reductions,
+    entries_signal,
+)
 TABLE: dict[str, Entry] = {}
 for _family in _FAMILIES:
     for _entry in _family.ENTRIES:

@@ -17,5 +17,5 @@ from . import pooling as _pooling  # noqa: F401
 from . import segments as _segments  # noqa: F401
 from . import signal as _signal  # noqa: F401
 from . import sparse_tensors as _sparse_tensors  # noqa: F401
-from . import spectra as _spectra  # noqa: F401
 from . import special_functions as _special_functions  # noqa: F401
+from . import spectra as _spectra  # noqa: F401

@@ -110,9 +110,7 @@ def _dynamic_stitch(op: Any, upstream: tf.Tensor) -> list[Any]:
     places, values = op.inputs[:count], op.inputs[count:]
     sizes = [tf.size(place) for place in places]
     ends = tf.cumsum(sizes)
-    numbers = [
-        tf.reshape(tf.range(ends[i] - sizes[i], ends[i]), tf.shape(place)) for i, place in enumerate(places)
-    ]
+    numbers = [tf.reshape(tf.range(ends[i] - sizes[i], ends[i]), tf.shape(place)) for i, place in enumerate(places)]
     written = tf.raw_ops.DynamicStitch(indices=places, data=numbers)
     gradients = []
     for place, number, value in zip(places, numbers, values, strict=True):

@@ -22,7 +22,9 @@ def _least_squares(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, 
     arguments = (a, b, weight, op.outputs[0], upstream)
     if rows is None or columns is None:
         shape = tf.shape(a)
-        gradients = tf.cond(shape[-2] >= shape[-1], lambda: _overdetermined(*arguments), lambda: _underdetermined(*arguments))
+        gradients = tf.cond(
+            shape[-2] >= shape[-1], lambda: _overdetermined(*arguments), lambda: _underdetermined(*arguments)
+        )
     else:
         gradients = (_overdetermined if rows >= columns else _underdetermined)(*arguments)
     by_a, by_b, by_weight = gradients
@@ -38,7 +40,9 @@ def _overdetermined(a: tf.Tensor, b: tf.Tensor, weight: tf.Tensor, x: tf.Tensor,
     return by_a, tf.matmul(a, z), -tf.reduce_sum(tf.math.conj(x) * z)
 
 
-def _underdetermined(a: tf.Tensor, b: tf.Tensor, weight: tf.Tensor, x: tf.Tensor, u: tf.Tensor) -> tuple[tf.Tensor, ...]:
+def _underdetermined(
+    a: tf.Tensor, b: tf.Tensor, weight: tf.Tensor, x: tf.Tensor, u: tf.Tensor
+) -> tuple[tf.Tensor, ...]:
     factor = _regularized(tf.matmul(a, a, adjoint_b=True), weight)
     w = tf.linalg.cholesky_solve(factor, b)
     z = tf.linalg.cholesky_solve(factor, tf.matmul(a, u))

@@ -27,7 +27,7 @@ _MOST_HALVINGS = 20
 _NORMS = {13: 5.371920351148152, 7: 3.925724783138660}
 
 
-def expm(input: Any, name: str | None = None) -> tf.Tensor:  # noqa: A002  as tf.linalg.expm
+def expm(input: Any, name: str | None = None) -> tf.Tensor:
     """The exponential of matrices [..., n, n], as ``tf.linalg.expm``."""
     with tf.name_scope(name or "matrix_exponential"):
         a = tf.convert_to_tensor(input)
@@ -73,7 +73,7 @@ def _approximant(a: tf.Tensor, halvings: tf.Tensor) -> tf.Tensor:
 
 
 def _squared(x: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
-    """x^(2^times), of each matrix as often as it was halved; not in a loop, which neither vectorizes nor compiles well."""
+    """x^(2^times), of each matrix as often as it was halved; in no loop, so that it vectorizes and compiles."""
     times = times[..., None, None]
     for done in range(_MOST_HALVINGS):
         x = tf.where(done < times, x @ x, x)

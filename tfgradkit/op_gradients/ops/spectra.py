@@ -58,13 +58,15 @@ def _real(x: tf.Tensor) -> tf.Tensor:
 
 
 def _inverse_gaps(e: tf.Tensor, *by_vectors: tf.Tensor) -> tf.Tensor:
-    """1/(e_j − e_i) off the diagonal; where they are equal NaN if a gradient by one of their vectors is asked, else 0."""
+    """1/(e_j − e_i) off the diagonal; of equal ones NaN if a gradient by one of their vectors is asked, else 0."""
     gaps = e[..., None, :] - e[..., :, None]
     equal = tf.abs(gaps) <= _rounding(e)[..., None]
     asked = tf.reduce_any(tf.stack([tf.reduce_any(tf.not_equal(g, 0), -2) for g in by_vectors]), 0)
     undefined = asked[..., None, :] | asked[..., :, None]
     diagonal = tf.eye(tf.shape(e)[-1], dtype=tf.bool)
-    of_equal = tf.where(undefined & ~diagonal, tf.constant(math.nan, e.dtype.real_dtype), tf.zeros([], e.dtype.real_dtype))
+    of_equal = tf.where(
+        undefined & ~diagonal, tf.constant(math.nan, e.dtype.real_dtype), tf.zeros([], e.dtype.real_dtype)
+    )
     return tf.where(equal, tf.cast(of_equal, e.dtype), 1 / tf.where(equal, tf.ones([], e.dtype), gaps))
 
 
