@@ -41,16 +41,25 @@ def _cumulative() -> list[Entry]:
             for how, flags in _FLAGS.items()
         ),
         *(
-            entry(f"tf.math.cumprod of complex, {how}", lambda x, flags=flags: M.cumprod(as_complex(x), **flags),
-                  numbers(2, 2, 2), np.zeros((2, 2, 2)))
+            entry(
+                f"tf.math.cumprod of complex, {how}",
+                lambda x, flags=flags: M.cumprod(as_complex(x), **flags),
+                numbers(2, 2, 2),
+                np.zeros((2, 2, 2)),
+            )
             for how, flags in _FLAGS.items()
         ),
         entry("tf.math.cumprod of seven", M.cumprod, numbers(7), np.array([1.0, 0, 2, 0, 3, 0, 1])),
         entry("tf.cumsum of complex", lambda x: tf.cumsum(as_complex(x), reverse=True), numbers(3, 2)),
         entry("keras.ops.associative_scan", lambda x: keras.ops.associative_scan(tf.multiply, x), X, ZEROS),
-        entry("tf.scan of products", lambda x: tf.scan(tf.multiply, x), numbers(3), np.array([2.0, 0, 3]),
-              skip={"compiled": "slow"}),
-    ]  # fmt: skip
+        entry(
+            "tf.scan of products",
+            lambda x: tf.scan(tf.multiply, x),
+            numbers(3),
+            np.array([2.0, 0, 3]),
+            skip={"compiled": "slow"},
+        ),
+    ]
 
 
 # The third has no element; of the sorted ones the last has one.
@@ -61,27 +70,42 @@ def _segments() -> list[Entry]:
     points = {"prod": (ZEROS, 0 * X), "max": (EQUAL,), "min": (EQUAL,)}
     some = ("sum", "mean", "prod", "max", "min")
     one = [
-        entry(f"tf.math.segment_{name}", lambda x, name=name: getattr(M, f"segment_{name}")(x, SORTED), X,
-              *points.get(name, ()))
+        entry(
+            f"tf.math.segment_{name}",
+            lambda x, name=name: getattr(M, f"segment_{name}")(x, SORTED),
+            X,
+            *points.get(name, ()),
+        )
         for name in some
-    ]  # fmt: skip
+    ]
     two = [
-        entry(f"tf.math.unsorted_segment_{name}",
-              lambda x, name=name: tf.clip_by_value(getattr(M, f"unsorted_segment_{name}")(x, UNSORTED, 5), -1e9, 1e9),
-              X, *points.get(name, ()))
+        entry(
+            f"tf.math.unsorted_segment_{name}",
+            lambda x, name=name: tf.clip_by_value(getattr(M, f"unsorted_segment_{name}")(x, UNSORTED, 5), -1e9, 1e9),
+            X,
+            *points.get(name, ()),
+        )
         for name in (*some, "sqrt_n")
-    ]  # fmt: skip
+    ]
     dropped = [
-        entry(f"tf.math.unsorted_segment_{name}, negative ids",
-              lambda x, name=name: getattr(M, f"unsorted_segment_{name}")(x, [0, -1, 0], 1), X, *points.get(name, ()))
+        entry(
+            f"tf.math.unsorted_segment_{name}, negative ids",
+            lambda x, name=name: getattr(M, f"unsorted_segment_{name}")(x, [0, -1, 0], 1),
+            X,
+            *points.get(name, ()),
+        )
         for name in some
-    ]  # fmt: skip
+    ]
     ids = tf.constant([[0, 1], [1, 1], [0, 2]])
     two_axes = [
-        entry(f"tf.math.unsorted_segment_{name}, ids of two axes",
-              lambda x, name=name: getattr(M, f"unsorted_segment_{name}")(x, ids, 3), X, *points.get(name, ()))
+        entry(
+            f"tf.math.unsorted_segment_{name}, ids of two axes",
+            lambda x, name=name: getattr(M, f"unsorted_segment_{name}")(x, ids, 3),
+            X,
+            *points.get(name, ()),
+        )
         for name in some
-    ]  # fmt: skip
+    ]
     return one + two + dropped + two_axes
 
 
@@ -91,16 +115,20 @@ def _sparse_segments() -> list[Entry]:
         f = getattr(tf.sparse, f"segment_{name}")
         entries += [
             entry(f"tf.sparse.segment_{name}", lambda x, f=f: f(x, [0, 2, 0], [0, 0, 2]), X),
-            entry(f"tf.sparse.segment_{name}, num_segments",
-                  lambda x, f=f: f(x, [0, 2, 1], [0, 0, 2], num_segments=4), X),
-            entry(f"tf.sparse.segment_{name}, sparse_gradient",
-                  lambda x, f=f: f(x, [0, 2, 1], [0, 0, 1], sparse_gradient=True), X),
-        ]  # fmt: skip
+            entry(
+                f"tf.sparse.segment_{name}, num_segments", lambda x, f=f: f(x, [0, 2, 1], [0, 0, 2], num_segments=4), X
+            ),
+            entry(
+                f"tf.sparse.segment_{name}, sparse_gradient",
+                lambda x, f=f: f(x, [0, 2, 1], [0, 0, 1], sparse_gradient=True),
+                X,
+            ),
+        ]
     return entries
 
 
 def _complex_segments() -> list[Entry]:
-    generic, special = numbers(3, 2), np.array([[1.0, 2], [0, 0], [3, -1]])
+    with_zero = np.array([[1.0, 2], [0, 0], [3, -1]])
     f = {
         "segment_prod": lambda z: M.segment_prod(z, [0, 0, 1]),
         "segment_mean": lambda z: M.segment_mean(z, [0, 0, 2]),
@@ -109,7 +137,8 @@ def _complex_segments() -> list[Entry]:
         "unsorted_segment_sum": lambda z: M.unsorted_segment_sum(z, [1, 1, 0], 2),
     }
     return [
-        entry(f"tf.math.{name} of complex", lambda x, g=g: g(as_complex(x)), generic, special) for name, g in f.items()
+        entry(f"tf.math.{name} of complex", lambda x, g=g: g(as_complex(x)), numbers(3, 2), with_zero)
+        for name, g in f.items()
     ]
 
 
@@ -120,23 +149,31 @@ def _stitched() -> list[Entry]:
         entry("tf.dynamic_stitch, repeated index", lambda x: tf.dynamic_stitch([[0, 0], [1]], [x[:2], x[2:] ** 2]), X),
         entry("tf.dynamic_stitch, index in two lists", lambda x: tf.dynamic_stitch([[0, 1], [1]], [x[:2], x[2:]]), X),
         entry("tf.dynamic_stitch, scalars", lambda x: tf.dynamic_stitch([0, 1, 0], [x[0], x[1], x[2]]), X),
-        entry("ParallelDynamicStitch", lambda x: R.ParallelDynamicStitch(indices=[[2, 0], [1]], data=[x[:2], x[2:]]), X),
+        entry(
+            "ParallelDynamicStitch", lambda x: R.ParallelDynamicStitch(indices=[[2, 0], [1]], data=[x[:2], x[2:]]), X
+        ),
         entry("tf.dynamic_partition", lambda x: tf.dynamic_partition(x, [1, 0, 1], 2), X),
         entry("tf.tensor_scatter_nd_update", lambda x: tf.tensor_scatter_nd_update(x, [[2], [0]], x[1:] ** 2), X),
-        entry("tf.tensor_scatter_nd_update, repeated",
-              lambda x: tf.tensor_scatter_nd_update(tf.ones_like(x), update, x * x), X),
+        entry(
+            "tf.tensor_scatter_nd_update, repeated",
+            lambda x: tf.tensor_scatter_nd_update(tf.ones_like(x), update, x * x),
+            X,
+        ),
         entry("tf.tensor_scatter_nd_add, repeated", lambda x: tf.tensor_scatter_nd_add(x, update, x * x), X),
         entry("tf.tensor_scatter_nd_sub, repeated", lambda x: tf.tensor_scatter_nd_sub(x, update, x * x), X),
         entry("tf.tensor_scatter_nd_max, repeated", lambda x: tf.tensor_scatter_nd_max(x, update, x * x - 0.1), X),
         entry("tf.tensor_scatter_nd_min, repeated", lambda x: tf.tensor_scatter_nd_min(x, update, x * x - 0.1), X),
         entry("tf.scatter_nd, repeated", lambda x: tf.scatter_nd(update, x * x, [4, 2]), X),
-        entry("keras.ops.scatter_update, repeated",
-              lambda x: keras.ops.scatter_update(tf.ones_like(x), update, x * x), X),
+        entry(
+            "keras.ops.scatter_update, repeated", lambda x: keras.ops.scatter_update(tf.ones_like(x), update, x * x), X
+        ),
         entry("keras.ops.slice_update", lambda x: keras.ops.slice_update(x, (1, 0), x[:2] ** 2), X),
         entry("tf.math.bincount by weights", lambda x: M.bincount([0, 2, 2], weights=x, minlength=4), A),
-        entry("tf.sparse.to_dense", lambda x: tf.sparse.to_dense(tf.SparseTensor([[0, 1], [1, 0], [2, 2]], x, [3, 3])), A),
+        entry(
+            "tf.sparse.to_dense", lambda x: tf.sparse.to_dense(tf.SparseTensor([[0, 1], [1, 0], [2, 2]], x, [3, 3])), A
+        ),
         entry("tf.TensorArray, scattered", _scattered, X),
-    ]  # fmt: skip
+    ]
 
 
 def _scattered(x: tf.Tensor) -> tf.Tensor:

@@ -27,25 +27,38 @@ PAIRS = {
 
 def _matmuls() -> list[Entry]:
     return [
-        *(entry(f"tf.matmul, {how}", partial(tf.matmul, **flags), (S, T), (0 * S, 0 * T)) for how, flags in PAIRS.items()),
         *(
-            entry(f"tf.matmul of complex, {how}", lambda x, y, f=f: tf.matmul(as_complex(x), as_complex(y), **f), (C, D))
+            entry(f"tf.matmul, {how}", partial(tf.matmul, **flags), (S, T), (0 * S, 0 * T))
+            for how, flags in PAIRS.items()
+        ),
+        *(
+            entry(
+                f"tf.matmul of complex, {how}", lambda x, y, f=f: tf.matmul(as_complex(x), as_complex(y), **f), (C, D)
+            )
             for how, f in PAIRS.items()
         ),
         *(
-            entry(f"tf.matmul, broadcast batches, {how}", partial(tf.matmul, **flags),
-                  (numbers(2, 1, 2, 2), numbers(3, 2, 2, seed=1)))
+            entry(
+                f"tf.matmul, broadcast batches, {how}",
+                partial(tf.matmul, **flags),
+                (numbers(2, 1, 2, 2), numbers(3, 2, 2, seed=1)),
+            )
             for how, flags in list(PAIRS.items())[:3]
         ),
-        entry("tf.matmul, batch of complex, adjoint_a",
-              lambda x, y: tf.matmul(as_complex(x), as_complex(y), adjoint_a=True),
-              (numbers(2, 2, 1, 2), numbers(2, 2, 1, 2, seed=1))),
+        entry(
+            "tf.matmul, batch of complex, adjoint_a",
+            lambda x, y: tf.matmul(as_complex(x), as_complex(y), adjoint_a=True),
+            (numbers(2, 2, 1, 2), numbers(2, 2, 1, 2, seed=1)),
+        ),
         entry("tf.matmul, x by its transpose", lambda x: tf.matmul(x, x, transpose_b=True), X, 0 * X),
         entry("tf.matmul, a_is_sparse", partial(tf.matmul, a_is_sparse=True), (S, T)),
         entry("tf.linalg.matvec", L.matvec, (X, V)),
         entry("tf.linalg.matvec, transpose_a", partial(L.matvec, transpose_a=True), (X, V[:2])),
-        entry("tf.linalg.matvec of complex, adjoint_a",
-              lambda x, y: L.matvec(as_complex(x), as_complex(y), adjoint_a=True), (C, numbers(2, 2))),
+        entry(
+            "tf.linalg.matvec of complex, adjoint_a",
+            lambda x, y: L.matvec(as_complex(x), as_complex(y), adjoint_a=True),
+            (C, numbers(2, 2)),
+        ),
         entry("tf.linalg.matvec, broadcasting", L.matvec, (numbers(2, 1, 2, 3), numbers(2, 3, seed=1))),
         entry("tf.linalg.cross", L.cross, (V, W), (V, V)),
         entry("tf.linalg.cross of x and x * x", lambda x: L.cross(x, x * x), X),
@@ -72,22 +85,40 @@ def _matmuls() -> list[Entry]:
         entry("tnp.vdot", tnp.vdot, (V, W)),
         entry("tnp.cross", tnp.cross, (X, Y)),
         entry("tnp.vander", lambda x: tnp.vander(x, 3), V),
-        entry("tf.linalg.LinearOperatorKronecker",
-              lambda x, y: L.LinearOperatorKronecker([L.LinearOperatorFullMatrix(x), L.LinearOperatorFullMatrix(y)])
-              .to_dense(), (S, T)),
-        entry("tf.linalg.LinearOperatorToeplitz",
-              lambda x, y: L.LinearOperatorToeplitz(x, tf.concat([x[:1], y[1:]], 0)).matmul(tf.eye(3, dtype=x.dtype)), (V, W)),
-        entry("tf.linalg.LinearOperatorCirculant",
-              lambda x, y: L.LinearOperatorCirculant(tf.cast(x, tf.complex128 if x.dtype == tf.float64 else tf.complex64))
-              .matvec(tf.cast(y, tf.complex128 if y.dtype == tf.float64 else tf.complex64)), (V, W)),
-        entry("tf.linalg.LinearOperatorHouseholder",
-              lambda x, y: L.LinearOperatorHouseholder(x).matvec(y), (V, W)),
-        entry("tf.linalg.LinearOperatorBlockDiag, determinant",
-              lambda x, y: L.LinearOperatorBlockDiag([L.LinearOperatorFullMatrix(x), L.LinearOperatorFullMatrix(y)])
-              .determinant(), (S, T), (np.array([[1.0, 2], [2, 4]]), T)),
-        entry("tf.linalg.LinearOperatorLowRankUpdate, solve",
-              lambda x, y: L.LinearOperatorLowRankUpdate(L.LinearOperatorDiag(2 + x**2), y[:, None]).solvevec(x), (V, W)),
-    ]  # fmt: skip
+        entry(
+            "tf.linalg.LinearOperatorKronecker",
+            lambda x, y: L.LinearOperatorKronecker(
+                [L.LinearOperatorFullMatrix(x), L.LinearOperatorFullMatrix(y)]
+            ).to_dense(),
+            (S, T),
+        ),
+        entry(
+            "tf.linalg.LinearOperatorToeplitz",
+            lambda x, y: L.LinearOperatorToeplitz(x, tf.concat([x[:1], y[1:]], 0)).matmul(tf.eye(3, dtype=x.dtype)),
+            (V, W),
+        ),
+        entry(
+            "tf.linalg.LinearOperatorCirculant",
+            lambda x, y: L.LinearOperatorCirculant(
+                tf.cast(x, tf.complex128 if x.dtype == tf.float64 else tf.complex64)
+            ).matvec(tf.cast(y, tf.complex128 if y.dtype == tf.float64 else tf.complex64)),
+            (V, W),
+        ),
+        entry("tf.linalg.LinearOperatorHouseholder", lambda x, y: L.LinearOperatorHouseholder(x).matvec(y), (V, W)),
+        entry(
+            "tf.linalg.LinearOperatorBlockDiag, determinant",
+            lambda x, y: L.LinearOperatorBlockDiag(
+                [L.LinearOperatorFullMatrix(x), L.LinearOperatorFullMatrix(y)]
+            ).determinant(),
+            (S, T),
+            (np.array([[1.0, 2], [2, 4]]), T),
+        ),
+        entry(
+            "tf.linalg.LinearOperatorLowRankUpdate, solve",
+            lambda x, y: L.LinearOperatorLowRankUpdate(L.LinearOperatorDiag(2 + x**2), y[:, None]).solvevec(x),
+            (V, W),
+        ),
+    ]
 
 
 _EINSUMS = {
@@ -114,7 +145,6 @@ _EINSUMS = {
     "...ii->...": ((2, 2, 2),),
     "...i->...": ((2, 3),),
     "ij,jk,kl->il": ((2, 2), (2, 2), (2, 2)),
-    "i->ii": ((3,),),
 }
 
 
@@ -125,16 +155,13 @@ def _einsums() -> list[Entry]:
     entries = []
     for equation, shapes in _EINSUMS.items():
         xs = points(shapes)
-        if equation != "i->ii":
-            entries.append(entry(f"tf.einsum, {equation}", partial(tf.einsum, equation), xs, tuple(0 * x for x in xs)))
-        else:
-            raw = lambda x: tf.raw_ops.Einsum(inputs=[x], equation="i->ii")  # noqa: E731
-            entries.append(entry("Einsum, i->ii", raw, xs))
+        entries.append(entry(f"tf.einsum, {equation}", partial(tf.einsum, equation), xs, tuple(0 * x for x in xs)))
     entries += [
-        entry(f"tf.einsum of complex, {e}", lambda x, y, e=e: tf.einsum(e, as_complex(x), as_complex(y)), (C, D))
-        for e in ("ij,jk->ik", "ij,ij->i", "ii,jk->j")
-    ]
-    entries += [
+        entry("Einsum, i->ii", lambda x: tf.raw_ops.Einsum(inputs=[x], equation="i->ii"), V),
+        *(
+            entry(f"tf.einsum of complex, {e}", lambda x, y, e=e: tf.einsum(e, as_complex(x), as_complex(y)), (C, D))
+            for e in ("ij,jk->ik", "ij,ij->i", "ii,jk->j")
+        ),
         entry("tf.einsum, x by x", lambda x: tf.einsum("ij,kj->ik", x, x), X),
         entry("keras.ops.einsum, ij,jk->ik", partial(K.einsum, "ij,jk->ik"), (X, numbers(3, 2))),
         entry("keras.ops.einsum, ii->i", partial(K.einsum, "ii->i"), numbers(3, 3)),

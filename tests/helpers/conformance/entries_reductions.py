@@ -151,7 +151,7 @@ def _numpys() -> list[Entry]:
         "tnp.nanprod": (tnp.nanprod, (np.array([[0.0, 2, 3], [0, 0, 1]]),)),
         "tnp.nanmean": (tnp.nanmean, ()),
         "tnp.nansum": (tnp.nansum, ()),
-    }  # fmt: skip
+    }
     return [entry(name, f, X, *points) for name, (f, points) in one.items()]
 
 

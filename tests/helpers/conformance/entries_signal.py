@@ -43,22 +43,24 @@ def _ffts() -> list[Entry]:
         for how, length in lengths.items()
     ]
     inverse = [
-        entry(f"tf.signal.irfft{kind}, {how} length", complexes(partial(getattr(G, f"irfft{kind}"), fft_length=length)),
-              numbers(*shape, 2))
+        entry(
+            f"tf.signal.irfft{kind}, {how} length",
+            complexes(partial(getattr(G, f"irfft{kind}"), fft_length=length)),
+            numbers(*shape, 2),
+        )
         for kind, shape, lengths in (
             ("", (2, 3), {"own": None, "odd": [5], "shorter": [2], "one": [1], "longer": [9]}),
             ("2d", (2, 3), {"own": None, "shorter": [1, 3], "longer": [4, 7], "mixed": [3, 2]}),
             ("3d", (2, 1, 2), {"own": None, "shorter": [1, 1, 1], "longer": [3, 2, 4]}),
         )
         for how, length in lengths.items()
-    ]  # fmt: skip
+    ]
     return plain + real + inverse
 
 
 def _more() -> list[Entry]:
     return [
-        entry("tf.signal.fftnd", complexes(lambda z: G.fftnd(z, [2, 4], [0, 1])), C,
-              skip={"compiled": "no kernel"}),
+        entry("tf.signal.fftnd", complexes(lambda z: G.fftnd(z, [2, 4], [0, 1])), C, skip={"compiled": "no kernel"}),
         entry("tf.signal.fftshift", lambda x: G.fftshift(x, -1), ODD),
         entry("tf.signal.ifftshift", G.ifftshift, ODD),
         entry("power of a spectrum", lambda x: tf.abs(G.rfft(x)) ** 2, X),
@@ -78,10 +80,19 @@ def _more() -> list[Entry]:
         entry("tf.signal.stft, fft_length", lambda x: G.stft(x, 3, 2, fft_length=8, pad_end=True), numbers(6)),
         entry("tf.signal.stft, shorter fft_length", lambda x: G.stft(x, 4, 2, fft_length=2), numbers(6)),
         entry("tf.signal.inverse_stft", complexes(lambda z: G.inverse_stft(z, 4, 2)), numbers(3, 3, 2)),
-        entry("tf.signal.inverse_stft, fft_length", complexes(lambda z: G.inverse_stft(z, 3, 2, fft_length=8)), numbers(3, 5, 2)),
+        entry(
+            "tf.signal.inverse_stft, fft_length",
+            complexes(lambda z: G.inverse_stft(z, 3, 2, fft_length=8)),
+            numbers(3, 5, 2),
+        ),
         entry("tf.signal.mfccs_from_log_mel_spectrograms", G.mfccs_from_log_mel_spectrograms, X),
-        entry("mel spectrogram", lambda x: tf.matmul(tf.abs(G.rfft(x)),
-              tf.cast(G.linear_to_mel_weight_matrix(2, 3, 16.0, 1.0, 8.0), x.dtype)), X),
+        entry(
+            "mel spectrogram",
+            lambda x: tf.matmul(
+                tf.abs(G.rfft(x)), tf.cast(G.linear_to_mel_weight_matrix(2, 3, 16.0, 1.0, 8.0), x.dtype)
+            ),
+            X,
+        ),
         entry("keras.ops.fft", lambda x, y: K.fft((x, y)), (X, X[::-1])),
         entry("keras.ops.fft2", lambda x, y: K.fft2((x, y)), (X, X[::-1])),
         entry("keras.ops.ifft2", lambda x, y: K.ifft2((x, y)), (X, X[::-1])),
@@ -93,7 +104,7 @@ def _more() -> list[Entry]:
         entry("keras.ops.stft", lambda x: K.stft(x, 4, 2, 4), numbers(2, 8)),
         entry("keras.ops.istft", lambda x, y: K.istft((x, y), 4, 2, 4), (numbers(3, 3), numbers(3, 3, seed=1))),
         entry("keras.ops.extract_sequences", lambda x: K.extract_sequences(x, 3, 2), numbers(2, 7)),
-    ]  # fmt: skip
+    ]
 
 
 ENTRIES = [*_ffts(), *_more()]

@@ -32,7 +32,7 @@ def _cumulative_product(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
 
 @take_over("CumulativeLogsumexp")
 def _cumulative_logsumexp(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
-    """Σ_{i≥j} u_i exp(x_j − y_i) = exp(x_j − y_j) T_j, T_j = u_j + exp(y_j − y_{j+1}) T_{j+1}: exponents ≤ 0."""
+    """Σ_{i≥j} u_i exp(x_j − y_i) = exp(x_j − y_j) T_j, T_j = u_j + exp(y_j − y_{j+1}) T_{j+1}: exponents are ≤ 0."""
     given, axis = op.inputs
     exclusive, reverse = attributes(op, "exclusive", "reverse").values()
     lowest = tf.constant(given.dtype.min, given.dtype)

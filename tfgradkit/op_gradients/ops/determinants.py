@@ -40,7 +40,7 @@ def _cofactors(a: tf.Tensor, determinant: tf.Tensor) -> tf.Tensor:
 
 
 def _near_zero(a: tf.Tensor) -> tf.Tensor:
-    """Below this part of Hadamard's bound, Π of the rows' norms, a determinant's inverse has few right digits.
+    """Below this the inverse has few right digits: a small part of Hadamard's bound, the product of the rows' norms.
 
     The determinant of a random matrix is about e^(−n/2) of the bound.
     """

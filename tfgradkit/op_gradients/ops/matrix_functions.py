@@ -73,7 +73,7 @@ def _approximant(a: tf.Tensor, halvings: tf.Tensor) -> tf.Tensor:
 
 
 def _squared(x: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
-    """x^(2^times), of each matrix as often as it was halved; no loop, which neither vectorizes nor compiles well."""
+    """x^(2^times), of each matrix as often as it was halved; in no loop, so that it vectorizes and compiles."""
     times = times[..., None, None]
     for done in range(_MOST_HALVINGS):
         x = tf.where(done < times, x @ x, x)
