@@ -280,7 +280,8 @@ def test_two_samples_that_only_trade_places_with_a_third_are_coupled():
 
 
 def test_a_probe_that_fails_is_skipped_and_said():
-    def twenty_samples(x):  # an op without a rule, and a shape that no few samples have
+    def twenty_samples(x):  # an op without a rule, a shape that no few samples have, and values that no others have
+        tf.debugging.assert_equal(x, tf.ones_like(x))
         return tf.linalg.adjoint(tf.linalg.diag_part(tf.linalg.diag(tf.reshape(x, [20, 3]))))
 
     x = np.ones((20, 3))
@@ -295,7 +296,7 @@ def test_the_check_is_made_once_a_signature(monkeypatch):
     from tfgradkit.derivatives.batch import independence
 
     original = independence.probe
-    monkeypatch.setattr(independence, "probe", lambda *a: calls.append(1) or original(*a))
+    monkeypatch.setattr(independence, "probe", lambda *a, **k: calls.append(1) or original(*a, **k))
     derivative = tgk.jacobian(build(mlp(3, 2, 4, "silu"), "float64"))
     for size in (1, 2, 4):
         derivative(X[:size])

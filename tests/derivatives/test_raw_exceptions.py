@@ -162,8 +162,9 @@ def test_an_op_that_fails_when_it_runs(operator):
 
 def test_what_xla_does_not_compile():
     for f in (lambda x: tf.boolean_mask(x, x > 1.5), lambda x: tf.strings.to_number(tf.strings.as_string(x))):
-        with pytest.raises(GradientError, match="XLA"):
+        with pytest.raises(GradientError, match="XLA") as caught:
             tgk.jacobian(f, jit_compile=True)(A)
+        assert "test_raw_exceptions.py, line" in str(caught.value)
 
 
 def test_inside_a_function_of_somebody():

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 from converter_cases import CASES, NO_CASE, Case, ops_in
 
+from tfgradkit.graph.converters import NotVectorizedError, vectorized_map
 from tfgradkit.graph.pfor import converted_types
-from tfgradkit.graph.vectorized_map import NotVectorizedError, vectorized_map
 
 SWEEP = bool(os.environ.get("TFGRADKIT_SWEEP"))
 OPS = sorted({case.op for case in CASES})

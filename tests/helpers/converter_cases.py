@@ -353,7 +353,7 @@ for _axis in (0, 1, -1, -2, 2, -3):
     case("Pack", lambda x, y, a=_axis: R.Pack(values=[x, y], axis=a), floats(2, 3), floats(2, 3))
 for _axis in (0, 1, -1, -2):
     case("Unpack", lambda x, a=_axis: R.Unpack(value=x, num=[2, 3][a], axis=a), floats(2, 3))
-    case("Split", lambda x, a=_axis: R.Split(axis=a, value=x, num_split=2), floats(2, 4) if a else floats(2, 4)) if (
+    case("Split", lambda x, a=_axis: R.Split(axis=a, value=x, num_split=2), floats(2, 4)) if (
         a := _axis
     ) is not None else None
     case("SplitV", lambda x, a=_axis: R.SplitV(value=x, size_splits=[1, -1], axis=a, num_split=2), floats(2, 4))
@@ -418,7 +418,7 @@ for _type in ("int32", "int64"):
     case("TensorScatterUpdate", lambda x, i, u: R.TensorScatterUpdate(tensor=x, indices=i, updates=u),
          floats(4, 3), lambda seed, t=_type: (np.array([[0], [2]]) + seed % 2).astype(t), floats(2, 3))  # fmt: skip
     case("TensorScatterUpdate", lambda x, i, u: R.TensorScatterUpdate(tensor=x, indices=i, updates=u),
-         floats(4, 3), lambda seed, t=_type: (np.array([[0, 1], [2, 2]]) + [seed % 2, 0]).astype(t),
+         floats(4, 3), lambda seed, t=_type: ([*np.array([[0, 1], [2, 2]]), seed % 2, 0]).astype(t),
          floats(2))  # fmt: skip
 for _op, _type in itertools.product(("LowerBound", "UpperBound"), (tf.int32, tf.int64)):
     case(_op, lambda s, v, op=_op, t=_type: getattr(R, op)(sorted_inputs=s, values=v, out_type=t),
@@ -477,7 +477,7 @@ for _lead in ((), (2,)):
 case("MatrixTriangularSolve", by_order("MatrixTriangularSolve"), positive_definite(3, 3), floats(2, 3, 2))
 case("MatrixTriangularSolve", by_order("MatrixTriangularSolve"), positive_definite(2, 3, 3), floats(3, 2))
 for _lower, _upper in ((0, -1), (1, 0), (-1, 1)):
-    case("MatrixBandPart", lambda x, l=_lower, u=_upper: R.MatrixBandPart(input=x, num_lower=l, num_upper=u),
+    case("MatrixBandPart", lambda x, low=_lower, up=_upper: R.MatrixBandPart(input=x, num_lower=low, num_upper=up),
          floats(2, 3, 3))  # fmt: skip
 case("Diag", by_order("Diag"), floats(3))
 case("Diag", by_order("Diag"), floats(2, 3))
@@ -558,9 +558,10 @@ for _window in _WINDOWS:
         _first["explicit_paddings"] = [0, 0, 0, 0, 1, 2, 0, 1]
     _x, _k = (2, 2, 6, 5), (3, 2, 2, 4)
     _size = {"padding": _window["padding"], "dilations": _window["dilations"], "strides": _window["strides"]}
-    _f = lambda x, k, w=_window: tf.transpose(
-        R.Conv2D(input=tf.transpose(x, [0, 2, 3, 1]), filter=k, **w), [0, 3, 1, 2]
-    )  # noqa: E731
+
+    def _f(x, k, w=_window):
+        return tf.transpose(R.Conv2D(input=tf.transpose(x, [0, 2, 3, 1]), filter=k, **w), [0, 3, 1, 2])
+
     case("Conv2D", lambda x, k, w=_first: R.Conv2D(input=x, filter=k, **w), floats(*_x), floats(*_k), compiled=True)
     case("Conv2DBackpropInput", lambda k, dy, w=_first, s=_x: R.Conv2DBackpropInput(
         input_sizes=list(s), filter=k, out_backprop=dy, **w), floats(*_k), output_of(_f, _x, _k), compiled=True)  # fmt: skip
@@ -586,14 +587,15 @@ for _window, _layout in itertools.product(_WINDOWS, ("NHWC", "NCHW")):
     case("DepthwiseConv2dNativeBackpropFilter", lambda x, dy, w=_more, s=_k: R.DepthwiseConv2dNativeBackpropFilter(
         input=x, filter_sizes=list(s), out_backprop=dy, **w), floats(*_x), floats(*_shape), compiled=_compiled)  # fmt: skip
 for _stride, _padding in ((1, "SAME"), (2, "VALID"), (2, "SAME")):
-    _flat = dict(ksize=[1, 2, 2, 1], strides=[1, _stride, _stride, 1], padding=_padding)
-    _deep = dict(ksize=[1, 2, 2, 2, 1], strides=[1, _stride, _stride, _stride, 1], padding=_padding)
+    _flat = {"ksize": [1, 2, 2, 1], "strides": [1, _stride, _stride, 1], "padding": _padding}
+    _deep = {"ksize": [1, 2, 2, 2, 1], "strides": [1, _stride, _stride, _stride, 1], "padding": _padding}
     for _kind, _more, _x in (("", _flat, (2, 4, 5, 2)), ("3D", _deep, (2, 4, 5, 4, 2))):
         _made = partial(floats, dtype="float32" if _kind else "float64")
         for _pool in ("AvgPool", "MaxPool"):
-            _f = lambda x, op=_pool + _kind, m=_more: getattr(R, op)(
-                **{("value" if op == "AvgPool" else "input"): x}, **m
-            )  # noqa: E731
+
+            def _f(x, op=_pool + _kind, m=_more):
+                return getattr(R, op)(**{("value" if op == "AvgPool" else "input"): x}, **m)
+
             case(_pool + _kind, _f, _made(*_x))
             if _pool == "AvgPool":
                 case(f"AvgPool{_kind}Grad", lambda dy, op=f"AvgPool{_kind}Grad", m=_more, s=_x: getattr(R, op)(
@@ -610,9 +612,12 @@ for _stride, _padding in ((1, "SAME"), (2, "VALID"), (2, "SAME")):
          floats(2, 4, 5, 2), output_of(_f, (2, 4, 5, 2)))  # fmt: skip
     case("MaxPoolGradGradV2", lambda x, dx, f=_f, m=_flat: R.MaxPoolGradGradV2(
         orig_input=x, orig_output=f(x), grad=dx, **m), floats(2, 4, 5, 2), floats(2, 4, 5, 2))  # fmt: skip
-_EXPLICIT = dict(
-    ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="EXPLICIT", explicit_paddings=[0, 0, 1, 0, 0, 1, 0, 0]
-)
+_EXPLICIT = {
+    "ksize": [1, 2, 2, 1],
+    "strides": [1, 2, 2, 1],
+    "padding": "EXPLICIT",
+    "explicit_paddings": [0, 0, 1, 0, 0, 1, 0, 0],
+}
 case("MaxPool", lambda x: R.MaxPool(input=x, **_EXPLICIT), floats(2, 4, 5, 2))
 case("MaxPoolGrad", lambda x, dy: R.MaxPoolGrad(orig_input=x, orig_output=R.MaxPool(input=x, **_EXPLICIT), grad=dy, **_EXPLICIT),
      floats(2, 4, 5, 2), output_of(lambda x: R.MaxPool(input=x, **_EXPLICIT), (2, 4, 5, 2)))  # fmt: skip
@@ -667,7 +672,7 @@ case("BatchToSpaceND", lambda x: R.BatchToSpaceND(input=x, block_shape=[2], crop
 for _data, _training, _factor in itertools.product(("NHWC", "NCHW", "NDHWC", "NCDHW"), (True, False), (1.0, 0.3)):
     _inner = (3, 2, 4) if "D" in _data else (3, 4)
     _x = (2, 3, *_inner) if _data[1] == "C" else (2, *_inner, 3)
-    _attributes = dict(is_training=_training, data_format=_data, epsilon=1e-3)
+    _attributes = {"is_training": _training, "data_format": _data, "epsilon": 1e-3}
     case("FusedBatchNormV3", lambda x, s, o, m, v, a=_attributes, e=_factor: R.FusedBatchNormV3(
         x=x, scale=s, offset=o, mean=m, variance=v, exponential_avg_factor=e, **a)[: 3 if a["is_training"] else 1],
         floats(*_x, dtype="float32"), *[floats(3, low=0.5, high=1.5, dtype="float32")] * 4,

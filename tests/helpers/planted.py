@@ -19,10 +19,12 @@ _numbers = itertools.count()
 
 SMOOTH = (
     "tf.tanh({a})", "tf.sin(2.0 * {a})", "tf.cos({a}) + 0.1 * {a}", "tf.sigmoid({a}) - 0.3", "tf.nn.softplus({a})",
-    "tf.exp(-{a} * {a})", "{a} * tf.exp(-tf.abs({b}) * {b} * {b})", "tf.sqrt({a} * {a} + 1.0)", "tf.math.log1p({a} * {a})",
+    "tf.exp(-{a} * {a})", "{a} * tf.exp(-tf.abs({b}) * {b} * {b})", "tf.sqrt({a} * {a} + 1.0)",
+    "tf.math.log1p({a} * {a})",
     "tf.matmul({a}, M)", "tf.transpose(tf.matmul(W, {a}, transpose_b=True))", "tf.nn.softmax({a}, -1)",
     "{a} - tf.reduce_logsumexp({a}, -1, keepdims=True)", "tf.cumsum({a}, 1) / 2.0", "tf.reverse({a}, [0]) + {b}",
-    "{a} + {b}", "{a} * {b}", "{a} / (1.0 + {b} * {b})", "tf.math.l2_normalize({a} + 0.2, -1)", "tf.gather({a}, [2, 0, 1])",
+    "{a} + {b}", "{a} * {b}", "{a} / (1.0 + {b} * {b})", "tf.math.l2_normalize({a} + 0.2, -1)",
+    "tf.gather({a}, [2, 0, 1])",
     "tf.matmul(tf.matmul({a}, {b}, transpose_b=True), {a}) / 4.0", "tf.concat([{a}[:, :2], {b}[:, 2:]], 1)",
     "({a} - tf.reduce_mean({a}, 0)) / tf.sqrt(tf.math.reduce_variance({a}, 0) + 0.1)", "tf.math.erf({a})",
     "tf.einsum('ij,jk->ik', {a}, M)", "tf.nn.elu({a}) + 0.2 * {b}", "tf.atan2({a}, 2.0 + {b} * {b})",
@@ -54,10 +56,11 @@ def planted(function, factor=1.01):
     @tf.custom_gradient
     def scaled(x):
         def gradient(upstream):
+            inside = tf.identity(x)  # in the graph of the gradient, which for a loop is another one
             with tf.GradientTape() as tape:
-                tape.watch(x)
-                y = function(x)
-            return factor * tape.gradient(y, x, upstream)
+                tape.watch(inside)
+                y = function(inside)
+            return factor * tape.gradient(y, inside, upstream)
 
         return function(x), gradient
 
@@ -97,16 +100,17 @@ class Program:
     source: str
 
 
-def program(seed: int, wrong: bool) -> Program:
-    """A seeded program, with an error or without one."""
+def program(seed: int, wrong: bool, most: int = 50) -> Program:
+    """A seeded program of 5 to ``most`` ops, with an error or without one."""
     random = np.random.default_rng([seed, wrong])
-    count = int(random.integers(5, 51))
+    count = int(random.integers(5, most + 1))
     place = int(random.integers(count)) if wrong else -1
     inner = _span(random, count)
     lines, names, line = ["def f(x):"], ["x"], None
     for i in range(count):
         pool = PLANTED if i == place else _pool(random, wrong)
-        a = names[-1] if random.random() < 0.8 else str(random.choice(names[-5:]))
+        # What is planted has to come to the result.
+        a = names[-1] if random.random() < 0.8 or i > place >= 0 else str(random.choice(names[-5:]))
         b = str(random.choice(names[-5:]))
         if i == inner[0]:
             a = b = names[-1]
@@ -126,7 +130,8 @@ def program(seed: int, wrong: bool) -> Program:
     names = {"tf": tf, "planted": planted, "planted_by_hand": planted_by_hand, "planted_pair": planted_pair,
              "right_by_hand": right_by_hand, **_constants(random)}  # fmt: skip
     exec(compile(source, file, "exec"), names)
-    x = np.where(np.abs(x := random.normal(size=SHAPE)) < 0.05, 0.3, x)
+    x = random.normal(size=SHAPE)
+    x += 0.05 * np.sign(x)
     return Program(names["f"], x, None if line is None else f"{file.split('/')[-1]}:{line}", source)
 
 

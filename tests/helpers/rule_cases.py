@@ -129,6 +129,43 @@ def sparse_segment_grad(kind: str, version: str = ""):
 
 
 CASES = {
+    # Powers and products
+    "Pow": Case("Pow", tf.pow, (numbers(2, 3, low=0.5, high=2), numbers(3, low=1.2, high=3.3))),
+    "Pow, whole exponents": Case("Pow", lambda x: tf.pow(x, np.array([0.0, 1, 2, 3])), (np.array([[-0.7, 0, 0, 0]]),)),
+    "Square": Case("Square", tf.square, (numbers(2, 3),), batched=True),
+    "Square of Abs": Case("Abs", lambda x: tf.square(tf.abs(x)), (np.array([[0.3, -0.7], [0, 1]]),), batched=True),
+    "fourth power of Abs": Case("Abs", lambda x: tf.abs(x) ** 4, (np.array([[0.3, -0.7], [0, 1]]),), batched=True),
+    "Square of ComplexAbs": Case(
+        "ComplexAbs", lambda x: tf.abs(as_complex(x)) ** 2, (np.array([[[0.3, -0.7]], [[0, 0]]]),), batched=True
+    ),
+    "ComplexAbs": Case("ComplexAbs", lambda x: tf.abs(as_complex(x)), (numbers(2, 2, 2),), batched=True),
+    "Sqrt": Case("Sqrt", tf.sqrt, (numbers(2, 3, low=0.5, high=2),), batched=True),
+    "Xlogy": Case("Xlogy", tf.math.xlogy, (np.array([0.7, -1, 0]), numbers(2, 3, low=0.5, high=2))),
+    "Xlog1py": Case("Xlog1py", tf.math.xlog1py, (np.array([0.7, -1, 0]), numbers(2, 3, low=-0.5, high=2))),
+    "Xdivy": Case("Xdivy", tf.math.xdivy, (np.array([0.7, -1, 0]), numbers(2, 3, low=0.5, high=2))),
+    "Xlogy of complex numbers": Case(
+        "Xlogy", lambda x, y: as_real(tf.math.xlogy(as_complex(x), as_complex(y))), (numbers(2, 2), 2 + numbers(2, 2))
+    ),
+    "MulNoNan": Case("MulNoNan", tf.math.multiply_no_nan, (numbers(2, 3), np.array([0.7, 0, -1]))),
+    "SquaredDifference": Case("SquaredDifference", tf.math.squared_difference, (numbers(2, 3), numbers(3, seed=1))),
+    "SquaredDifference of complex numbers": Case(
+        "SquaredDifference",
+        lambda x, y: as_real(tf.math.squared_difference(as_complex(x), as_complex(y))),
+        (numbers(3, 2), numbers(3, 2, seed=1)),
+    ),
+    "Sign of complex numbers": Case("Sign", lambda x: as_real(tf.sign(as_complex(x))), (0.5 + numbers(2, 2, 2),)),
+    "SoftmaxCrossEntropyWithLogits": Case(
+        "SoftmaxCrossEntropyWithLogits",
+        lambda x, z: tuple(R.SoftmaxCrossEntropyWithLogits(features=x, labels=z)),
+        (numbers(2, 3), numbers(2, 3, low=0, seed=1)),
+    ),
+    # Special functions
+    "BesselI1": Case("BesselI1", tf.math.bessel_i1, (np.array([[0, 0.4], [-3, 1.2]]),), batched=True),
+    "BesselI1e": Case("BesselI1e", tf.math.bessel_i1e, (np.array([[0.9, 0.4], [-3, 1.2]]),), batched=True),
+    "BesselJ1": Case("BesselJ1", tf.math.special.bessel_j1, (np.array([[0, 0.4], [-3, 1.2]]),), batched=True),
+    "Spence": Case("Spence", tf.math.special.spence, (np.array([[1, 0.95], [1.4, 3.0]]),), batched=True),
+    "Igamma": Case("Igamma", lambda x: tf.math.igamma(np.array([0.7, 2]), x), (numbers(2, 2, low=0.4, high=3),)),
+    "Igammac": Case("Igammac", lambda x: tf.math.igammac(np.array([0.7, 2]), x), (numbers(2, 2, low=0.4, high=3),)),
     # Arrays
     "Mod": Case("Mod", lambda x, y: R.Mod(x=x, y=y), (numbers(2, 3, low=3, high=9), np.array([1.3, -2.1, 1.7]))),
     "TruncateMod": Case(

@@ -208,7 +208,7 @@ class Derivative:
             run = self._evaluation(way, inlined=False, sample_arguments=arguments)
             compiled = self.options.jit_compile is True
             try:
-                trace = Trace(run, arguments, seed, batch, jit_compile=compiled, name=str(self))
+                trace = Trace(run, arguments, seed, batch, jit_compile=compiled, name=self)
                 trace.verified = self.options.verify == "off"
             except Exception as error:
                 if not known:

@@ -187,7 +187,7 @@ class Trace:
         batch: int | None,
         *,
         jit_compile: bool,
-        name: str = "the function",
+        name: object = "the function",
     ) -> None:
         """Traces ``function(arguments, seed)``; messages call it ``name``."""
         self._name = name
@@ -245,7 +245,7 @@ class Trace:
         try:
             return self._concrete._call_flat(tensors, self._captured)
         except tf.errors.OpError as error:
-            found = meant(error, self._compiled) or of_run(error, self._name, self._compiled)
+            found = meant(error, compiled=False) or of_run(error, str(self._name), self._compiled)
             raise found from found.__cause__ or error
 
     def _flat(self, function: Callable[[Any, Any], Traceable], *tensors: tf.Tensor) -> list[tf.Tensor]:

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from ..errors import GradientError, SignatureError, SourceError, TfGradKitError
 from .problem import SCALAR_VALUED
-from .runtime_errors import not_compiled
+from .runtime_errors import not_compiled, refusal
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _GENERATED = "__autograph_generated_file"
@@ -46,7 +46,7 @@ _LEAVES = (
     ),
     ("len is not well defined", "x.shape[0], or tf.shape(x)[0] where only the run knows"),
     (
-        "has no attribute 'numpy'|numpy\\(\\) is only available|\\.numpy",
+        "has no attribute 'numpy'|numpy\\(\\) is only available",
         "the tensor itself, and functions of tf.math, in place of .numpy(); model(x) in place of model.predict(x); "
         "or tgk.wrap_external around what has to be NumPy",
     ),
@@ -55,7 +55,7 @@ _LEAVES = (
         "the tensor itself, or tf.cast, in place of float(), int(), range() and functions of Python's math",
     ),
     (
-        "symbolic tf.Tensor|SymbolicTensor' object has no attribute",
+        "symbolic tf.Tensor|SymbolicTensor'? object has no attribute",
         "the same function of tf.math or tf.linalg in place of NumPy's",
     ),
     ("symbolic inputs/outputs do not implement|KerasTensor cannot be used", "a function of keras.ops in place of it"),
@@ -121,7 +121,8 @@ def of_run(error: Exception, name: str, compiled: bool = False) -> TfGradKitErro
             hint="tgk.wrap_external(fn, output_spec, derivative=...) in place of it; gradient or vjp take it once",
         )
     if compiled:  # where it runs nothing is looked at
-        return not_compiled(name, told)
+        subject = _subject(name, None, place)
+        return refusal(message, subject) or not_compiled(subject, told)
     if SCALAR_VALUED in _named(message):
         return GradientError(
             "the derivative needs a scalar-valued function",
@@ -200,12 +201,18 @@ def _lines_of(error: BaseException, root: BaseException) -> list[tuple[str, int]
     frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(root.__traceback__)]
     seen = [(file, line) for file, line in frames if not is_internal(file) and _GENERATED not in file]
     generated = any(_GENERATED in file for file, _ in frames)
-    return [*seen, *told] if generated or not seen else seen
+    found = [*seen, *told] if generated or not seen else seen
+    # Of NumPy, say, the line that called it.
+    return [(file, line) for file, line in found if "site-packages" not in file] or found
 
 
 def _last_line(found: Iterable[tuple[str, str, str]]) -> tuple[str, int] | None:
     lines = [(file, int(line)) for file, line, _ in found if not is_internal(file) and not file.startswith("<frozen")]
-    return lines[-1] if lines else None
+    if not lines:
+        return None
+    file, line = lines[-1]
+    # XLA leaves the beginning of a path out.
+    return (file if os.path.exists(file) or not os.path.exists(os.sep + file) else os.sep + file), line
 
 
 def _subject(name: str, op: str | None, place: tuple[str, int] | None) -> str:

@@ -18,7 +18,8 @@ import tensorflow as tf
 
 from ..errors import GradientError
 from ..graph.dependence import between, sample_bytes
-from ..graph.ops import LOOPS, added
+from ..graph.interpret import added
+from ..graph.ops import LOOPS
 from ..op_gradients import ops as _rules  # noqa: F401  registers what second order and forward mode need
 from ..op_gradients.refused_gradients import SILENT_OPS, refuse_nonlinear, refuse_silent
 

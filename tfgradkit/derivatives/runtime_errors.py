@@ -34,7 +34,7 @@ def meant(error: BaseException, compiled: bool) -> TfGradKitError | None:
     return original(error) or failure(str(error)) or (refusal(str(error)) if compiled else None)
 
 
-def refusal(message: str) -> GradientError | None:
+def refusal(message: str, subject: str | None = None) -> GradientError | None:
     """The error for what XLA says of a graph that it can't compile; None where a message is about something else."""
     missing = sorted(set(_NO_KERNEL.findall(message)))
     failed = _FAILED.search(message)
@@ -43,17 +43,18 @@ def refusal(message: str) -> GradientError | None:
     said = "" if failed is None else next(group for group in failed.groups() if group is not None)
     blamed = _BLAMED.search(said) or _OF_TYPE.search(said)
     names = ", ".join(missing) or (f"{blamed.group(1)}: {said[:100]}…" if blamed else said[:200])
-    return not_compiled(None, names)
+    loops = "fixed tensor list size" in message
+    return not_compiled(subject, names, "maximum_iterations= of tf.while_loop; or " if loops else "")
 
 
-def not_compiled(name: str | None, said: str) -> GradientError:
-    """The error for a graph that XLA can't compile."""
+def not_compiled(name: str | None, said: str, first: str = "") -> GradientError:
+    """The error for a graph that XLA can't compile; ``first`` is what to try first."""
     return GradientError(
         NOT_COMPILED,
         subject=name,
         expected="ops that XLA compiles",
         got=said,
-        hint="leave jit_compile out: the derivative is the same, uncompiled",
+        hint=f"{first}leave jit_compile out: the derivative is the same, uncompiled",
     )
 
 

@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from ..differentiable import Differentiable
 from ..errors import VerificationError
-from ..graph.ops import functions_of
+from ..graph.ops import CALLERS, functions_of
 from ..op_gradients.exact_functions import exact_functions
 from .extrapolated_differences import along
 from .options import Options
@@ -102,7 +102,7 @@ def precision(operations: Iterable[Any]) -> tf.DType | None:
         if _stateful[kind] or dtype in _FEW_DIGITS:
             return None
         coarsest = tf.float32 if dtype == tf.float32 else coarsest
-        for graph in functions_of(operation):
+        for graph in functions_of(operation) if kind in CALLERS else ():
             inner = None if graph is None else precision(graph.get_operations())
             if inner != tf.float64:
                 coarsest = inner

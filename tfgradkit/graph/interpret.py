@@ -18,7 +18,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, Generic, Self, TypeVar
 
-from .ops import BRANCHES, LOOPS, OLD_LOOPS, functions_of, has_own_gradient
+import tensorflow as tf
+
+from .ops import BRANCHES, CALLERS, LOOPS, OLD_LOOPS, functions_of, has_own_gradient
 
 V = TypeVar("V")
 _type = attrgetter("type")
@@ -87,8 +89,11 @@ class Interpreter(Generic[V]):
         """The ops of a function's graph."""
         return graph.get_operations()
 
-    # The graphs of the functions of a call, a branch or a loop.
-    functions = staticmethod(functions_of)
+    def functions(self, operation: Any) -> list[Any]:
+        """The graphs of the functions of a call, a branch or a loop."""
+        # Asked of every op.
+        return functions_of(operation) if operation.type in CALLERS else []
+
     # Whether a user replaced an op's gradient; None where that is all the same to a domain.
     replaced: Callable[[Any], bool] | None = staticmethod(has_own_gradient)
 
@@ -253,6 +258,14 @@ class Concrete(Interpreter[V]):
             inputs = self.through(operation, body, inputs)
         self.turns = outer
         return inputs
+
+
+def added(build: Callable[[Any], Any], xs: Any) -> tuple[Any, list[Any]]:
+    """``build(xs)``, and the ops that it added to the graph of ``xs``."""
+    graph = tf.compat.v1.get_default_graph()
+    before = len(graph.get_operations())
+    result = build(xs)
+    return result, graph.get_operations()[before:]
 
 
 def own_outputs(caller: Any, graph: Any) -> list[Any]:

@@ -6,7 +6,7 @@ first input chooses one. A loop has a condition and a body, and its inputs are t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import tensorflow as tf
@@ -21,6 +21,7 @@ _FUNCTIONS = {
     **dict.fromkeys(("If", "StatelessIf"), ("then_branch", "else_branch")),
     **dict.fromkeys(("Case", "StatelessCase"), ("branches",)),
 }
+CALLERS = frozenset(_FUNCTIONS)
 BRANCHES = frozenset(_FUNCTIONS) - CALLS - LOOPS
 # The ops of loops in TensorFlow 1, which take results of later ops; and those that only choose and join branches.
 OLD_LOOPS = frozenset({"Enter", "RefEnter", "NextIteration", "RefNextIteration", "Exit", "RefExit"})
@@ -111,14 +112,6 @@ def everywhere(operations: Iterable[Any]) -> Iterator[Any]:
         yield operation
         for graph in called_graphs(operation):
             yield from everywhere(graph.get_operations())
-
-
-def added(build: Callable[[Any], Any], xs: Any) -> tuple[Any, list[Any]]:
-    """``build(xs)``, and the ops that it added to the graph of ``xs``."""
-    graph = tf.compat.v1.get_default_graph()
-    before = len(graph.get_operations())
-    result = build(xs)
-    return result, graph.get_operations()[before:]
 
 
 def op_types(graph: Any) -> set[str]:

@@ -1,4 +1,4 @@
-"""How single ops are done for all turns of TensorFlow's vectorized loop at once: its table of converters, and ours.
+"""``tf.vectorized_map`` as tfgradkit uses it, and its converters: how an op is done for all turns of the loop at once.
 
 The one file that touches ``tensorflow.python.ops.parallel_for``. Where that has another form than in TensorFlow 2.21,
 loops over ops that only we have a converter for stay loops.
@@ -7,12 +7,14 @@ loops over ops that only we have a converter for stay loops.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 import tensorflow as tf
+
+from ..errors import TfGradKitError
 
 # From an op within the loop, with its inputs converted, to its results.
 Converter = Callable[[Any], Any]
@@ -36,25 +38,35 @@ def _registry() -> dict[str, Converter] | None:
     return found if isinstance(found, dict) else None
 
 
-def vectorized(*op_types: str) -> Callable[[Converter], Converter]:
+def vectorized(*op_types: str, negative: str | None = None) -> Callable[[Converter], Converter]:
     """Registers how ops are done for all turns of a loop at once.
 
     An op that TensorFlow has a converter for is done by ours in our loops, and by TensorFlow's in all others.
+
+    Args:
+        op_types: the types of the ops.
+        negative: the name of an attribute: in our loops, too, TensorFlow's converter stays where that is not negative.
     """
 
     def decorate(converter: Converter) -> Converter:
         registry = _registry()
-        for op_type in op_types if registry is not None else ():
-            registry[op_type] = _chosen(converter, registry.get(op_type))
+        if registry is not None:
+            for op_type in op_types:
+                registry[op_type] = _chosen(converter, registry.get(op_type), negative)
         return converter
 
     return decorate
 
 
-def _chosen(converter: Converter, theirs: Converter | None) -> Converter:
+def _chosen(converter: Converter, theirs: Converter | None, negative: str | None) -> Converter:
     if theirs is None:
         return converter
-    return lambda given: converter(given) if _ours.get() else theirs(given)
+
+    def chosen(given: Any) -> Any:
+        ours = _ours.get() and (negative is None or given.get_attr(negative) < 0)
+        return converter(given) if ours else theirs(given)
+
+    return chosen
 
 
 _THEIRS: dict[str, Converter] = dict(_registry() or {})
@@ -76,14 +88,80 @@ def converted_types() -> frozenset[str]:
     return frozenset(_registry() or ())
 
 
-@contextmanager
-def our_converters() -> Iterator[None]:
-    """Our converters, and no log lines of TensorFlow's: what can't be vectorized is done in another way."""
-    before = _ours.set(True)
+class NotVectorizedError(ValueError):
+    """An op can't be done for all turns of a loop at once; never seen by users."""
+
+
+def vectorized_map(f: Callable[[Any], Any], rows: Any, one_by_one: bool = False) -> Any:
+    """``f`` for each row of ``rows``, all at once: results ``[rows, ...]``.
+
+    Args:
+        one_by_one: whether single ops that can't be vectorized are done row by row.
+
+    Raises:
+        NotVectorizedError: an op can't be vectorized; errors of a :class:`UserFunction` itself come as they are.
+    """
+    graph = tf.compat.v1.get_default_graph()
+    before = 0 if tf.executing_eagerly() else len(graph.get_operations())
+    # Converters of ours, and no log lines of TensorFlow's: what can't be vectorized is done in another way.
+    outer = _ours.set(True)
     try:
-        yield
+        return tf.vectorized_map(f, rows, fallback_to_while_loop=one_by_one, warn=False)
+    except (TfGradKitError, tf.errors.OpError):
+        raise
+    except Exception as error:
+        if not tf.executing_eagerly():
+            _abandon(graph.get_operations()[before:])
+        if not getattr(f, "done", True):
+            raise
+        raise NotVectorizedError(_gist(error)) from error
     finally:
-        _ours.reset(before)
+        _ours.reset(outer)
+
+
+class UserFunction:
+    """A function that may raise on its own account, to be vectorized.
+
+    Attributes:
+        done: whether it has returned.
+    """
+
+    def __init__(self, f: Callable[[Any], Any]) -> None:
+        self._f, self.done = f, False
+
+    def __call__(self, row: Any) -> Any:
+        """The function at a row."""
+        results = self._f(row)
+        self.done = True
+        return results
+
+
+class _Abandoned:
+    """In place of the context of an op: one in a loop, whose ops a ``tf.function`` does not run on its own account."""
+
+    outer_context = None
+
+    IsWhileContext = staticmethod(lambda: True)
+    IsCondContext = IsXLAContext = staticmethod(lambda: False)
+
+
+def _abandon(operations: list[Any]) -> None:
+    """Ops with effects, loops that assert something among them, would run although nobody uses their results."""
+    for operation in operations:
+        if operation.op_def.is_stateful:
+            operation._set_control_flow_context(_Abandoned())
+
+
+def _gist(error: Exception) -> str:
+    """The line that says what happened; AutoGraph puts it last, behind the places in the user's code."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1 if lines[:1] == ["in user code:"] else 0] if lines else type(error).__name__
+
+
+def which(error: Exception) -> str:
+    """``": Op"`` where the error names the type of the op, else nothing."""
+    found = re.search(r"of op '(\w+)'|vectorization defined for (\w+)", str(error))
+    return f": {found[1] or found[2]}" if found else ""
 
 
 def _wanted(record: logging.LogRecord) -> bool:

@@ -1,4 +1,4 @@
-"""Functions of TensorFlow that stop or hide a derivative, replaced by exact ones while a function is traced.
+"""Functions of TensorFlow and Keras that stop, hide or lose a derivative; exact ones replace them while one is traced.
 
 Keras layers and users call them as ``tf.nn.moments`` and so on, so that replacing the attribute is enough. A function
 that was traced before keeps the stock ones.
@@ -8,20 +8,28 @@ that was traced before keeps the stock ones.
   LayerNormalization, GroupNormalization and a BatchNormalization in training.
 - ``tf.image.hsv_to_rgb`` is an op without a gradient.
 - ``tf.linalg.expm`` is differentiated through five approximants and a loop: a Hessian took half a minute.
-- ``tf.nn.silu`` has a custom gradient, to save memory. It is right, but hides the ops inside from rules for each op:
-  :func:`plain_silu` replaces it where such rules are used.
+- ``tf.nn.silu`` has a custom gradient, to save memory. It is right for a number β; by a tensor β it is summed to a
+  scalar. It hides the ops inside from rules for each op: :func:`plain_silu` replaces it where such rules are used.
+- ``logaddexp``, ``logaddexp2``, ``hypot``, ``sinc``, ``ldexp`` and ``celu`` of Keras and ``tf.experimental.numpy``,
+  and ``tf.nn.weighted_cross_entropy_with_logits``, are smooth, and built of kinked parts or of branches with 0/0:
+  :mod:`smooth_functions`.
+- ``tf.nn.log_poisson_loss`` has 0·log 0 in the branch that is not taken.
 """
 
 from __future__ import annotations
 
 import inspect
+import math
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial, wraps
+from importlib import import_module
 from typing import Any
 
 import tensorflow as tf
 
+from . import smooth_functions as smooth
 from .ops.images import hsv_to_rgb
 from .ops.matrix_functions import expm
 
@@ -40,7 +48,91 @@ def moments(x: Any, axes: Any, shift: Any = None, keepdims: bool = False, name: 
         return tf.cast(mean, x.dtype), tf.cast(variance, x.dtype)
 
 
-_EXACT = ((tf.nn, "moments", moments), (tf.image, "hsv_to_rgb", hsv_to_rgb), (tf.linalg, "expm", expm))
+def silu(features: Any, beta: Any = 1.0) -> tf.Tensor:
+    """x·sigmoid(βx), as ``tf.nn.silu``."""
+    return smooth.silu(tf.convert_to_tensor(features), beta)
+
+
+def weighted_cross_entropy_with_logits(labels: Any, logits: Any, pos_weight: Any, name: str | None = None) -> tf.Tensor:
+    """As ``tf.nn.weighted_cross_entropy_with_logits``."""
+    with tf.name_scope(name or "logistic_loss"):
+        logits, labels = tf.convert_to_tensor(logits), tf.convert_to_tensor(labels)
+        labels.shape.assert_is_compatible_with(logits.shape)
+        return smooth.weighted_cross_entropy(labels, logits, pos_weight)
+
+
+def _exact_silu(stock: Callable[..., Any]) -> Callable[..., Any]:
+    """The stock one but for a β that is a tensor."""
+
+    @wraps(stock)
+    def exact(features: Any, beta: Any = 1.0) -> Any:
+        return stock(features, beta) if isinstance(beta, int | float) else silu(features, beta)
+
+    return exact
+
+
+def _of_real_tensors(formula: Callable[..., tf.Tensor], stock: Callable[..., Any]) -> Callable[..., Any]:
+    """``formula`` of the arguments as tensors of the dtype of what ``stock`` gives; integers and errors are its own."""
+
+    @wraps(stock)
+    def exact(*args: Any, **keywords: Any) -> Any:
+        y = stock(*args, **keywords)
+        if not y.dtype.is_floating:
+            return y
+        cast = {name: tf.cast(x, y.dtype) for name, x in keywords.items()}
+        return formula(*(tf.cast(x, y.dtype) for x in args), **cast)
+
+    return exact
+
+
+def _poisson_loss(stock: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(stock)
+    def exact(targets: Any, log_input: Any, compute_full_loss: bool = False, name: str | None = None) -> Any:
+        loss = stock(targets, log_input, False, name)
+        if not compute_full_loss:
+            return loss
+        z = tf.convert_to_tensor(targets)
+        approximate = tf.logical_or(z < 0, z > 1)
+        safe = tf.where(approximate, z, tf.ones([], z.dtype))
+        stirling = safe * tf.math.log(safe) - safe + 0.5 * tf.math.log(2 * math.pi * safe)
+        return loss + tf.where(approximate, stirling, tf.zeros([], z.dtype))
+
+    return exact
+
+
+def _in(module: Any, make: Callable[..., Any], **formulas: Any) -> list[tuple[Any, str, Any]]:
+    """Of a module that may lack some: the module, the name and the exact function."""
+    return [(module, name, make(f, getattr(module, name))) for name, f in formulas.items() if hasattr(module, name)]
+
+
+def _of_keras() -> list[tuple[Any, str, Any]]:
+    """Functions of Keras' layer over TensorFlow, which ``keras.ops`` and ``keras.activations`` call."""
+    found = []
+    with suppress(ImportError):
+        found += _in(
+            import_module("keras.src.backend.tensorflow.numpy"), _of_real_tensors, **_NUMPY, ldexp=smooth.ldexp
+        )
+        found += _in(import_module("keras.src.backend.tensorflow.nn"), _of_real_tensors, celu=smooth.celu)
+    return found
+
+
+_NUMPY = {
+    "logaddexp": smooth.logaddexp,
+    "logaddexp2": partial(smooth.logaddexp, base=2.0),
+    "hypot": smooth.hypot,
+    "sinc": smooth.sinc,
+}
+_EXACT = (
+    (tf.nn, "moments", moments),
+    (tf.image, "hsv_to_rgb", hsv_to_rgb),
+    (tf.linalg, "expm", expm),
+    (tf.nn, "silu", _exact_silu(tf.nn.silu)),
+    (tf.nn, "swish", _exact_silu(tf.nn.swish)),
+    (tf.nn, "weighted_cross_entropy_with_logits", weighted_cross_entropy_with_logits),
+    (tf.nn, "log_poisson_loss", _poisson_loss(tf.nn.log_poisson_loss)),
+    *_in(tf.experimental.numpy, _of_real_tensors, **_NUMPY),
+    *_of_keras(),
+)
 _OF_STOCK = {getattr(module, name): function for module, name, function in _EXACT}
 
 
@@ -62,12 +154,6 @@ def exact_functions() -> Iterator[None]:
         finally:
             for module, name, function in stock:
                 setattr(module, name, function)
-
-
-def silu(features: Any, beta: Any = 1.0) -> tf.Tensor:
-    """x·sigmoid(βx), as ``tf.nn.silu``."""
-    features = tf.convert_to_tensor(features)
-    return features * tf.sigmoid(tf.cast(beta, features.dtype) * features)
 
 
 @contextmanager

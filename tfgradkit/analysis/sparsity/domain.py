@@ -9,8 +9,8 @@ import numpy as np
 
 from ...graph.emit import inlined
 from ...graph.fold import KnownValues
-from ...graph.interpret import Abstract
-from ...graph.ops import LOOPS, added, handed_over
+from ...graph.interpret import Abstract, added
+from ...graph.ops import LOOPS, handed_over
 from .index_sets import EMPTY, IndexSets
 
 # The sets of each result of an op; None for a result that depends on nothing.

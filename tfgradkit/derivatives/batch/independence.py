@@ -20,7 +20,7 @@ from ...analysis.batch_axis.analyse import Screen, screened
 from ...analysis.batch_axis.op_rules import Rows
 from ...differentiable import Differentiable
 from ...errors import BatchWarning, GradientError
-from ...graph.ops import added
+from ...graph.interpret import added
 from ...public import public
 from ...sources.layer_results import layer_of
 from ..options import Options

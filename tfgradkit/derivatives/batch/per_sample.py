@@ -13,8 +13,9 @@ from typing import Any
 import tensorflow as tf
 
 from ...errors import SignatureError
-from ...graph.ops import LOOPS, added, everywhere, functions_of
-from ...graph.vectorized_map import NotVectorizedError, vectorized_map
+from ...graph.converters import NotVectorizedError, UserFunction, vectorized_map
+from ...graph.interpret import added
+from ...graph.ops import LOOPS, everywhere, functions_of
 from ..first_order import Parts
 from ..problem import Problem, batch_axis, is_batched, select
 from ..sweep.seeded_products import not_vectorized
@@ -93,7 +94,7 @@ def _mapped(one: Callable[[list[tf.Tensor]], Parts], rows: list[tf.Tensor], prob
     if strategy == "loop":
         return _looped(one, rows)
     try:
-        return vectorized_map(one, rows)
+        return vectorized_map(UserFunction(one), rows)
     except (ValueError, TypeError, NotImplementedError) as error:
         if isinstance(error, SignatureError):  # of the function itself
             raise

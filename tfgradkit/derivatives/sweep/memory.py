@@ -11,7 +11,7 @@ import tensorflow as tf
 from ...arguments import dims
 from ...differentiable import Differentiable
 from ...graph.dependence import sample_bytes
-from ...graph.ops import added
+from ...graph.interpret import added
 from ...graph.trace import flat_function
 from ..evaluate import Evaluated, evaluate
 from ..options import Options

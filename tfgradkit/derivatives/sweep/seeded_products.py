@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from ...arguments import Dims, dims, size, split
 from ...errors import GradientError
-from ...graph.vectorized_map import vectorized_map, which
+from ...graph.converters import vectorized_map, which
 from ..options import Strategy
 from ..problem import Problem
 from ..pullback import Partials, Product, Pullback, Tensors, or_zeros, pullback, transposed

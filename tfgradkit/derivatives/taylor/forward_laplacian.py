@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from ...graph.dependence import reached, sample_bytes
 from ...graph.emit import NoRuleError, emit
-from ...graph.interpret import Interpreter, needed, own_outputs
-from ...graph.ops import added, calls_functions
+from ...graph.interpret import Interpreter, added, needed, own_outputs
+from ...graph.ops import calls_functions
 from ...op_gradients.exact_functions import plain_silu
 from ..pullback import Partials, Tensors
 from . import linear_rules as _linear  # noqa: F401  registers its rules

@@ -10,8 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from ...graph.converters import vectorized_map
 from ...graph.emit import NoRuleError, emit
-from ...graph.vectorized_map import vectorized_map
 from ..directional import directional
 from ..pullback import or_zeros, pullback, transposed
 from .jet import Jet, added, squares

@@ -20,7 +20,7 @@ from .checked_function import Arrays, CheckedFunction, checked_function
 from .float64_shadow import in_float64, wide_arguments
 from .gradient_check import CheckStatus, Finding, GradientCheck, WrongOp
 from .local_check import wrong_custom_gradients
-from .rounding import TOLERANCE, value_floor
+from .rounding import TOLERANCE, comparison_floor
 from .wrong_ops import wrong_ops
 
 _SEED = 1982
@@ -33,9 +33,10 @@ _LOOKED_INTO = 4
 def check_gradients(fn: Any, *arguments: Any, order: int = 1, **keywords: Unpack[Keywords]) -> GradientCheck:
     """Whether the derivatives of a function are those of its values.
 
-    In random directions, in float64 (of a Keras model the layers are, meanwhile, with their weights): Jv against extrapolated
-    differences, ⟨u, Jv⟩ against ⟨v, Jᵀu⟩, and with ``order=2`` the same of the gradient of ⟨u, f⟩, and
-    ⟨w, Hv⟩ against ⟨v, Hw⟩. The numbers are seeded: the same check gives the same answer. ``mode``, ``strategy`` and
+    In random directions, in float64 (a Keras model's layers and variables are, while it runs): Jv against
+    extrapolated differences, ⟨u, Jv⟩ against ⟨v, Jᵀu⟩, and with ``order=2`` the same of the gradient of ⟨u, f⟩, and
+    ⟨w, Hv⟩ against ⟨v, Hw⟩. Each ``tf.custom_gradient`` is compared by itself, too, so that an error is found that
+    the ops around it hide. The numbers are seeded: the same check gives the same answer. ``mode``, ``strategy`` and
     ``chunk_size`` have nothing to choose.
 
     Args:
@@ -44,8 +45,10 @@ def check_gradients(fn: Any, *arguments: Any, order: int = 1, **keywords: Unpack
 
     Returns:
         A :class:`~tfgradkit.GradientCheck`: ``.ok``; ``.digits`` that agree; ``.max_error``, relative; ``.status``:
-        "right", "wrong" where the differences converge to something else, "kink" where those to both sides differ,
-        "noise" where they don't converge. ``print`` it for every comparison.
+        "right", "wrong" where the differences converge to something else, "nan" where the derivative is not finite,
+        "kink" where the differences to both sides differ, "noise" where they don't converge; and ``.wrong_ops``, a
+        :class:`~tfgradkit.types.WrongOp` for each op where a wrong derivative begins, with the line that calls it.
+        ``print`` it for every comparison.
 
     Raises:
         SignatureError: arguments that the function doesn't take, another order, or no such value of a keyword.
@@ -110,7 +113,8 @@ def _wrong_ops(
 def _seeds_of(wrong: Sequence[Finding], function: CheckedFunction) -> Iterator[tuple[Arrays, Arrays]]:
     """Seeds and directions in which the results that are wrong by some argument count alone."""
     generator = np.random.default_rng(_SEED)
-    pairs = sorted({f.pair for f in wrong if f.pair is not None}) or [(None, None)]
+    pairs: Sequence[tuple[int | None, int | None]] = sorted({f.pair for f in wrong if f.pair is not None})
+    pairs = pairs or [(None, None)]
     for result, argument in pairs[:_LOOKED_INTO]:
         us, vs = _random_like(generator, function.ys), [_direction(generator, x) for x in function.xs]
         yield (
@@ -153,12 +157,13 @@ def _compare(function: CheckedFunction, order: int, generator: np.random.Generat
             vs = [_direction(generator, x) if i == argument else np.zeros_like(o) for i, o in enumerate(function.xs)]
             us = _random_like(generator, function.ys)
             forward, reverse = function.products(us, vs)
-            yield from _compare_with_differences(function, order, argument, vs, forward, random)
-            yield _compare_modes(function, order, argument, (us, forward), (vs, reverse))
+            scatter = function.scatter(us, vs, (forward, reverse))
+            yield from _compare_with_differences(function, order, argument, vs, (forward, scatter[0]), random)
+            yield _compare_modes(function, order, argument, (us, forward), (vs, reverse), scatter)
 
 
 def _compare_with_differences(
-    function: CheckedFunction, order: int, argument: int, vs: Arrays, forward: Arrays, random: bool
+    function: CheckedFunction, order: int, argument: int, vs: Arrays, forward: tuple[Arrays, list[float]], random: bool
 ) -> Iterator[Finding]:
     cache: dict[float, Arrays] = {}
 
@@ -167,13 +172,14 @@ def _compare_with_differences(
             cache[h] = function.value([x + h * v for x, v in zip(function.xs, vs, strict=True)])
         return cache[h]
 
-    for result, expected in enumerate(forward):
+    for result, (expected, scatter) in enumerate(zip(*forward, strict=True)):
         difference = along(lambda h, result=result: values(h)[result], function.epsilon)  # type: ignore[misc]
-        floor = value_floor(function.sizes[result], function.epsilon) / TOLERANCE[function.dtype]
+        floor = comparison_floor(function.sizes[result], scatter, function.dtype)
         scale = max(_largest(difference.derivative), _largest(expected), floor)
         error = _largest(difference.derivative - expected) / scale if scale else 0.0
         # The error of the differences, relative to the derivative that they give.
-        doubt = difference.error / (max(_largest(difference.derivative), floor) or scale or 1.0)
+        measured = max(_largest(difference.derivative), comparison_floor(function.sizes[result], 0.0, function.dtype))
+        doubt = difference.error / (measured or scale or 1.0)
         status = _status(error, doubt, difference, random, TOLERANCE[function.dtype])
         if not np.isfinite(expected).all():
             error, status = np.nan, "nan"
@@ -193,12 +199,18 @@ def _status(error: float, doubt: float, difference: Difference, random: bool, to
 
 
 def _compare_modes(
-    function: CheckedFunction, order: int, argument: int, one: tuple[Arrays, Arrays], other: tuple[Arrays, Arrays]
+    function: CheckedFunction,
+    order: int,
+    argument: int,
+    one: tuple[Arrays, Arrays],
+    other: tuple[Arrays, Arrays],
+    scatter: tuple[list[float], float],
 ) -> Finding:
     """⟨u, Jv⟩ against ⟨v, Jᵀu⟩; for a Hessian both products are in reverse mode, and this is its symmetry."""
     left, right, tolerance = _inner(*one), _inner(*other), TOLERANCE[function.dtype]
-    weights = sum(float(np.sum(np.abs(u))) * size for u, size in zip(one[0], function.sizes, strict=True))
-    floor = value_floor(weights, function.epsilon) / tolerance
+    weights = [float(np.sum(np.abs(u))) for u in one[0]]
+    size, apart = (sum(w * s for w, s in zip(weights, each, strict=True)) for each in (function.sizes, scatter[0]))
+    floor = comparison_floor(size, apart + scatter[1], function.dtype)
     scale = max(float(np.sqrt(_inner(one[0], one[0]) * _inner(one[1], one[1]))), abs(left), abs(right), floor)
     error = abs(left - right) / scale if scale else 0.0
     status: CheckStatus = "nan" if not np.isfinite(error) else "right" if error <= tolerance else "wrong"

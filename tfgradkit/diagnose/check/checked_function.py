@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class CheckedFunction:
         ys: the values there.
         value: xs ↦ ys.
         products: (us, vs) ↦ (J v, Jᵀ u), at the point.
+        scatter: (us, vs, products) ↦ how far J v and ⟨v, Jᵀ u⟩ scatter where x is moved by its own rounding.
         epsilon: of the coarsest dtype among xs, ys, and what is between them.
         dtype: the name of that dtype.
         traced: itself, to be run op by op.
@@ -41,6 +43,7 @@ class CheckedFunction:
     ys: Arrays
     value: Callable[[Arrays], Arrays]
     products: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
+    scatter: Callable[[Arrays, Arrays, tuple[Arrays, Arrays]], tuple[list[float], float]]
     epsilon: float
     dtype: str
     traced: TracedFunction
@@ -58,9 +61,9 @@ def checked_function(
     f = _FlatFunction(narrowed(source, options), options, arguments, weights)
     xs, ys = [x.numpy().astype(np.float64) for x in f.xs], [y.numpy().astype(np.float64) for y in f.ys]
     coarsest = max(*(t.dtype.name for t in [*f.xs, *f.ys]), f.traced.narrowest(), key=epsilon_of)
-    return CheckedFunction(
-        xs, ys, f.value, f.products, epsilon_of(coarsest), coarsest, f.traced, _sizes(f, xs, ys, epsilon_of(coarsest))
-    )
+    epsilon = epsilon_of(coarsest)
+    sizes, scatter = _sizes(f, xs, ys, epsilon), partial(_scatter, f, xs, epsilon)
+    return CheckedFunction(xs, ys, f.value, f.products, scatter, epsilon, coarsest, f.traced, sizes)
 
 
 def _sizes(f: _FlatFunction, xs: Arrays, ys: Arrays, epsilon: float) -> list[float]:
@@ -69,11 +72,34 @@ def _sizes(f: _FlatFunction, xs: Arrays, ys: Arrays, epsilon: float) -> list[flo
     That shows where x is moved by its own rounding.
     """
     sizes = [_largest(y) for y in ys]
-    for seed in range(_MOVES):
-        moves = np.random.default_rng(seed)
-        moved = f.value([x * (1 + epsilon * moves.choice([-2, -1, 1, 2], x.shape)) for x in xs])
+    for there in _moved(xs, epsilon):
+        moved = f.value(there)
         sizes = [max(s, _largest(a - b) / epsilon / 2) for s, a, b in zip(sizes, moved, ys, strict=True)]
     return sizes
+
+
+def _scatter(
+    f: _FlatFunction, xs: Arrays, epsilon: float, us: Arrays, vs: Arrays, products: tuple[Arrays, Arrays]
+) -> tuple[list[float], float]:
+    """How far J v scatters, for each y, and ⟨v, Jᵀ u⟩, where x is moved by its own rounding.
+
+    Where large slopes cancel, or a saturated op stands between them, that is more than the derivative itself.
+    """
+    forward, reverse = products
+    most, least = [0.0] * len(forward), 0.0
+    for there in _moved(xs, epsilon):
+        ahead, back = f.products(us, vs, there)
+        most = [max(m, _largest(a - b)) for m, a, b in zip(most, ahead, forward, strict=True)]
+        sums = (float(sum(np.sum(v * p) for v, p in zip(vs, side, strict=True))) for side in (back, reverse))
+        least = max(least, _largest(np.asarray(next(sums) - next(sums))))
+    return most, least
+
+
+def _moved(xs: Arrays, epsilon: float) -> Iterator[Arrays]:
+    """Points a rounding away."""
+    for seed in range(_MOVES):
+        moves = np.random.default_rng(seed)
+        yield [x * (1 + epsilon * moves.choice([-2, -1, 1, 2], x.shape)) for x in xs]
 
 
 def _largest(x: np.ndarray) -> float:
@@ -105,10 +131,14 @@ class _FlatFunction:
         ys = _at(self._variables, tensors, self._value) if self._variables else self._value(*tensors)
         return [y.numpy().astype(np.float64) for y in ys]
 
-    def products(self, us: Arrays, vs: Arrays) -> tuple[Arrays, Arrays]:
-        """J v and Jᵀ u."""
+    def products(self, us: Arrays, vs: Arrays, xs: Arrays | None = None) -> tuple[Arrays, Arrays]:
+        """J v and Jᵀ u; at other xs than the point, if they are given."""
+        there = self.xs if xs is None else [tf.constant(x, like.dtype) for x, like in zip(xs, self.xs, strict=True)]
         seeds = [tf.constant(s, like.dtype) for s, like in zip([*us, *vs], [*self.ys, *self.xs], strict=True)]
-        forward, reverse = self._products(*seeds, *self._inputs())
+        if self._variables:
+            forward, reverse = _at(self._variables, there, lambda: self._products(*seeds))
+        else:
+            forward, reverse = self._products(*seeds, *there)
         return [p.numpy().astype(np.float64) for p in forward], [p.numpy().astype(np.float64) for p in reverse]
 
     @property

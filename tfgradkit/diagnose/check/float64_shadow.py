@@ -1,7 +1,7 @@
 """The same function in float64, for as long as it is checked: there it has twice the digits.
 
-A Keras model keeps its layers and its code; its variables, its dtype policies and what it takes are float64 meanwhile, in
-layers that other layers made for themselves, too. Values in float64 have to be those of the model, or the model is
+A Keras model keeps its layers and its code; its variables, its dtype policies and what it takes are float64 meanwhile,
+in layers that other layers made for themselves, too. Values in float64 have to be those of the model, or the model is
 checked as it is.
 """
 

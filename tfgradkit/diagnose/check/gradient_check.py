@@ -13,7 +13,7 @@ CheckStatus = Literal["right", "wrong", "nan", "kink", "noise"]
 _SAYS: dict[CheckStatus, str] = {
     "right": "agree",
     "wrong": "the derivative is wrong: is there a tf.custom_gradient, a tf.stop_gradient, or an op without gradient?",
-    "nan": "the derivative is not finite: tgk.locate_nonfinite says which op makes it NaN or infinite, and what to write",
+    "nan": "the derivative is not finite: tgk.locate_nonfinite(fn, …) says which op makes it so, and what to write",
     "kink": "the function has a kink or a jump here, where it has no derivative: check at another point",
     "noise": "the function's values scatter, so nobody can tell: random numbers, or an iteration that stops early?",
 }

@@ -103,10 +103,8 @@ def _error(tape: OpTape, step: TapedStep) -> float:
 
 
 def _is_numeric(step: TapedStep) -> bool:
-    cells = [*step.results, *step.inputs]
-    return all(
-        cell.value.dtype.is_floating or cell.value.dtype == tf.resource for cell in cells if cell.note is not None
-    )
+    dtypes = [cell.value.dtype for cell in (*step.results, *step.inputs) if cell.note is not None]
+    return all(dtype.is_floating or dtype == tf.resource for dtype in dtypes)
 
 
 class _Region:
@@ -118,11 +116,9 @@ class _Region:
         count = _result_count(step) if own else len(step.results)
         self.results = [i for i in range(count) if step.results[i].value.dtype.is_floating]
         first = count if own else 0
-        self.places = [
-            i
-            for i in range(first, len(step.inputs))
-            if step.inputs[i].value.dtype.is_floating and _size(step.inputs[i])
-        ]
+        # What doesn't depend on x is a constant to the tape.
+        depending = [i for i, cell in enumerate(step.inputs) if i >= first and cell.note is not None]
+        self.places = [i for i in depending if step.inputs[i].value.dtype.is_floating and _size(step.inputs[i])]
         self._inner = own
 
     @property

@@ -1,7 +1,7 @@
-"""A tape of single ops: a traced function is run op by op, into calls, branches and loops, and differentiated backward.
+"""A tape of single ops: a traced function is run op by op, into calls, branches and loops, and differentiated back.
 
-TensorFlow's own gradient functions are asked, op by op, so that the result is what its tape gives; but the value and the
-adjoint of every op on the way are at hand.
+TensorFlow's own gradient functions are asked, op by op, so that the result is what its tape gives; but the value and
+the adjoint of every op on the way are at hand.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class _Evaluation(Runner):
 
 
 def own_rule(operation: Any) -> Callable[..., Any] | None:
-    """The gradient function that a user put in place of an op's own; that of a ``tf.custom_gradient`` is an IdentityN's."""
+    """The gradient function in place of an op's own, as that of the IdentityN that a ``tf.custom_gradient`` makes."""
     if operation.type == "Const":
         return None
     attribute = operation.node_def.attr.get("_gradient_op_type")

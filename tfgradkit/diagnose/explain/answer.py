@@ -58,7 +58,7 @@ def _by_gradient(block: RecordedBlock, output: NamedTensor, source: NamedTensor,
 
 
 def _moves_by_elements(block: RecordedBlock, output: NamedTensor, source: NamedTensor) -> bool:
-    """Whether a gradient that is zero for ones as output gradients, as a sum that is constant has it, is not for all."""
+    """Whether a gradient that is zero for ones as output gradients, as of a constant sum, is not for all."""
     if block.gradients is None or any(step.type == "EagerPyFunc" for step in block.steps):
         return False  # tf.py_function keeps what it needs for one gradient only
     return any(map(is_nonzero, seeded_gradients(block.gradients, output.value, [source.value])))

@@ -17,7 +17,8 @@ _SEEDS = 3
 class Gradients(Protocol):
     """(target, sources, output gradients) ↦ the tape's gradients; ones as output gradients where they are left out."""
 
-    def __call__(self, target: Any, sources: list[Any], output_gradients: Any = None, /) -> list[Any]: ...
+    def __call__(self, target: Any, sources: list[Any], output_gradients: Any = None, /) -> list[Any]:
+        """The gradient by each source."""
 
 
 def seeded_gradients(gradients: Gradients, target: Any, sources: list[Any]) -> list[Any]:

@@ -18,7 +18,7 @@ from ...derivatives.options import Options
 from ...derivatives.sweep.plan import PlanStep
 from ...differentiable import Differentiable
 from ...errors import SignatureError
-from ...graph.vectorized_map import NotVectorizedError, vectorized_map
+from ...graph.converters import NotVectorizedError, UserFunction, vectorized_map
 from .interface import Entry
 
 NamedFunction = dict[str, tf.Tensor]
@@ -122,7 +122,7 @@ def exported(source: Differentiable, entry: Entry, log: list[PlanStep] | None = 
 def _each(results: Callable[[NamedFunction], NamedFunction], named: NamedFunction) -> NamedFunction:
     """``results`` for each row; a function that can't be vectorized as a whole is called row by row."""
     try:
-        return vectorized_map(results, named, one_by_one=True)
+        return vectorized_map(UserFunction(results), named, one_by_one=True)
     except NotVectorizedError:
         like = results({name: tensor[0] for name, tensor in named.items()})
         return tf.map_fn(results, named, fn_output_signature=tf.nest.map_structure(tf.TensorSpec.from_tensor, like))

@@ -87,12 +87,10 @@ def _gather_nd(given: Any) -> Any:
     return wrapped(emit(given.op, [given.unstacked_input(0), given.stacked_input(1)]))
 
 
-@vectorized("GatherV2")
+@vectorized("GatherV2", negative="batch_dims")
 def _gather(given: Any) -> Any:
     """TensorFlow counts negative ``batch_dims`` from the end of the indices of all turns."""
     batch = given.get_attr("batch_dims")
-    if batch >= 0:
-        return theirs(given)
     rank = given.op.inputs[1].shape.rank
     if rank is None:
         raise refused("batch_dims < 0 with indices of unknown rank")

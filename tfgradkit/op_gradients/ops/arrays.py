@@ -18,6 +18,8 @@ def _truncated_remainder(op: Any, upstream: tf.Tensor) -> list[tf.Tensor]:
 
 def sum_to_shape_of(gradient: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     """``gradient`` summed over the axes along which ``x`` was broadcast."""
+    if x.shape.is_fully_defined() and gradient.shape.is_fully_defined() and x.shape == gradient.shape:
+        return gradient
     _, axes = _broadcast_axes(tf.shape(gradient), tf.shape(x))
     return tf.reshape(tf.reduce_sum(gradient, axes), tf.shape(x))
 

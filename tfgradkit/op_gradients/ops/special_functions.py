@@ -31,6 +31,31 @@ _BERNOULLI = [1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 13
               1 / 74724249600, -3617 / 10670622842880000]  # fmt: skip
 
 
+@take_over("Igamma", "Igammac")
+def _igamma(op: Any, upstream: tf.Tensor) -> list[Any]:
+    """By x the density x^(a−1) e^−x / Γ(a), which at x = 0 is a power."""
+    a, x = op.inputs
+    skipped = getattr(op, "skip_input_indices", None) or ()
+    upstream = tf.convert_to_tensor(upstream)
+    upstream = upstream if op.type == "Igamma" else -upstream
+    by_a = None if 0 in skipped else sum_to_shape_of(upstream * tf.raw_ops.IgammaGradA(a=a, x=x), a)
+    return [by_a, None if 1 in skipped else sum_to_shape_of(upstream * _gamma_density_at(a, x), x)]
+
+
+def _gamma_density_at(a: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """By logarithms, since factors would overflow; but where x is 0."""
+    at_end = tf.equal(x, 0)
+    end, inside = _apart(at_end, x, 1.0)
+    power = tf.pow(end, a - 1) * tf.exp(-end - tf.math.lgamma(a))
+    return tf.where(at_end, power, tf.exp((a - 1) * tf.math.log(inside) - inside - tf.math.lgamma(a)))
+
+
+def _apart(at_end: tf.Tensor, x: tf.Tensor, other: float) -> tuple[tf.Tensor, tf.Tensor]:
+    """x at the ends, and x elsewhere; in the other places a number where all is smooth."""
+    filler = tf.constant(other, x.dtype)
+    return tf.where(at_end, x, filler), tf.where(at_end, filler, x)
+
+
 @register("IgammaGradA")
 def _igamma_grad_a(op: Any, upstream: tf.Tensor) -> list[tf.Tensor]:
     """∂²P/∂a² by quadrature, and ∂²P/∂a∂x of the density itself."""
@@ -96,14 +121,22 @@ def _random_gamma_grad(op: Any, upstream: tf.Tensor) -> list[tf.Tensor]:
 def _betainc(op: Any, upstream: tf.Tensor) -> list[Any]:
     """By x the density; by a and b, for which TensorFlow gives None, by quadrature."""
     a, b, x = op.inputs
-    log_density = tf.math.xlogy(a - 1, x) + tf.math.xlog1py(b - 1, -x) - _log_beta(a, b)
     skipped = getattr(op, "skip_input_indices", None) or ()
     by_a = by_b = None
     if not {0, 1} <= set(skipped):
         inside, safe = _inside(x, tf.logical_and(x > 0, x < 1))
         derivatives = zip(_betainc_derivatives(a, b, safe), (a, b), strict=True)
         by_a, by_b = (sum_to_shape_of(upstream * inside * derivative, p) for derivative, p in derivatives)
-    return [by_a, by_b, sum_to_shape_of(upstream * tf.exp(log_density), x)]
+    return [by_a, by_b, None if 2 in skipped else sum_to_shape_of(upstream * _beta_density_at(a, b, x), x)]
+
+
+def _beta_density_at(a: tf.Tensor, b: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """By logarithms, since factors would overflow; but where x is 0 or 1."""
+    at_end = tf.logical_or(tf.equal(x, 0), tf.equal(x, 1))
+    end, inside = _apart(at_end, x, 0.5)
+    powers = tf.pow(end, a - 1) * tf.pow(1 - end, b - 1) * tf.exp(-_log_beta(a, b))
+    logarithm = (a - 1) * tf.math.log(inside) + (b - 1) * tf.math.log1p(-inside) - _log_beta(a, b)
+    return tf.where(at_end, powers, tf.exp(logarithm))
 
 
 def _log_beta(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,128 @@
+"""Gradients of powers and of what is squared: exact at zero, to every order.
+
+x^y has the slope y·x^(y−1), which is 0·∞ where both are zero: every polynomial meets that in one order or another.
+
+The derivative of |x|, and that of √x, has no value at 0; that of |x|² has. Where a square is taken, the gradient that
+goes down is a product with the root as a factor; the root's own rule cancels it against its slope before there is 0/0,
+or a sign that the next order would lose. That needs the graph, so on an eager tape it is as TensorFlow has it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..registry import take_over
+from .arrays import sum_to_shape_of
+
+# An attribute of a gradient: (a, r), where the gradient is r·conj(a).
+_FACTOR = "_tfgradkit_factor"
+_ROOTS = frozenset({"Abs", "ComplexAbs", "Sqrt"})
+
+
+@take_over("Pow")
+def _power(op: Any, upstream: tf.Tensor) -> list[Any]:
+    """By the base y·x^(y−1), by the exponent x^y log x; at x = 0 the latter is 0."""
+    x, y = op.inputs
+    upstream = tf.convert_to_tensor(upstream)
+    skipped = getattr(op, "skip_input_indices", None) or ()
+    by_x = by_y = None
+    if 0 not in skipped:
+        by_x = sum_to_shape_of(upstream * _slope(tf.math.conj(x), tf.math.conj(y)), x)
+        by_x = _with_root(by_x, x, y, upstream)
+    if 1 not in skipped:
+        by_y = sum_to_shape_of(upstream * tf.math.conj(op.outputs[0]) * _logarithm(tf.math.conj(x)), y)
+    return [by_x, by_y]
+
+
+def _slope(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """y·x^(y−1); 0 where both are 0."""
+    known = _static(y)
+    if known is not None and np.all(known != 0):
+        # A constant is known to the next order, too.
+        return y * _powered(x, tf.constant(known - 1, y.dtype))
+    both = tf.logical_and(tf.equal(x, 0), tf.equal(y, 0))
+    return y * _powered(x, y - tf.where(both, tf.zeros([], y.dtype), tf.ones([], y.dtype)))
+
+
+def _powered(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """x^y, where TensorFlow's kernel says that the complex 0^0 is not a number."""
+    if not x.dtype.is_complex:
+        return tf.pow(x, y)
+    both, one = tf.logical_and(tf.equal(x, 0), tf.equal(y, 0)), tf.ones([], x.dtype)
+    return tf.where(both, one, tf.pow(tf.where(both, one, x), y))
+
+
+def _static(y: tf.Tensor) -> Any:
+    """The value of a constant of the graph."""
+    return None if isinstance(y, tf.__internal__.EagerTensor) else tf.get_static_value(y)
+
+
+def _logarithm(x: tf.Tensor) -> tf.Tensor:
+    """log x; 0 where a real one has none."""
+    inside = tf.not_equal(x, 0) if x.dtype.is_complex else x > 0
+    return tf.where(inside, tf.math.log(tf.where(inside, x, tf.ones([], x.dtype))), tf.zeros([], x.dtype))
+
+
+@take_over("Square")
+def _square(op: Any, upstream: tf.Tensor) -> tf.Tensor:
+    x = op.inputs[0]
+    upstream = tf.convert_to_tensor(upstream)
+    return _with_root(upstream * (tf.constant(2.0, x.dtype) * tf.math.conj(x)), x, None, upstream)
+
+
+def _with_root(gradient: tf.Tensor, x: tf.Tensor, y: Any, upstream: tf.Tensor) -> tf.Tensor:
+    """``gradient``, that of an even power of x, with the factor x written down where x is a root."""
+    if isinstance(x, tf.__internal__.EagerTensor) or x.op.type not in _ROOTS or not _is_even(y):
+        return gradient
+    rest = 2 * upstream
+    exponent = 2.0 if y is None else float(np.real(tf.get_static_value(y)))
+    if exponent > 2:
+        rest = exponent * upstream * tf.pow(tf.math.conj(x), tf.constant(exponent - 2, x.dtype))
+    setattr(gradient, _FACTOR, (x, rest))
+    return gradient
+
+
+def _is_even(y: Any) -> bool:
+    """Whether y is a constant that is a positive even number; None stands for 2."""
+    if y is None:
+        return True
+    known = tf.get_static_value(y)
+    return known is not None and np.ndim(known) == 0 and known.real > 0 and known % 2 == 0
+
+
+def _rest(upstream: Any, root: str, x: tf.Tensor) -> tf.Tensor | None:
+    """What is left of ``upstream`` without the factor y, y the ``root`` of x; None where it has no such factor."""
+    factor, rest = getattr(upstream, _FACTOR, (None, None))
+    if factor is None or factor.op.type != root or factor.op.inputs[0] is not x:
+        return None
+    return rest
+
+
+@take_over("Abs")
+def _absolute(op: Any, upstream: tf.Tensor) -> tf.Tensor:
+    """u·sign(x), and r·x for u = r·|x|."""
+    x = op.inputs[0]
+    rest = _rest(upstream, "Abs", x)
+    return upstream * tf.sign(x) if rest is None else rest * x
+
+
+@take_over("ComplexAbs")
+def _complex_absolute(op: Any, upstream: tf.Tensor) -> tf.Tensor:
+    """u·x/|x|, and r·x for u = r·|x|."""
+    x, y = op.inputs[0], op.outputs[0]
+    rest = _rest(upstream, "ComplexAbs", x)
+    if rest is not None:
+        return tf.complex(rest, tf.zeros_like(rest)) * x
+    upstream = tf.convert_to_tensor(upstream)
+    product = tf.complex(upstream, tf.zeros_like(upstream)) * x
+    return tf.math.divide_no_nan(product, tf.complex(y, tf.zeros_like(y)))
+
+
+@take_over("Sqrt")
+def _square_root(op: Any, upstream: tf.Tensor) -> tf.Tensor:
+    """u/(2√x), and r/2 for u = r·√x."""
+    rest = _rest(upstream, "Sqrt", op.inputs[0]) if hasattr(upstream, _FACTOR) else None
+    return tf.raw_ops.SqrtGrad(y=op.outputs[0], dy=upstream) if rest is None else rest / 2
