@@ -46,7 +46,8 @@ def _exponential(a: tf.Tensor, halvings: tf.Tensor) -> Any:
         adjoint, size = tf.linalg.adjoint(a), tf.shape(a)[-1] if a.shape[-1] is None else a.shape[-1]
         above = tf.concat([adjoint, upstream], -1)
         below = tf.concat([tf.zeros_like(adjoint), adjoint], -1)
-        return _exponential(tf.concat([above, below], -2), halvings)[..., :size, size:], None
+        # A gradient of this one may be built in another graph, which sees what is made in this.
+        return _exponential(tf.concat([above, below], -2), tf.identity(halvings))[..., :size, size:], None
 
     return _approximant(a, halvings), gradient
 

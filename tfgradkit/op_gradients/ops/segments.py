@@ -63,7 +63,7 @@ def _shared(upstream: tf.Tensor, chosen: tf.Tensor, counts: tf.Tensor, ids: tf.T
 @take_over("SegmentProd")
 def _segment_product(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
     data, ids = op.inputs
-    return tf.gather(upstream, ids) * _others(tf.math.conj(data), ids), None
+    return tf.gather(upstream, ids) * _others_of_sorted(tf.math.conj(data), ids), None
 
 
 @register("SegmentProdV2")
@@ -75,27 +75,34 @@ def _unsorted_segment_product(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, 
 
 
 def _others(x: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
-    """For each element the product of the others of its segment: of those before and after it, in sorted order."""
+    """For each element the product of the others of its segment, as :func:`_others_of_sorted`, whatever the order."""
     flat = tf.reshape(ids, [-1])
     order = tf.argsort(flat, stable=True)
-    ordered = tf.gather(flat, order)
-    rows = tf.reshape(x, [1, flat.shape[0] or tf.size(flat), tf.size(x) // tf.maximum(tf.size(flat), 1)])
-    rows = tf.gather(rows, order, axis=1)
-    product = _neighbours(rows, ordered, back=True) * _neighbours(rows, ordered, back=False)
-    return tf.reshape(tf.gather(product, tf.math.invert_permutation(order), axis=1), tf.shape(x))
+    count = tf.size(flat) if flat.shape[0] is None else flat.shape[0]
+    rows = tf.gather(tf.reshape(x, [count, tf.size(x) // tf.maximum(count, 1)]), order)
+    product = _others_of_sorted(rows, tf.gather(flat, order))
+    return tf.reshape(tf.gather(product, tf.math.invert_permutation(order)), tf.shape(x))
 
 
-def _neighbours(rows: tf.Tensor, ids: tf.Tensor, *, back: bool) -> tf.Tensor:
+def _others_of_sorted(x: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+    """The same where elements of a segment follow each other: the product of those before, and of those after."""
+    count = tf.size(ids) if ids.shape[0] is None else ids.shape[0]
+    rows = tf.reshape(x, [1, count, tf.size(x) // tf.maximum(count, 1)])
+    # Numbered from 2, so that the zeros that are moved in are none of them.
+    numbers = tf.maximum(ids, -1)[None, :, None] + 2
+    product = _neighbours(rows, numbers, back=True) * _neighbours(rows, numbers, back=False)
+    return tf.reshape(product, tf.shape(x))
+
+
+def _neighbours(rows: tf.Tensor, numbers: tf.Tensor, *, back: bool) -> tf.Tensor:
     """The product of all elements of the segment that come before, or after: of 1, 2, 4, … of them."""
-    product = _moved_within(rows, ids, 1, back=back)
+    product = _moved_within(rows, numbers, 1, back=back)
     for shift in shifts(rows.shape[1]):
-        product *= _moved_within(product, ids, shift, back=back)
+        product *= _moved_within(product, numbers, shift, back=back)
     return product
 
 
-def _moved_within(x: tf.Tensor, ids: tf.Tensor, by: int, *, back: bool) -> tf.Tensor:
+def _moved_within(x: tf.Tensor, numbers: tf.Tensor, by: int, *, back: bool) -> tf.Tensor:
     """The elements ``by`` places before or after, ones where those are of another segment."""
-    # Numbered from 2, so that the zeros at the end are none of them.
-    numbers = tf.maximum(ids, -1)[None, :, None] + 2
     same = tf.equal(moved(numbers, by, back=back), numbers)
     return tf.where(same, moved(x, by, back=back), tf.ones([], x.dtype))
