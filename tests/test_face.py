@@ -289,7 +289,8 @@ def test_a_tape_says_what_to_pickle():
 
 
 def test_every_result_is_tried():
-    parts = {"Block", "Fact", "Operand", "NativeLibrary"}  # in a Structure, in a NonFinite; test_native_loader.py
+    # In a Structure, in a NonFinite, in a GradientCheck; test_native_loader.py.
+    parts = {"Block", "Fact", "Operand", "WrongOp", "NativeLibrary"}
     assert set(DATA) | set(NOT_DATA) | parts == RESULTS
 
 

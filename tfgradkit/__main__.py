@@ -20,7 +20,7 @@ def cli() -> None:
     MODEL is a .keras or .h5 file, a SavedModel folder, a TensorFlow 1 .meta or .pb file with
     --inputs and --outputs, or package.module:attribute.
     """
-    # TensorFlow reads these at its import; its lines about GPUs don't concern a command.
+    # TensorFlow reads these when it is imported; a user of a command needs none of its messages about GPUs.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 

@@ -1,4 +1,4 @@
-"""From what a caller passes, and what a function returns, to tensors, in any nest; and the sizes of their axes.
+"""Arguments of a caller and results of a function as tensors, in any nest; and the sizes of their axes.
 
 A list of Python numbers, or of lists of numbers, is an array. Every other list, tuple or dict is a structure
 (``tf.nest``). Where the specs of an argument are known, they decide.
@@ -76,7 +76,7 @@ def as_constant(x: Any, dtype: tf.DType | None, like: tf.DType | None) -> Any:
 def map_leaves(convert: Callable[..., Any], nest: Any, spec: Any, role: str) -> Any:
     """``nest`` with ``convert(leaf, role, spec)`` for each leaf, along the structure of ``spec`` where there is one.
 
-    Keys of a dict that ``spec`` doesn't have are left out, as Keras does.
+    Keys of a dict that ``spec`` doesn't have are left out, as Keras does. None in a structure is an empty branch.
 
     Raises:
         SignatureError: the structure isn't that of ``spec``.
@@ -86,11 +86,26 @@ def map_leaves(convert: Callable[..., Any], nest: Any, spec: Any, role: str) -> 
         return convert(_unwrapped(nest) if wrapped else nest, role, spec)
     wanted = nest if spec is None else spec
     if isinstance(wanted, dict) and isinstance(nest, dict) and set(wanted) <= set(nest):
-        return type(nest)({k: map_leaves(convert, nest[k], _at(spec, k), f"{role}[{k!r}]") for k in wanted})
+        return type(nest)({k: _branch(convert, nest[k], _at(spec, k), f"{role}[{k!r}]") for k in wanted})
     if isinstance(wanted, (list, tuple)) and isinstance(nest, (list, tuple)) and len(wanted) == len(nest):
-        items = [map_leaves(convert, v, _at(spec, i), f"{role}[{i}]") for i, v in enumerate(nest)]
+        items = [_branch(convert, v, _at(spec, i), f"{role}[{i}]") for i, v in enumerate(nest)]
         return type(nest)(*items) if hasattr(nest, "_fields") else type(nest)(items)
     raise SignatureError(f"{role} has the wrong structure", expected=structure_text(spec), got=structure_text(nest))
+
+
+def _branch(convert: Callable[..., Any], nest: Any, spec: Any, role: str) -> Any:
+    return None if nest is None and spec is None else map_leaves(convert, nest, spec, role)
+
+
+def tensors_of(nest: Any) -> list[Any]:
+    """The leaves of a nest of tensors, without the empty branches."""
+    return [leaf for leaf in tf.nest.flatten(nest) if leaf is not None]
+
+
+def packed_like(structure: Any, flat: Sequence[Any]) -> Any:
+    """``flat`` in a structure of tensors, None where it has an empty branch."""
+    given = iter(flat)
+    return tf.nest.map_structure(lambda leaf: None if leaf is None else next(given), structure)
 
 
 def _is_leaf(x: Any) -> bool:
@@ -98,7 +113,7 @@ def _is_leaf(x: Any) -> bool:
 
 
 def _unwrapped(given: Any) -> Any:
-    """``[array]`` where one array is expected: how Keras' own ``inputs`` come."""
+    """The array of ``[array]`` where one array is expected: Keras' own ``inputs`` come in a list."""
     return given[0] if len(given) == 1 and isinstance(given[0], (np.ndarray, tf.Tensor, tf.Variable)) else given
 
 
@@ -107,14 +122,14 @@ def _at(spec: Any, key: Any) -> Any:
 
 
 def is_numbers(x: Any) -> bool:
-    """Whether ``x`` is a Python number or nested lists of numbers: an array, and no structure."""
+    """Whether ``x`` is a Python number or nested lists of numbers, and so an array rather than a structure."""
     if isinstance(x, (list, tuple)) and not hasattr(x, "_fields"):
         return bool(x) and all(is_numbers(item) for item in x)
     return isinstance(x, (*_NUMBERS, np.generic))
 
 
 def _exact(x: Any) -> Any:
-    """Python numbers as a NumPy array, with all their digits."""
+    """Python numbers as a NumPy array, which keeps all their digits; anything else as it is."""
     return np.asarray(x) if isinstance(x, _NUMBERS) or is_numbers(x) else x
 
 
@@ -194,7 +209,8 @@ def size(sample: Dims) -> Any:
 
 def is_scalar_sample(y: tf.Tensor, batched: bool) -> bool:
     """Whether y counts as scalar-valued: no axis, or batched ``[B]`` and ``[B, 1]``."""
-    return split(y, batched)[1] in ([], [1] if batched else [])
+    sizes = y.shape[batched:].as_list()
+    return not sizes or (batched and sizes == [1])
 
 
 def repeated(tensor: tf.Tensor, copies: Any) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""The function that is differentiated, with the facts known of it beforehand: specs, names, variables, batch axis."""
+"""The function that is differentiated, with the facts known beforehand: specs, names, variables, batch axis."""
 
 from __future__ import annotations
 
@@ -58,6 +58,8 @@ class Differentiable:
         Raises:
             SignatureError: integers, or a number, structure or shape that doesn't fit.
         """
+        if not arguments and not picked and self.input_specs is None and not self.argument_names:
+            return []  # a loss without arguments, by variables
         specs = self._specs_for(arguments)
         converted = list(arguments)
         inputs: list[tf.Tensor] = []

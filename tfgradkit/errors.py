@@ -142,10 +142,10 @@ class ConvergenceError(TfGradKitError):
     """An implicit function has no root where it was looked for.
 
     Args:
-        sample: the first sample without one; None where there is no batch.
+        sample: the first sample without a root; None where there is no batch.
         norm: the largest element of the residual there, in magnitude.
         step: the last Newton step, relative to the unknown.
-        iterations: steps that were taken.
+        iterations: the number of steps that were taken.
         keywords: as of every exception here.
     """
 
@@ -218,3 +218,7 @@ class ChecksumError(LibraryError):
 
 class VersionError(TfGradKitError):
     """A dependency is missing, or has a version that is not supported."""
+
+
+class BatchWarning(UserWarning):
+    """Nobody knows whether the samples of a batch influence each other: neither the graph nor a probe could tell."""

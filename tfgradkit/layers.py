@@ -19,6 +19,7 @@ from .derivatives.keywords import Keywords, documented
 from .derivatives.operator_table import LAYOUTS, OPERATORS, SEED_NAMES
 from .derivatives.operators import build
 from .errors import SignatureError, SourceError
+from .graph.trace import flat_function, specs_of
 
 __all__ = [
     "Altered",
@@ -68,7 +69,7 @@ class Derivative(keras.layers.Layer):
         own = {key: keywords.pop(key) for key in ("trainable", "dtype") if key in keywords}
         operator, parts = _parsed(kind)
         _check_keywords(keywords)
-        # The operators cast to the model's dtype; Keras must not round before.
+        # The operators cast to the model's dtype; Keras must not round the inputs before.
         super().__init__(name=name, dtype=own.pop("dtype", model.dtype_policy), autocast=False, **own)
         self.model = model
         self.kind = kind
@@ -87,14 +88,8 @@ class Derivative(keras.layers.Layer):
     def compute_output_spec(self, inputs: Any, output_gradients: Any = None, tangents: Any = None, **_: Any) -> Any:
         """Shapes and dtypes for symbolic tensors; None for the batch stays None."""
         arguments = (inputs, output_gradients, tangents)
-        leaves = [x for x in keras.tree.flatten(arguments) if x is not None]
-
-        def traced(*tensors: tf.Tensor) -> Any:
-            rest = iter(tensors)
-            return self.call(*keras.tree.map_structure(lambda x: None if x is None else next(rest), arguments))
-
-        specs = [tf.TensorSpec(x.shape, x.dtype) for x in leaves]
-        results = tf.function(traced, autograph=False).get_concrete_function(*specs).structured_outputs
+        flat, leaves = flat_function(lambda given: self.call(*given), arguments, lambda leaf: leaf is not None)
+        results = tf.function(flat, autograph=False).get_concrete_function(*specs_of(leaves)).structured_outputs
         return keras.tree.map_structure(lambda y: keras.KerasTensor(tuple(y.shape), y.dtype.name), results)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -103,7 +98,7 @@ class Derivative(keras.layers.Layer):
         return keras.tree.map_structure(lambda spec: tuple(spec.shape), self.compute_output_spec(specs))
 
     def get_config(self) -> dict[str, Any]:
-        """What the layer is made of, the model among it."""
+        """The arguments of the layer, the configuration of the model among them."""
         # Twice: from the second time on Keras marks the model as shared, so that several layers of a saved model
         # that hold one model hold one model again after loading.
         keras.saving.serialize_keras_object(self.model)

@@ -1,4 +1,4 @@
-"""What the classes of results have in common: the module that a user imports them from, and what ``pickle`` is told.
+"""What the classes of results have in common: the module that users import them from, and how ``pickle`` treats them.
 
 A class lives in the file of its chapter, and is called after the module that users know: ``tfgradkit.types.Plan``.
 ``pickle`` finds it there, so that a result which was saved today is read after a file has moved.
@@ -44,7 +44,7 @@ def not_pickled(hint: str) -> Callable[[Class], Class]:
         raise TypeError(f"a {type(self).__name__} can't be pickled: {hint}")
 
     def decorate(cls: Class) -> Class:
-        # copy asks pickle's way for the state, too, unless a class says how it is copied.
+        # ``copy`` takes pickle's way to the state, unless a class says how it is copied.
         cls.__reduce__ = refuse  # type: ignore[method-assign, assignment]
         cls.__copy__ = _copied  # type: ignore[attr-defined]
         cls.__deepcopy__ = lambda self, memo: _copied(self, memo)  # type: ignore[attr-defined]
@@ -54,8 +54,8 @@ def not_pickled(hint: str) -> Callable[[Class], Class]:
 
 
 def _copied(original: Any, memo: dict[int, Any] | None = None) -> Any:
-    made = object.__new__(type(original))
+    duplicate = object.__new__(type(original))
     if memo is not None:
-        memo[id(original)] = made
-    vars(made).update(vars(original) if memo is None else deepcopy(vars(original), memo))
-    return made
+        memo[id(original)] = duplicate
+    vars(duplicate).update(vars(original) if memo is None else deepcopy(vars(original), memo))
+    return duplicate

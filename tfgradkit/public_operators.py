@@ -29,7 +29,7 @@ from .derivatives.operators import vjp as vjp
 
 
 def __getattr__(name: str) -> Any:
-    """The operators with modules of their own, which the others are not to load."""
+    """The operators in modules that the others shall not load."""
     if name == "linearize":
         from .derivatives.linearize import linearize
 

@@ -10,7 +10,7 @@ the operators                                     :class:`Derivative`; ``.plan``
 ``load``                                          :class:`Differentiable`, for what is no Keras model
 ``explain``, ``ExplainingTape.explain``           :class:`Explanation` of :class:`Connection`
 ``audit``                                         :class:`Audit` of :class:`Obstacle`
-``check_gradients``                               :class:`GradientCheck` of :class:`Finding`
+``check_gradients``                               :class:`GradientCheck` of :class:`Finding`, and of :class:`WrongOp`
 ``check_batch_independence``                      :class:`BatchIndependence`
 ``locate_nonfinite``                              :class:`NonFinite`, with an :class:`Operand` for each input of the op
 ``structure``                                     :class:`Structure` of :class:`Block`; what is known is a :class:`Fact`
@@ -41,9 +41,9 @@ _load, __dir__, __all__ = lazy_loader.attach_stub(__package__, __file__)
 
 
 def __getattr__(name: str) -> object:
-    """The class, which the loader would keep among the names of the package."""
-    found = globals()[name] = _load(name)
+    """A class by its name; the loader also sets the name in the package, where it is removed."""
+    result = globals()[name] = _load(name)
     package = sys.modules[__package__]
     if name not in package.__all__:
         vars(package).pop(name, None)
-    return found
+    return result

@@ -21,6 +21,7 @@ from .diagnose.audit.audit_result import Audit as Audit
 from .diagnose.audit.audit_result import Obstacle as Obstacle
 from .diagnose.check.gradient_check import Finding as Finding
 from .diagnose.check.gradient_check import GradientCheck as GradientCheck
+from .diagnose.check.gradient_check import WrongOp as WrongOp
 from .diagnose.explain.explanation import Connection as Connection
 from .diagnose.explain.explanation import Explanation as Explanation
 from .diagnose.graph.graph_summary import GraphSummary as GraphSummary
@@ -68,4 +69,5 @@ __all__ = [
     "StraightThroughFunction",
     "Structure",
     "WrappedFunction",
+    "WrongOp",
 ]

@@ -1,3 +1,3 @@
-"""The version, where everyone can read it without importing anything else."""
+"""The version of the package, in a file that imports nothing."""
 
 __version__ = "0.1.0"

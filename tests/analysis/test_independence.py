@@ -10,6 +10,7 @@ from models import build, mlp
 
 import tfgradkit as tgk
 from tfgradkit.errors import GradientError
+from tfgradkit.graph.static_shapes import entries
 
 L = keras.layers
 X = np.random.default_rng(3).normal(size=(4, 3))
@@ -279,7 +280,8 @@ def test_two_samples_that_only_trade_places_with_a_third_are_coupled():
 
 
 def test_a_probe_that_fails_is_skipped_and_said():
-    def twenty_samples(x):  # an op without a rule, and a shape that no few samples have
+    def twenty_samples(x):  # an op without a rule, a shape that no few samples have, and values that no others have
+        tf.debugging.assert_equal(x, tf.ones_like(x))
         return tf.linalg.adjoint(tf.linalg.diag_part(tf.linalg.diag(tf.reshape(x, [20, 3]))))
 
     x = np.ones((20, 3))
@@ -294,7 +296,7 @@ def test_the_check_is_made_once_a_signature(monkeypatch):
     from tfgradkit.derivatives.batch import independence
 
     original = independence.probe
-    monkeypatch.setattr(independence, "probe", lambda *a: calls.append(1) or original(*a))
+    monkeypatch.setattr(independence, "probe", lambda *a, **k: calls.append(1) or original(*a, **k))
     derivative = tgk.jacobian(build(mlp(3, 2, 4, "silu"), "float64"))
     for size in (1, 2, 4):
         derivative(X[:size])
@@ -329,3 +331,15 @@ def test_a_function_may_be_made_for_its_own_batch():
     x, boxes = np.random.default_rng(0).random((2, 4, 4, 1)), tf.constant([[0.0, 0, 1, 1], [0.1, 0.1, 0.8, 0.9]])
     jacobian = tgk.jacobian(lambda x: tf.image.crop_and_resize(x, boxes, [0, 1], [2, 2]), batched=True)(x.astype("f4"))
     assert jacobian.shape == (2, 2, 2, 1, 4, 4, 1)
+
+
+def test_sizes_that_only_the_run_knows_keep_their_places():
+    """In paddings, as in any matrix that a graph packs of rows."""
+    known = []
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int32)], autograph=False)
+    def pack(count):
+        known.extend(entries(tensor) for tensor in (count, tf.stack([3, count]), tf.stack([[0, count], [0, 1]])))
+
+    pack.get_concrete_function()
+    assert known == [None, [3, None], [0, None, 0, 1]]

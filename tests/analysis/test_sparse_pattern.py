@@ -32,6 +32,11 @@ def reversed_gradient(x):
     return tf.identity(x), lambda upstream: tf.reverse(upstream, [0])
 
 
+@tf.custom_gradient
+def complex_square(x):
+    return tf.complex(x**2, x), lambda upstream: 2 * x * tf.math.real(upstream) + tf.math.imag(upstream)
+
+
 @tf.function
 def taken(x, places):
     return tf.gather(x, places)
@@ -105,6 +110,8 @@ FUNCTIONS = {
     "function_twice": (lambda x: taken(x, [0, 1]) * taken(x, [2, 3]), (4,), 4),
     "custom_gradient": (rounded, (4,), 4),
     "custom_gradient_elsewhere": (reversed_gradient, (4,), 4),
+    "custom_gradient_complex": (lambda x: tf.math.real(complex_square(x)), (4,), 16),
+    "complex_moved": (lambda x: tf.math.real(tf.reverse(tf.complex(x, x), [0])), (4,), 4),
     "silu": (lambda x: tf.nn.silu(x), (4,), 4),
     "while": (doubling, (4,), 4),
     "while_moving": (moving, (6,), None),
@@ -123,6 +130,7 @@ FUNCTIONS = {
 }
 
 
+@pytest.mark.filterwarnings("error::numpy.exceptions.ComplexWarning")
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions(name):
     f, shape, entries = FUNCTIONS[name]

@@ -254,6 +254,42 @@ def test_ops_of_a_function(name):
     np.testing.assert_array_equal(own(V), before)
 
 
+@pytest.mark.parametrize("most", ["a number", "a tensor"])
+def test_xla_differentiates_a_loop_with_maximum_iterations(most):
+    def f(x):
+        turns = 2 if most == "a number" else tf.size(x)
+        unbounded = (lambda i, y: i < 9, lambda i, y: (i + 1, tf.nn.relu(y) * x), (0, x))
+        return tf.while_loop(*unbounded, maximum_iterations=turns)[1]
+
+    other = tgk.override_gradient(f, {"Relu": tripled})
+    np.testing.assert_array_equal(other(tf.constant(V)), V**3)
+    for keywords in ({}, {"jit_compile": True}):
+        total = tgk.gradient(lambda x: tf.reduce_sum(other(x)), **keywords)
+        np.testing.assert_allclose(total(V), 13 * V**2, rtol=1e-12)
+
+
+def test_a_loop_whose_second_variable_is_another_number_runs_to_its_end():
+    """An op of which ``tf.while_loop`` knows nothing: twice around for a limit of 1."""
+    vector = tf.TensorSpec([2], tf.float64)
+    counts = [tf.TensorSpec([], tf.int32)] * 2
+
+    @tf.function(input_signature=[*counts, vector], autograph=False)
+    def condition(i, limit, y):
+        return (i < limit) & tf.reduce_all(y < 9)
+
+    @tf.function(input_signature=[*counts, vector], autograph=False)
+    def body(i, limit, y):
+        return i + tf.cast(y[1] > 3, tf.int32), limit, tf.nn.relu(y) * V
+
+    def f(x):
+        functions = {"cond": condition.get_concrete_function(), "body": body.get_concrete_function()}
+        return tf.raw_ops.StatelessWhile(input=[tf.constant(0), tf.constant(1), x], **functions)[2]
+
+    other = tgk.override_gradient(f, {"Relu": tripled})
+    np.testing.assert_array_equal(f(tf.constant(V)), V**3)
+    np.testing.assert_array_equal(other(tf.constant(V)), V**3)
+
+
 def test_a_second_derivative_is_that_of_the_rule():
     other = tgk.override_gradient(tf.sin, {"Sin": lambda op, u: u * op.inputs[0] ** 3})
     np.testing.assert_allclose(tgk.hessian(lambda x: tf.reduce_sum(other(x)))(V), np.diag(3 * V**2), rtol=1e-12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from textwrap import dedent
 
 import keras
@@ -9,6 +10,7 @@ import none_cases
 import numpy as np
 import pytest
 import tensorflow as tf
+from healthy_models import healthy, reaches
 from models import BRANCH, activation_branches, branches, build, layer_branches, mlp
 from none_cases import CASES, FILE
 
@@ -20,6 +22,7 @@ from tfgradkit.op_gradients.registry import ABSENT, SHIPPED
 
 L = keras.layers
 X = tf.constant([1.0, 2.0])
+MODELS = range(100 if os.environ.get("TFGRADKIT_SWEEP") else 8)
 IDS = [case.title for case in CASES]
 FIXED = [case for case in CASES if case.fixed]
 
@@ -192,6 +195,59 @@ def test_no_false_alarm(name):
 @pytest.mark.parametrize("name", [name for name in HEALTHY if name not in EAGER])
 def test_no_false_alarm_in_a_graph(name):
     explanation = tgk.explain(tf.function(HEALTHY[name]), X)
+    assert explanation.ok, str(explanation)
+
+
+# The gradient of the sum of their elements is zero, or rounding.
+CONSTANT_SUM = {
+    "softmax": tf.nn.softmax,
+    "without its mean": lambda x: x - tf.reduce_mean(x),
+    "opposites": lambda x: tf.stack([x, -x]),
+    "differences": lambda x: x - tf.roll(x, 1, 0),
+    "a rotation": lambda x: tf.stack([x[0] - x[1], x[1] - x[0]]),
+    "behind an op": lambda x: tf.nn.softmax(tf.tanh(x)),
+    "in Python": lambda x: tf.py_function(lambda a: tf.stack([a, -a]), [x], tf.float32),
+}
+
+
+@pytest.mark.parametrize("name", CONSTANT_SUM)
+def test_a_constant_sum_is_no_dead_output(name):
+    explanation = tgk.explain(CONSTANT_SUM[name], X)
+    assert explanation.ok, str(explanation)
+
+
+def test_a_constant_sum_is_explained():
+    with tgk.ExplainingTape() as tape:
+        tape.watch(X)
+        y = tf.stack([X, -X])
+    explanation = tape.explain(y, X)
+    assert explanation.ok
+    assert not np.any(tape.gradient(y, X))
+    assert "output_gradients" in str(explanation)
+
+
+# Dead whatever is asked, and the op where it ends, not the one that hides it.
+DEAD = {
+    "Relu": lambda x: tf.nn.softmax(tf.nn.relu(x - 9)),
+    "Tanh": lambda x: (lambda z: z - tf.reduce_mean(z))(tf.tanh(100 * x)),
+    "Sigmoid": lambda x: tf.stack([tf.sigmoid(200 * x), -tf.sigmoid(200 * x)]),
+    "StopGradient": lambda x: tf.nn.softmax(tf.stop_gradient(x)),
+    "Softmax": lambda x: tf.nn.softmax(tf.constant([200.0, 0.0]) + x),
+}
+
+
+@pytest.mark.parametrize("op", DEAD)
+def test_what_is_dead_is_told(op):
+    (connection,) = tgk.explain(DEAD[op], X)
+    assert (connection.status, connection.op) == (of_function(DEAD[op], [X])[0], op)
+    assert connection.status != "connected"
+
+
+@pytest.mark.parametrize("seed", MODELS)
+def test_no_false_alarm_in_healthy_models(seed):
+    model, x, training = healthy(seed)
+    assert reaches(model, x, training), "the generator made no healthy model"
+    explanation = tgk.explain(model, x, training=training)
     assert explanation.ok, str(explanation)
 
 

@@ -213,6 +213,50 @@ CASES = {
         lambda a, d: R.Range(start=a, limit=tf.constant(3.0, tf.float64), delta=d),
         (np.array(0.3), np.array(0.55)),
     ),
+    # Products, segments and what is stitched
+    "Cumprod": Case("Cumprod", lambda x: tf.math.cumprod(x, 1), (np.array([[0.3, 0.0, -2, 0], [1.0, 2, 3, 0]]),), True),
+    "Cumprod_exclusive": Case(
+        "Cumprod",
+        lambda x: as_real(tf.math.cumprod(as_complex(x), -1, exclusive=True, reverse=True)),
+        (numbers(2, 3, 2),),
+        batched=True,
+    ),
+    "CumulativeLogsumexp": Case(
+        "CumulativeLogsumexp",
+        lambda x: tf.math.cumulative_logsumexp(x, 1, reverse=True),
+        (numbers(2, 3),),
+        batched=True,
+    ),
+    "EuclideanNorm": Case("EuclideanNorm", lambda x: tf.math.reduce_euclidean_norm(x, [-1]), (numbers(2, 3),), True),
+    "SegmentMean": Case("SegmentMean", lambda x: tf.math.segment_mean(x, [0, 0, 2]), (numbers(3, 2),)),
+    "SegmentMax": Case("SegmentMax", lambda x: tf.math.segment_max(x, [0, 0, 1]), (numbers(3, 2),)),
+    "SegmentMin": Case("SegmentMin", lambda x: tf.math.segment_min(x, [0, 0, 1]), (numbers(3, 2),)),
+    "UnsortedSegmentMax": Case(
+        "UnsortedSegmentMax", lambda x: tf.math.unsorted_segment_max(x, [1, 0, 1], 2), (numbers(3, 2),)
+    ),
+    "UnsortedSegmentMin": Case(
+        "UnsortedSegmentMin", lambda x: tf.math.unsorted_segment_min(x, [1, -1, 1], 2)[1:], (numbers(3, 2),)
+    ),
+    "SegmentProd": Case(
+        "SegmentProd", lambda x: tf.math.segment_prod(x, [0, 0, 0, 2]), (np.array([[0.0, 2], [0, 3], [1, 0], [2, 2]]),)
+    ),
+    "UnsortedSegmentProd": Case(
+        "UnsortedSegmentProd",
+        lambda x: tf.math.unsorted_segment_prod(x, [[2, 0, 2], [0, -1, 2]], 3),
+        (np.array([[0.0, 2, 0], [3, 1, 0]]),),
+    ),
+    "DynamicStitch": Case(
+        "DynamicStitch",
+        lambda x, y: tf.dynamic_stitch([[0, 2, 0], [1, 2]], [x, y]),
+        (numbers(3, 2), numbers(2, 2)),
+        vectorized=False,
+    ),
+    "ParallelDynamicStitch": Case(
+        "ParallelDynamicStitch",
+        lambda x, y: R.ParallelDynamicStitch(indices=[[0, 2], [1]], data=[x, y]),
+        (numbers(2, 2), numbers(1, 2)),
+        vectorized=False,
+    ),
     # Linear algebra
     "Lu": Case("Lu", lambda a: R.Lu(input=a)[0], (PIVOTED,), batched=True),
     "MatrixLogarithm": Case(
@@ -227,7 +271,71 @@ CASES = {
         lambda factor, g: R.CholeskyGrad(l=factor, grad=g),
         (np.tril(SPD), numbers(2, 2, 2)),
     ),
+    "MatrixDeterminant": Case(
+        "MatrixDeterminant", tf.linalg.det, (np.array([[[1.0, 2], [2, 4]], [[0, 0], [0, 0]]]),), True
+    ),
+    "MatrixDeterminant_3": Case("MatrixDeterminant", tf.linalg.det, (PIVOTED,), batched=True),
+    "MatrixDeterminant_4": Case("MatrixDeterminant", tf.linalg.det, (numbers(4, 4),)),
+    "MatrixDeterminant_singular": Case("MatrixDeterminant", tf.linalg.det, (np.diag([1.0, 0, -2, 0]),)),
+    "MatrixDeterminant_complex": Case(
+        "MatrixDeterminant", lambda x: as_real(tf.linalg.det(as_complex(x))), (numbers(2, 3, 3, 2),), batched=True
+    ),
+    "LogMatrixDeterminant": Case("LogMatrixDeterminant", lambda a: tf.linalg.slogdet(a)[1], (PIVOTED,), batched=True),
+    "LogMatrixDeterminant_complex": Case(
+        "LogMatrixDeterminant", lambda x: as_real(tf.linalg.slogdet(as_complex(x))[0]), (numbers(2, 2, 2),)
+    ),
+    "SelfAdjointEigV2": Case(
+        "SelfAdjointEigV2", lambda a: tuple(x**2 for x in tf.linalg.eigh(a)), (SPD,), batched=True, tolerance=1e-7
+    ),
+    "Eig": Case(
+        "Eig", lambda a: tf.math.real(tf.reduce_sum(tf.exp(tf.linalg.eig(a)[0]), -1)), (SPD,), True, vectorized=False
+    ),
+    "Svd": Case("Svd", lambda a: tuple(x**2 for x in tf.linalg.svd(a)), (PIVOTED[..., :2],), True, tolerance=1e-7),
+    "Svd_values": Case("Svd", lambda a: tf.linalg.svd(a, compute_uv=False), (SPD,), batched=True),
+    "MatrixSolveLs": Case(
+        "MatrixSolveLs",
+        lambda a, b: tf.linalg.lstsq(a, b, fast=False),
+        (numbers(3, 2), numbers(3, 1, seed=1)),
+        vectorized=False,
+    ),
+    "MatrixSolveLs_wide": Case(
+        "MatrixSolveLs",
+        lambda a, b, r: R.MatrixSolveLs(matrix=a, rhs=b, l2_regularizer=r, fast=True),
+        (numbers(2, 3), numbers(2, 1, seed=1), np.array(0.3)),
+        vectorized=False,
+    ),
+    "TridiagonalSolve": Case(
+        "TridiagonalSolve",
+        lambda x: as_real(tf.linalg.tridiagonal_solve(as_complex(x) + np.array([[0], [4], [0]]), as_complex(x)[:, :1])),
+        (numbers(3, 3, 2),),
+        vectorized=False,
+    ),
+    "MatrixSquareRoot": Case(
+        "MatrixSquareRoot",
+        lambda x: as_real(tf.linalg.sqrtm(as_complex(x))),
+        (np.stack([SPD, 0.1 * SPD[::-1] ** 2], -1),),
+        batched=True,
+        vectorized=False,
+    ),
     # Signals
+    **{
+        f"RFFT{axes}_{lengths}": Case(
+            f"RFFT{axes}",
+            lambda x, name=f"rfft{axes}", n=lengths: as_real(getattr(tf.signal, name.lower())(x, n)),
+            (numbers(2, 3, 4),),
+            batched=not axes or len(lengths) == 2,
+        )
+        for axes, lengths in (("", (4,)), ("", (3,)), ("", (6,)), ("2D", (2, 3)), ("2D", (5, 4)))
+    },
+    **{
+        f"IRFFT{axes}_{lengths}": Case(
+            f"IRFFT{axes}",
+            lambda x, name=f"irfft{axes}", n=lengths: getattr(tf.signal, name.lower())(as_complex(x), n),
+            (numbers(2, 2, 3, 2),),
+            batched=True,
+        )
+        for axes, lengths in (("", (4,)), ("", (3,)), ("", (7,)), ("2D", (2, 2)), ("2D", (3, 6)))
+    },
     "RFFT3D": Case("RFFT3D", lambda x: as_real(tf.signal.rfft3d(x)), (numbers(2, 2, 2, 3),), batched=True),
     "RFFT3D_odd": Case("RFFT3D", lambda x: as_real(tf.signal.rfft3d(x, [3, 2, 3])), (numbers(1, 2, 3, 4),)),
     "IRFFT3D": Case(

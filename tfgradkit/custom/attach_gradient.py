@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from ..derivatives.pullback import or_zeros, transpose
 from ..graph.contexts import is_recording
-from ..graph.ops import added
+from ..graph.interpret import added
 from ..graph.pfor import OPEN_IN_LOOPS
 
 Tensors = list[tf.Tensor]

@@ -11,15 +11,16 @@ import tensorflow as tf
 
 from ..arguments import structure_text
 from ..differentiable import Differentiable
-from ..errors import SignatureError
+from ..errors import GradientError, SignatureError
 from ..op_gradients import register_gradient
 from ..public import not_pickled, public
 from .evaluate import Evaluated, Trace, evaluate, signature_of
 from .operator_table import EXACT_PRODUCTS, SEED_NAMES
 from .options import Options
 from .problem import batch_axis, positions
+from .retraced import Way, another_way
 from .seeds import converted_seed, wanted_seed
-from .self_check import check_first, keeps_state
+from .self_check import check_first
 from .sweep.memory import evaluate_within_limit
 from .sweep.plan import Plan
 
@@ -47,17 +48,20 @@ class Derivative:
         self.parts = parts
         self.options = options
         self.extra = extra or {}
+        self._way = Way(source, options)
+        self._named: dict[tuple[str, ...], Derivative] = {}
         self._traces: dict[Any, Trace] = {}
         self._latest: Trace | None = None
 
     # A tf.function around the call would rewrite this whole package for AutoGraph: seconds, for nothing.
     @tf.autograph.experimental.do_not_convert
-    def __call__(self, *arguments: Any, output_gradients: Any = None, tangents: Any = None) -> Any:
+    def __call__(self, *arguments: Any, output_gradients: Any = None, tangents: Any = None, **keywords: Any) -> Any:
         """The derivative at the arguments; with several parts, a tuple, the value first, aux last.
 
         Args:
             arguments: what the function takes: nests of tensors, NumPy arrays or nested lists, each
                 ``[B] + x`` where batched.
+            keywords: what it takes by name.
             output_gradients: for ``vjp``, in the structure of the function's results.
             tangents: for ``jvp`` and ``hvp``, in the structure of what is differentiated by.
 
@@ -65,6 +69,9 @@ class Derivative:
             SignatureError: wrong structure, shape or dtype, or a missing or unwanted keyword.
             GradientError: no such derivative (a gradient of a vector-valued function).
         """
+        if keywords:
+            by_name = self._by_name(tuple(keywords))
+            return by_name(*arguments, *keywords.values(), output_gradients=output_gradients, tangents=tangents)
         latest = self._latest  # once: another thread may trace another signature meanwhile
         single = len(arguments) == 1 and output_gradients is tangents is None
         if (
@@ -83,7 +90,12 @@ class Derivative:
             seed = converted_seed(seed, self.operator, self.options, converted, batched=batched, name=str(self))
         if tf.executing_eagerly():
             trace = self._traced(converted, seed)
-            results = trace(converted, seed)
+            try:
+                results = trace(converted, seed)
+            except GradientError as error:  # XLA compiles where a trace runs first
+                if self.options.jit_compile is not True:
+                    raise
+                trace, results = self._otherwise(error, converted, seed)
             if not trace.verified:
                 self._verify(trace, converted, seed, results)
             return self._presented(results, trace, arguments)
@@ -147,23 +159,35 @@ class Derivative:
         Raises:
             VerificationError: they differ.
         """
-        if not keeps_state(trace.graph.get_operations()):
-            several = len(self.parts) > 1 or self.options.has_aux
-            parts = dict(zip(self.parts, results if several else [results], strict=False))
-            pattern = getattr(trace.steps[-1], "pattern", None) if trace.steps else None
-            given = (self.source, self.operator, self.options, self.extra)
-            check_first(*given, arguments, seed, parts, pattern)
+        several = len(self.parts) > 1 or self.options.has_aux
+        parts = dict(zip(self.parts, results if several else [results], strict=False))
+        pattern = getattr(trace.steps[-1], "pattern", None) if trace.steps else None
+        given = (self.source, self.operator, self.options, self.extra)
+        check_first(*given, arguments, seed, parts, trace.graph.get_operations(), pattern)
         trace.verified = True
+
+    def _by_name(self, names: tuple[str, ...]) -> Derivative:
+        """The same derivative, of a function whose last arguments are those called ``names``."""
+        if names not in self._named:
+            source, count = self.source, len(names)
+
+            def call(*arguments: Any) -> Any:
+                return source.call(*arguments[:-count], **dict(zip(names, arguments[-count:], strict=True)))
+
+            specs = None if source.input_specs is None else (*source.input_specs, *[None] * count)
+            named = replace(source, call=call, input_specs=specs, argument_names=())
+            self._named[names] = type(self)(named, self.operator, self.parts, self.options, self.extra)
+        return self._named[names]
 
     def _inlined(self, *arguments: Any) -> Any:
         *given, seed = arguments if self.operator in SEED_NAMES else (*arguments, None)
         return self.evaluate(given, seed, inlined=True).results
 
-    def _evaluation(self, **known: Any) -> Callable[[Sequence[Any], Any], Evaluated]:
+    def _evaluation(self, way: Way | None = None, **known: Any) -> Callable[[Sequence[Any], Any], Evaluated]:
         """From arguments and seed to what the operator makes of them."""
-        by_groups = self.options.limited and self.source.batched
-        run = evaluate_within_limit if by_groups else evaluate
-        return partial(run, self.source, self.operator, self.parts, self.options, extra=self.extra, **known)
+        source, options = (self.source, self.options) if way is None else (way.source, way.options)
+        run = evaluate_within_limit if options.limited and source.batched else evaluate
+        return partial(run, source, self.operator, self.parts, options, extra=self.extra, **known)
 
     def converted(self, arguments: Sequence[Any]) -> list[Any]:
         """What a caller passes, as nests of tensors.
@@ -175,21 +199,45 @@ class Derivative:
         picked = positions(self.options, max(1, len(arguments)), self) if self.options.by_inputs else ()
         return self.source.to_arguments(arguments, picked)
 
-    def _traced(self, arguments: list[Any], seed: Any) -> Trace:
-        batched = self.source.batched
-        batch = batch_axis(self.options, arguments)[0] if batched else None
+    def _traced(self, arguments: list[Any], seed: Any, way: Way | None = None) -> Trace:
+        known, way = way is None, way or self._way
+        batch = batch_axis(self.options, arguments)[0] if self.source.batched and not way.fixed else None
         key = signature_of((arguments, seed), batch), register_gradient.in_force
         trace = self._traces.get(key)
         if trace is None:
-            run = self._evaluation(inlined=False, sample_arguments=arguments)
-            trace = Trace(run, arguments, seed, batch, jit_compile=self.options.jit_compile is True)
-            trace.verified = self.options.verify == "off"
+            run = self._evaluation(way, inlined=False, sample_arguments=arguments)
+            compiled = self.options.jit_compile is True
+            try:
+                trace = Trace(run, arguments, seed, batch, jit_compile=compiled, name=self)
+                trace.verified = self.options.verify == "off"
+            except Exception as error:
+                if not known:
+                    raise
+                return self._otherwise(error, arguments, seed)[0]
             self._traces[key] = trace
         self._latest = trace
         return trace
 
+    def _otherwise(self, error: Exception, arguments: list[Any], seed: Any) -> tuple[Trace, Any]:
+        """A trace that is made in another way than the one that ended in ``error``; compiled, with its results."""
+        kept = self._traces
+
+        def attempt(way: Way) -> tuple[Trace, Any]:
+            self._traces = {}
+            trace = self._traced(arguments, seed, way)
+            return trace, trace(arguments, seed) if self.options.jit_compile is True else None
+
+        try:
+            self._way, found = another_way(error, self._way, arguments, attempt)
+        except Exception:
+            self._traces, self._latest = kept, None
+            raise
+        return found
+
     def _sample_arguments(self) -> tuple[list[Any], Any]:
         specs = self.source.input_specs
+        if not self.options.by_inputs and specs is None and not self.source.argument_names:
+            return [], None
         if specs is None or self.operator in SEED_NAMES:
             raise SignatureError("a plan needs a signature", subject=str(self), hint="call the derivative once first")
         # Shapes alone matter; an unknown size is one sample, or one element.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from ..graph.dependence import reached
-from ..graph.ops import added
+from ..graph.interpret import added
 from ..op_gradients.refused_gradients import refuse_silent
 from .pullback import Partials, Tensors, any_seed, contracted, or_zeros, pullback
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from ..arguments import structure_text
+from ..arguments import packed_like, structure_text, tensors_of
 from ..differentiable import Differentiable
 from ..errors import SignatureError
 from ..graph.python_code import functions_called, refuse_compiled
@@ -18,6 +18,7 @@ from ..op_gradients.exact_functions import exact_functions
 from .batch.independence import check_whole_batch, independent
 from .batch.per_sample import per_sample
 from .first_order import Parts
+from .foreign_errors import of_run, of_trace
 from .operator_table import EXACT_PRODUCTS, LAYOUTS, OPERATORS, SEED_NAMES
 from .options import Options
 from .problem import Problem, check_seeds, narrowed, select
@@ -88,21 +89,31 @@ def evaluate(
     """
     samples = sample_arguments or arguments
     unknown = source.batched and not source.checked and judge is not False
-    with exact_functions():
-        source = source if options.of is None else narrowed(source, options)
-        problem = replace(select(source, options, arguments), inlined=inlined, extra=extra)
-        rule = OPERATORS[operator]
-        if problem.variables and source.batched:
-            if unknown:
-                check_whole_batch(problem, samples)
-            else:
-                problem.call(problem.xs)  # for the structure of the results
-            rule = partial(per_sample, operator=operator, rule=rule)
-        elif unknown and (judge or operator not in EXACT_PRODUCTS):
-            problem = independent(problem, samples)
-        if seed is not None:
-            problem = replace(problem, seeds=_seeds(problem, seed, SEED_NAMES[operator]))
-        computed = rule(problem)
+    # Who raised an exception is told by its traceback, off which TensorFlow would cut its own frames.
+    filtering = tf.debugging.is_traceback_filtering_enabled()
+    try:
+        if filtering:
+            tf.debugging.disable_traceback_filtering()
+        with exact_functions():
+            source = source if options.of is None else narrowed(source, options)
+            problem = replace(select(source, options, arguments), inlined=inlined, extra=extra)
+            rule = OPERATORS[operator]
+            if problem.variables and source.batched:
+                if unknown:
+                    check_whole_batch(problem, samples)
+                else:
+                    problem.call(problem.xs)  # for the structure of the results
+                rule = partial(per_sample, operator=operator, rule=rule)
+            elif unknown and (judge or operator not in EXACT_PRODUCTS):
+                problem = independent(problem, samples)
+            if seed is not None:
+                problem = replace(problem, seeds=_seeds(problem, seed, SEED_NAMES[operator]))
+            computed = rule(problem)
+    except Exception as error:
+        raise of_trace(error, source.name)  # noqa: B904  its cause is set
+    finally:
+        if filtering:
+            tf.debugging.enable_traceback_filtering()
     structures = {"y": problem.first.structure, "x": problem.structure}
     found = (computed, LAYOUTS[operator], structures, problem.first.aux, tuple(problem.log))
     return Evaluated(*found, parts, options.has_aux)
@@ -132,15 +143,17 @@ def _flat_like(seed: Any, structure: Any, role: str, name: str) -> list[tf.Tenso
             expected=structure_text(structure),
             got=structure_text(seed),
         ) from error
-    return tf.nest.flatten(seed)
+    return tensors_of(seed)
 
 
 def _packed(structures: dict[str, Any], layout: str, part: Any) -> Any:
     """Nested lists, one level a letter of ``layout``, as nests of the caller's structures, outputs outside."""
     if not layout:
         return part
-    inner = map(partial(_packed, structures, layout[1:]), part)
-    return tf.nest.pack_sequence_as(structures[layout[0]], list(inner))
+    inner, structure = list(map(partial(_packed, structures, layout[1:]), part)), structures[layout[0]]
+    if type(None) in map(type, tf.nest.flatten(structure)):
+        return packed_like(structure, inner)
+    return tf.nest.pack_sequence_as(structure, inner)
 
 
 class Traceable(Protocol):
@@ -174,8 +187,10 @@ class Trace:
         batch: int | None,
         *,
         jit_compile: bool,
+        name: object = "the function",
     ) -> None:
-        """Traces ``function(arguments, seed)``."""
+        """Traces ``function(arguments, seed)``; messages call it ``name``."""
+        self._name = name
         self.steps: tuple[PlanStep, ...] = ()
         self._rules = register_gradient.in_force
         self._batched, self._compiled = batch is not None, jit_compile
@@ -230,9 +245,7 @@ class Trace:
         try:
             return self._concrete._call_flat(tensors, self._captured)
         except tf.errors.OpError as error:
-            found = meant(error, self._compiled)
-            if found is None:
-                raise
+            found = meant(error, compiled=False) or of_run(error, str(self._name), self._compiled)
             raise found from found.__cause__ or error
 
     def _flat(self, function: Callable[[Any, Any], Traceable], *tensors: tf.Tensor) -> list[tf.Tensor]:

@@ -16,6 +16,8 @@ import numpy as np
 
 Array = np.ndarray
 _COLUMNS = 6
+# Steps that it takes to tell anything.
+_FEWEST = 8
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,15 @@ def differentiate(ahead: Sequence[Array], behind: Sequence[Array], here: Array, 
     Args:
         ahead, behind, here: values of f, of one shape, in float64.
         epsilon: the relative rounding of f.
+
+    Steps that leave the domain of f, where it is not finite, are left out. Where too few are left, as at its edge, that
+    is a kink.
     """
     sweep = steps(epsilon)
+    first = _first_finite(ahead, behind)
+    if len(sweep) - first < _FEWEST:
+        return Difference(np.full_like(here, np.nan), np.inf, True, False)
+    sweep, ahead, behind = sweep[first:], ahead[first:], behind[first:]
     rounding = epsilon * float(np.max(np.abs(here), initial=0.0))
     central = [(a - b) / (2 * h) for a, b, h in zip(ahead, behind, sweep, strict=True)]
     scatter = _scatter(ahead, behind, here, rounding)
@@ -57,6 +66,12 @@ def differentiate(ahead: Sequence[Array], behind: Sequence[Array], here: Array, 
     jump = _is_steady(right, rounding) or _is_steady(left, rounding)
     gaps = [_largest(r - w) / h for r, w, h in zip(right, left, sweep, strict=True)]
     return Difference(derivative, error, jump or _is_kink(gaps, sweep, rounding, _largest(derivative)), jump)
+
+
+def _first_finite(ahead: Sequence[Array], behind: Sequence[Array]) -> int:
+    """The number of the step from which on all values are finite."""
+    bad = [i for i, pair in enumerate(zip(ahead, behind, strict=True)) if not all(np.isfinite(v).all() for v in pair)]
+    return bad[-1] + 1 if bad else 0
 
 
 def _extrapolated(central: Sequence[Array], floors: Sequence[float]) -> tuple[Array, float]:

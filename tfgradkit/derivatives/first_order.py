@@ -11,8 +11,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from .complex_numbers import refuse_complex_of_real
 from .problem import Problem, check_seeds
-from .pullback import pullback, transposed
+from .pullback import bilinear, pullback, transposed
 
 Parts = dict[str, Any]
 
@@ -27,7 +28,7 @@ def vjp(problem: Problem) -> Parts:
     pull = pullback(problem.call, problem.xs, linear=False)
     seeds = [tf.cast(seed, y.dtype) for seed, y in zip(problem.seeds, pull.ys, strict=True)]
     check_seeds(seeds, pull.ys, "output_gradients", problem.name)
-    return {"value": pull.ys, "vjp": problem.filled_like_x(pull.product(seeds))}
+    return {"value": pull.ys, "vjp": problem.filled_like_x(bilinear(pull.product, seeds))}
 
 
 def jvp(problem: Problem) -> Parts:
@@ -39,8 +40,14 @@ def jvp(problem: Problem) -> Parts:
 
 
 def gradient(problem: Problem) -> Parts:
-    """∇f of a scalar-valued f, shaped like x."""
+    """∇f of a scalar-valued f, shaped like x.
+
+    Of real values by complex arguments it is TensorFlow's, the direction of steepest ascent.
+    """
     problem = problem.scalar("gradient")
     pull = pullback(problem.call, problem.xs, linear=False)
     slopes = pull.product([tf.ones_like(pull.ys[0])])
+    if pull.ys[0].dtype.is_complex:
+        refuse_complex_of_real(problem, pull.ys)
+        slopes = bilinear(pull.product, [tf.ones_like(pull.ys[0])])
     return {"value": pull.ys, "gradient": problem.filled_like_x(slopes)}

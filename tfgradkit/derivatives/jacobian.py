@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from ..arguments import size, split
 from ..errors import GradientError
+from .complex_numbers import complex_mode
 from .problem import Problem
 from .pullback import Partials, Pullback, any_seed, pullback
 from .sweep.plan import PlanStep
@@ -62,6 +63,10 @@ def connections(pull: Pullback) -> list[list[bool]]:
 def _direction(problem: Problem, pull: Pullback, connected: list[list[bool]]) -> SeededProduct:
     """Forward costs one pass an input, reverse one an output."""
     mode = problem.options.mode
+    for tensor in (*problem.xs, *pull.ys):
+        if tensor.dtype.is_complex:
+            mode = complex_mode(problem, pull.ys, connected, mode)
+            break
     # The transpose of a gradient of a loop is a third loop in a loop, which XLA does not compile.
     if mode == "auto" and not pull.loops:
         inputs = _elements(problem, problem.xs, map(any, zip(*connected, strict=True)))
@@ -75,7 +80,9 @@ def _direction(problem: Problem, pull: Pullback, connected: list[list[bool]]) ->
         return linearized(problem, True, pull)
     except GradientError:
         # An op whose gradient has no gradient of its own: reverse mode doesn't need that.
-        if problem.options.mode != "auto":
+        if problem.options.mode != "auto" or any(
+            x.dtype.is_complex != y.dtype.is_complex for x in problem.xs for y in pull.ys
+        ):
             raise
         return linearized(problem, False, pull)
 
@@ -94,19 +101,21 @@ def _block(product: SeededProduct, index: int, other: int, stacked: tf.Tensor) -
     batch, result = split(product.likes[other], problem.batched)
     y = product.pull.ys[other if product.forward else index]
     if product.forward:
-        # TensorFlow's gradient of a complex function is the conjugate; the Jacobian is that in both modes.
-        stacked = tf.math.conj(stacked) if y.dtype.is_complex else stacked
         block = tf.transpose(stacked, [*range(1, stacked.shape.rank), 0])
         shape = batch + result + product.sample(index)
     else:
         rank = stacked.shape.rank
+        # TensorFlow's gradient of a complex function is the conjugate.
+        stacked = tf.math.conj(stacked) if stacked.dtype.is_complex else stacked
         block = tf.transpose(stacked, [1, 0, *range(2, rank)]) if problem.batched else stacked
         shape = batch + product.sample(index) + result
-    # Where x and y differ in dtype, so do the two modes; the result has that of y.
-    return tf.cast(tf.reshape(block, shape), y.dtype)
+    # Where x and y differ in dtype, so do the two modes; the result has that of y, unless x alone is complex.
+    block = tf.reshape(block, shape)
+    return block if block.dtype.is_complex and not y.dtype.is_complex else tf.cast(block, y.dtype)
 
 
 def zero_block(y: tf.Tensor, x: tf.Tensor, problem: Problem) -> tf.Tensor:
     """Zeros ``[B, *y, *x]``."""
     batch, outputs = split(y, problem.batched)
-    return tf.zeros(batch + outputs + split(x, problem.batched)[1], y.dtype)
+    dtype = x.dtype if x.dtype.is_complex and not y.dtype.is_complex else y.dtype
+    return tf.zeros(batch + outputs + split(x, problem.batched)[1], dtype)

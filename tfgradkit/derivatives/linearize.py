@@ -14,17 +14,18 @@ from typing import Any, Unpack
 import numpy as np
 import tensorflow as tf
 
-from ..arguments import as_floating, map_leaves, structure_text
+from ..arguments import as_floating, map_leaves, packed_like, structure_text, tensors_of
 from ..errors import SignatureError, SourceError, TfGradKitError
 from ..public import not_pickled, public
 from .derivative import Derivative
 from .evaluate import signature_of
+from .foreign_errors import told
 from .keywords import Keywords, documented
 from .operators import build
 from .partial_evaluation import Stages, Written, written
 from .problem import batch_axis
 from .seeds import wanted_seed
-from .self_check import check_first, keeps_state
+from .self_check import check_first
 
 Tensors = list[tf.Tensor]
 
@@ -36,7 +37,8 @@ class LinearMap:
 
     Takes and returns tensors in the structures of x and y; or flat NumPy vectors, all elements of
     all tensors one after another, in the order of ``tf.nest``, as SciPy's solvers want it: they
-    take a LinearMap as it is. Batched, it is block-diagonal: each sample has its own Jacobian.
+    take a LinearMap as it is; a complex one as its ``as_linear_operator()``, whose ``rmatvec`` is that of the conjugate
+    transpose, as SciPy's is. Batched, it is block-diagonal: each sample has its own Jacobian.
 
     Attributes:
         inputs, outputs: specs of x and y, in their structures.
@@ -67,7 +69,7 @@ class LinearMap:
     @property
     def dtype(self) -> np.dtype:
         """Of the elements of the results."""
-        return np.result_type(*[s.dtype.as_numpy_dtype for s in tf.nest.flatten(self.outputs)])
+        return np.result_type(*[s.dtype.as_numpy_dtype for s in tensors_of(self.outputs)])
 
     @property
     def T(self) -> LinearMap:  # noqa: N802  NumPy's name
@@ -121,16 +123,17 @@ class LinearMap:
             raise TfGradKitError(
                 "SciPy is not installed", subject="as_linear_operator", hint='pip install "tfgradkit[sparse]"'
             ) from error
-        return LinearOperator(self.shape, self.matvec, self.rmatvec, dtype=self.dtype)
+        # SciPy's rmatvec is that of the conjugate transpose.
+        return LinearOperator(self.shape, self.matvec, lambda u: self.rmatvec(u.conj()).conj(), dtype=self.dtype)
 
     def __repr__(self) -> str:
         return f"LinearMap({self._name}: {structure_text(self.inputs)} → {structure_text(self.outputs)})"
 
     def _samples(self) -> int:
-        return tf.nest.flatten(self.inputs)[0].shape[0] if self._batched else 1
+        return tensors_of(self.inputs)[0].shape[0] if self._batched else 1
 
     def _size(self, specs: Any) -> int:
-        sizes = [s.shape.num_elements() for s in tf.nest.flatten(specs)]
+        sizes = [s.shape.num_elements() for s in tensors_of(specs)]
         if None in sizes:
             raise SignatureError(
                 "the size is not known here", subject=self._name, got=structure_text(specs), hint="call it eagerly"
@@ -143,13 +146,13 @@ class LinearMap:
             # A copy: solvers write into what they get.
             flat = [np.array(part).ravel() for part in parts]
             return flat[0] if len(flat) == 1 else np.concatenate(flat)
-        seeds = tf.nest.flatten(map_leaves(_like, given, like, role))
-        return tf.nest.pack_sequence_as(result, rule(seeds))
+        seeds = tensors_of(map_leaves(_like, given, like, role))
+        return packed_like(result, rule(seeds))
 
     def _is_flat(self, given: Any, like: Any) -> bool:
         if not isinstance(given, np.ndarray):
             return False
-        specs = tf.nest.flatten(like)
+        specs = tensors_of(like)
         # A column, too: SciPy hands both.
         vector = given.ndim == 1 or (given.ndim == 2 and given.shape[1] == 1)
         own = len(specs) == 1 and not tf.nest.is_nested(like) and specs[0].shape.is_compatible_with(given.shape)
@@ -162,7 +165,7 @@ class LinearMap:
                 f"{role} has the wrong size", subject=self._name, expected=f"[{size}]", got=f"[{vector.size}]"
             )
         parts, start = [], 0
-        for spec in tf.nest.flatten(like):
+        for spec in tensors_of(like):
             width = spec.shape.num_elements()
             part = vector[start : start + width].reshape(spec.shape.as_list())
             parts.append(tf.constant(part.astype(spec.dtype.as_numpy_dtype, copy=False)))
@@ -181,7 +184,7 @@ def _places(specs: Any, samples: int) -> np.ndarray:
     """Where in the flat vector the elements of each sample are: ``[samples, elements]``."""
     found: list[np.ndarray] = []
     start = 0
-    for spec in tf.nest.flatten(specs):
+    for spec in tensors_of(specs):
         width = spec.shape.num_elements()
         found.append(start + np.arange(width).reshape(samples, -1))
         start += width
@@ -197,24 +200,29 @@ class Linearize(Derivative):
         self._stages: dict[Any, Stages] = {}
 
     @tf.autograph.experimental.do_not_convert
-    def __call__(self, *arguments: Any, output_gradients: Any = None, tangents: Any = None) -> Any:
+    def __call__(self, *arguments: Any, output_gradients: Any = None, tangents: Any = None, **keywords: Any) -> Any:
         """``(y, LinearMap)`` at the arguments."""
+        if keywords:
+            return self._by_name(tuple(keywords))(*arguments, *keywords.values())
         wanted_seed(self.operator, {"output_gradients": output_gradients, "tangents": tangents}, str(self))
         converted = self.converted(arguments)
         write = partial(written, self.source, self.options)
         if not tf.executing_eagerly():
-            at = write(converted)
+            with told(str(self)):
+                at = write(converted)
             return self._result(at, at.ys, at.xs, at.aux, at.forward, at.reverse)
         batch = batch_axis(self.options, converted)[0] if self.source.batched else None
         key = signature_of((converted, None), batch)
         if key not in self._stages:
-            stages = Stages(write, converted, batch, self.options.jit_compile is True)
-            if self.options.verify != "off" and not keeps_state(stages.operations):
+            with told(str(self)):
+                stages = Stages(write, converted, batch, self.options.jit_compile is True)
                 *_, forward, reverse = stages(converted)
+            if self.options.verify != "off":
                 products = {"jvp": forward, "vjp": reverse}
-                check_first(self.source, self.operator, self.options, {}, converted, None, products)
+                check_first(self.source, self.operator, self.options, {}, converted, None, products, stages.operations)
             self._stages[key] = stages
-        return self._result(*self._stages[key](converted))
+        with told(str(self)):
+            return self._result(*self._stages[key](converted))
 
     @property
     def trace_count(self) -> int:

@@ -15,7 +15,14 @@ ChunkSize = int | Literal["auto"] | None
 JitCompile = bool | Literal["auto"]
 Verify = Literal["first", "differences", "off"]
 
-_CHOICES = {"mode": Mode, "strategy": Strategy, "unconnected": Unconnected, "verify": Verify}
+_CHOICES: dict[str, Sequence[object]] = {
+    "mode": get_args(Mode),
+    "strategy": get_args(Strategy),
+    "unconnected": get_args(Unconnected),
+    "verify": get_args(Verify),
+    "jit_compile": (True, False, "auto"),
+    "has_aux": (True, False),
+}
 
 
 @dataclass(frozen=True)
@@ -44,9 +51,11 @@ class Options:
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
-            _check(name, getattr(self, name), get_args(choices))
-        _check("jit_compile", self.jit_compile, (True, False, "auto"))
-        _check("has_aux", self.has_aux, (True, False))
+            value = getattr(self, name)
+            # 1 == True, but it is none of the choices.
+            if not (isinstance(value, (str, bool, type(None))) and value in choices):
+                expected = " | ".join(map(_shown, choices))
+                raise SignatureError("no such choice", subject=name, expected=expected, got=repr(value))
         if self.chunk_size not in (None, "auto"):
             _check_count("chunk_size", self.chunk_size, 'None | "auto" | passes at a time, from 1 on')
         if self.memory_limit is not None:
@@ -70,12 +79,6 @@ class Options:
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
-
-
-def _check(name: str, value: object, choices: Sequence[object]) -> None:
-    # 1 == True, but it is none of the choices.
-    if not (isinstance(value, (str, bool)) and value in choices):
-        raise SignatureError("no such choice", subject=name, expected=" | ".join(map(_shown, choices)), got=repr(value))
 
 
 def _shown(choice: object) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..arguments import packed_like
 from ..differentiable import Differentiable
 from ..graph.python_code import own_errors
 from ..graph.trace import flat_function
@@ -15,7 +16,7 @@ from ..op_gradients.exact_functions import exact_functions
 from .evaluate import spec_of
 from .options import Options
 from .problem import narrowed, select
-from .pullback import Tensors, or_zeros, pullback, transposed
+from .pullback import Tensors, bilinear, or_zeros, pullback, transposed
 
 Product = Callable[[Tensors], Tensors]
 
@@ -36,7 +37,7 @@ class Written:
     def specs(self, xs: Sequence[Any], ys: Sequence[Any]) -> tuple[Any, Any]:
         """Shapes and dtypes of x and y, in their structures."""
         pairs = ((self.x_structure, xs), (self.y_structure, ys))
-        x, y = (tf.nest.pack_sequence_as(s, [tf.TensorSpec(t.shape, t.dtype) for t in ts]) for s, ts in pairs)
+        x, y = (packed_like(s, [tf.TensorSpec(t.shape, t.dtype) for t in ts]) for s, ts in pairs)
         return x, y
 
 
@@ -51,7 +52,7 @@ def written(source: Differentiable, options: Options, arguments: Sequence[Any]) 
         return [or_zeros(p, y) for p, y in zip(along(vs), pull.ys, strict=True)]
 
     def reverse(us: Tensors) -> Tensors:
-        return [or_zeros(p, x) for p, x in zip(pull.product(us), selection.xs, strict=True)]
+        return [or_zeros(p, x) for p, x in zip(bilinear(pull.product, us), selection.xs, strict=True)]
 
     return Written(
         selection.xs,

@@ -9,13 +9,24 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from ..arguments import floating_results, is_scalar_sample, leaves, repeated, shape_text, split
+from ..arguments import (
+    floating_results,
+    is_scalar_sample,
+    leaves,
+    packed_like,
+    repeated,
+    shape_text,
+    split,
+    tensors_of,
+)
 from ..differentiable import Differentiable
 from ..errors import GradientError, SignatureError
 from ..sources.layer_results import PREFIX, find_layer, intermediate, layer_output, substituted
 from .options import Options
 from .pullback import Partials, Tensors
 
+# The name of the op that looks, where only the run knows the size of a result, whether it is one number a sample.
+SCALAR_VALUED = "scalar_valued"
 # f(xs, copies): with the batch of xs repeated, f repeats what else it takes.
 ProblemFunction = Callable[[Tensors, Any], Tensors]
 
@@ -78,8 +89,10 @@ class Problem:
         A plain function may close over the data of its own batch; what declares its inputs has nothing else.
         """
         source = self.source
-        declared = source is not None and (source.model is not None or source.input_specs is not None)
-        return self.batched and declared
+        if source is None or not self.batched:
+            return False
+        specs = tf.nest.flatten(source.input_specs or ())
+        return (source.model is not None or bool(specs)) and all(spec.shape[0] is None for spec in specs if spec.shape)
 
     def of(self, f: ProblemFunction) -> Problem:
         """The same place for another function."""
@@ -125,6 +138,8 @@ def scalar_result(ys: Tensors, problem: Problem, operator: str) -> tf.Tensor:
     Raises:
         GradientError: there are several, or it is none.
     """
+    if len(ys) == 1 and problem.batched and ys[0].shape.rank == 2 and ys[0].shape[1] is None:
+        ys = [tf.ensure_shape(ys[0], [None, 1], name=SCALAR_VALUED)]
     if len(ys) == 1 and is_scalar_sample(ys[0], problem.batched):
         return tf.reshape(ys[0], split(ys[0], problem.batched)[0])
     raise GradientError(
@@ -206,11 +221,13 @@ def _by_arguments(source: Differentiable, options: Options, arguments: Sequence[
     several = isinstance(options.argnums, tuple)
     structure = tuple(arguments[position] for position in picked) if several else arguments[picked[0]]
     xs = tf.nest.flatten(structure)
+    hollow = type(None) in map(type, xs)  # an empty branch
+    xs = tensors_of(structure) if hollow else xs
     batch = xs[0].shape[:1] if source.batched and xs else None
     first = FirstCall()
 
     def f(flat: Tensors, copies: Any) -> Tensors:
-        packed = tf.nest.pack_sequence_as(structure, flat)
+        packed = packed_like(structure, flat) if hollow else tf.nest.pack_sequence_as(structure, flat)
         once = batch is None or (isinstance(copies, int) and copies == 1)
         filled = list(arguments) if once else _all_repeated(arguments, batch, copies)
         for position, x in zip(picked, packed if several else [packed], strict=True):
@@ -286,20 +303,9 @@ def _results(call: Callable[[], Any], source: Differentiable, options: Options, 
 
     Raises:
         SignatureError: ``has_aux``, and there is no pair; or a result is no floating tensor.
-        GradientError: there is no result, or NumPy was to calculate it.
+        GradientError: there is no result.
     """
-    try:
-        y = call()
-    except NotImplementedError as error:
-        # How NumPy's functions refuse a tensor of a graph.
-        if "symbolic tf.Tensor" not in str(error):
-            raise
-        raise GradientError(
-            "the calculation leaves TensorFlow, where nothing can be differentiated",
-            subject=source.name,
-            got=str(error).split("\n", 1)[0],
-            hint="the same function of tf.math or tf.linalg in place of NumPy's",
-        ) from error
+    y = call()
     y, aux = _pair(y, source.name) if options.has_aux else (y, None)
     flat = floating_results(y, source.name)
     if not flat:

@@ -18,7 +18,8 @@ import tensorflow as tf
 
 from ..errors import GradientError
 from ..graph.dependence import between, sample_bytes
-from ..graph.ops import LOOPS, added
+from ..graph.interpret import added
+from ..graph.ops import LOOPS
 from ..op_gradients import ops as _rules  # noqa: F401  registers what second order and forward mode need
 from ..op_gradients.refused_gradients import SILENT_OPS, refuse_nonlinear, refuse_silent
 
@@ -136,6 +137,18 @@ def contracted(
         if isinstance(gradient, tf.IndexedSlices):
             gradients[place] = tf.convert_to_tensor(gradient)
     return gradients
+
+
+def bilinear(product: Product, seeds: Sequence[tf.Tensor | None]) -> Partials:
+    """uᵀJ of ``product``, without a conjugate: TensorFlow's gradients multiply by that of a complex Jacobian.
+
+    So that Re(uᵀJ v) is Re(u · Jv), and a holomorphic function has its complex derivative.
+    """
+    return _conjugated(product(_conjugated(seeds)))
+
+
+def _conjugated(tensors: Sequence[tf.Tensor | None]) -> Partials:
+    return [t if t is None or not t.dtype.is_complex else tf.math.conj(t) for t in tensors]
 
 
 def or_zeros(derivative: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:

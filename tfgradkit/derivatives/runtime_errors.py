@@ -15,12 +15,17 @@ import tensorflow as tf
 from ..errors import ConvergenceError, GradientError, TfGradKitError
 from ..graph.python_code import original
 
+NOT_COMPILED = "XLA can't compile the derivative"
 _MARK = "tfgradkit: "
 _TEXT = re.compile(rf"\[{_MARK}(?P<what>[^:\]]*): (?P<subject>[^\]]*)\](?P<rest>.*)")
 _FACT = re.compile(r"\[(\w+)\] \[([^\]]*)\]")
 _HINT = re.compile(r"\[try: ([^\]]*)\]")
 _NO_KERNEL = re.compile(r"(\w+) \(No registered '\1' OpKernel")
-_FAILED = re.compile(r"during context \[Unknown\]: (.*)|Detected unsupported operations.*?: (.*)|(.*XLA compilation.*)")
+_FAILED = re.compile(
+    r"during context \[Unknown\]: (.*)|Detected unsupported operations.*?: (.*)|(.*XLA compilation.*)"
+    r"|(.*)\s+\[\[.*\]\]\s+tf2xla conversion failed"
+)
+_OF_TYPE = re.compile(r"of type (\w+)")
 _BLAMED = re.compile(r'op_type="(\w+)"')
 
 
@@ -29,19 +34,27 @@ def meant(error: BaseException, compiled: bool) -> TfGradKitError | None:
     return original(error) or failure(str(error)) or (refusal(str(error)) if compiled else None)
 
 
-def refusal(message: str) -> GradientError | None:
+def refusal(message: str, subject: str | None = None) -> GradientError | None:
     """The error for what XLA says of a graph that it can't compile; None where a message is about something else."""
     missing = sorted(set(_NO_KERNEL.findall(message)))
     failed = _FAILED.search(message)
     if not missing and failed is None:
         return None
     said = "" if failed is None else next(group for group in failed.groups() if group is not None)
-    blamed = _BLAMED.search(said)
+    blamed = _BLAMED.search(said) or _OF_TYPE.search(said)
+    names = ", ".join(missing) or (f"{blamed.group(1)}: {said[:100]}…" if blamed else said[:200])
+    loops = "fixed tensor list size" in message
+    return not_compiled(subject, names, "maximum_iterations= of tf.while_loop; or " if loops else "")
+
+
+def not_compiled(name: str | None, said: str, first: str = "") -> GradientError:
+    """The error for a graph that XLA can't compile; ``first`` is what to try first."""
     return GradientError(
-        "XLA can't compile the derivative",
+        NOT_COMPILED,
+        subject=name,
         expected="ops that XLA compiles",
-        got=", ".join(missing) or (f"{blamed.group(1)}: {said[:100]}…" if blamed else said[:200]),
-        hint="leave jit_compile out: the derivative is the same, uncompiled",
+        got=said,
+        hint=f"{first}leave jit_compile out: the derivative is the same, uncompiled",
     )
 
 

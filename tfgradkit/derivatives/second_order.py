@@ -9,10 +9,11 @@ from typing import Any
 import tensorflow as tf
 
 from ..arguments import is_scalar_sample, split
+from .complex_numbers import refuse_real_of_complex
 from .first_order import Parts, gradient
 from .jacobian import jacobian_blocks, zero_block
 from .problem import Problem
-from .pullback import Tensors, or_zeros, pullback
+from .pullback import Tensors, bilinear, or_zeros, pullback
 
 
 def hvp(problem: Problem) -> Parts:
@@ -21,9 +22,12 @@ def hvp(problem: Problem) -> Parts:
     pull = pullback(partial(_flat_gradient, problem), problem.xs, has_aux=True)
     first: Parts = pull.aux
     # Where f does not depend on x, its second derivative is as absent as its first.
+    # Of real values by complex arguments the gradient is TensorFlow's, and so is this.
+    holomorphic = first["value"][0].dtype.is_complex
+    found = bilinear(pull.product, problem.seeds) if holomorphic else pull.product(problem.seeds)
     products = [
         None if slope is None else or_zeros(p, x)
-        for slope, p, x in zip(first["gradient"], pull.product(problem.seeds), problem.xs, strict=True)
+        for slope, p, x in zip(first["gradient"], found, problem.xs, strict=True)
     ]
     return {"value": first["value"], "hvp": products}
 
@@ -65,9 +69,11 @@ def _flat_slopes(problem: Problem, xs: Tensors) -> tuple[Tensors, Parts]:
     problem = replace(problem, xs=xs)
     pull = pullback(problem.call, problem.xs)
     scalar = [is_scalar_sample(y, problem.batched) for y in pull.ys]
-    if all(scalar):
+    refuse_real_of_complex(problem, pull.ys)
+    holomorphic = all(x.dtype.is_complex for x in problem.xs)
+    if all(scalar) and (holomorphic or not any(y.dtype.is_complex for y in pull.ys)):
         units = [[tf.ones_like(y) if i == k else None for k in range(len(pull.ys))] for i, y in enumerate(pull.ys)]
-        blocks = [problem.filled_like_x(pull.product(unit)) for unit in units]
+        blocks = [problem.filled_like_x(bilinear(pull.product, unit)) for unit in units]
     else:
         _, blocks = jacobian_blocks(replace(problem, options=replace(problem.options, mode="auto")), pull)
         blocks = [[_without_one(b, y, problem) for b in row] for row, y in zip(blocks, pull.ys, strict=True)]

@@ -46,7 +46,7 @@ def converted_seed(
     if role == "tangents" and options.by_inputs:
         picked = [arguments[p] for p in positions(options, len(arguments), name)]
         like = tuple(picked) if isinstance(options.argnums, tuple) else picked[0]
-        specs = tf.nest.map_structure(tf.TensorSpec.from_tensor, like)
+        specs = tf.nest.map_structure(lambda x: None if x is None else tf.TensorSpec.from_tensor(x), like)
         return map_leaves(lambda leaf, leaf_role, spec: _like(leaf, leaf_role, spec, name), seed, specs, role)
     batch = batch_axis(options, arguments) if batched and role == "output_gradients" else None
     return map_leaves(lambda leaf, leaf_role, _: _with_batch(leaf, leaf_role, batch, name), seed, None, role)

@@ -10,40 +10,43 @@ import tensorflow as tf
 from .interpret import Abstract, in_order
 from .ops import INTENDED_ENDS, LOOPS, called_graphs, carries, handed_over, has_own_gradient
 
-# What is said of a tensor that depends on what is followed.
+# The value of a tensor that depends on xs; tensors that don't have None.
 Depends = Literal[True]
 
 
 def between(operations: Sequence[Any], xs: Sequence[Any], ys: Iterable[Any]) -> list[Any]:
-    """Those of ``operations`` that lead derivatives from xs to ys, and those in the functions they call.
+    """The ops among ``operations``, and in the functions they call, through which derivatives go from xs to ys.
 
-    Integers, truth values and text carry no derivative on; resources and variants may. Inside a
-    ``tf.custom_gradient`` it is the user's rule that leads them.
+    Integers, bools and strings carry no derivative on; resources and variants may. The ops inside a
+    ``tf.custom_gradient`` are left out: the user's rule leads derivatives past them.
     """
     tensors = [x.handle if isinstance(x, tf.Variable) else x for x in xs]
-    ways = _Ways({x.ref(): True for x in tensors if isinstance(x, tf.Tensor)})
-    ways.run(operations, [y for y in ys if y is not None])
-    return ways.found
+    paths = _Paths({x.ref(): True for x in tensors if isinstance(x, tf.Tensor)})
+    paths.run(operations, [y for y in ys if y is not None])
+    return paths.found
 
 
 def reached(operations: Sequence[Any], tensors: Sequence[Any]) -> list[Any]:
-    """Those of ``operations`` that depend on ``tensors`` smoothly, and those in the functions they call."""
+    """The ops among ``operations``, and in the functions they call, that derivatives by ``tensors`` go through."""
     return between(operations, tensors, [tensor for operation in operations for tensor in operation.outputs])
 
 
-class _Ways(Abstract[Depends]):
-    """The ops on the ways, as a tape records them: to it, each result of an op depends on each of its inputs."""
+class _Paths(Abstract[Depends]):
+    """The ops on the paths from xs to ys.
+
+    Dependence is that of a tape, to which each result of an op depends on each of its inputs.
+    """
 
     def __init__(self, values: dict[Any, Depends | None]) -> None:
         super().__init__(values)
         self.found: list[Any] = []
 
     def order(self, operations: list[Any], outputs: Sequence[Any]) -> Iterable[Any]:
-        """From those that ``outputs`` have a derivative by."""
+        """Only the ops that a gradient of ``outputs`` comes to."""
         return leading(in_order(operations), outputs, carries)
 
     def results(self, operation: Any, inputs: list[Depends | None]) -> Sequence[Depends | None]:
-        """Notes an op, and the ways in the functions that it calls."""
+        """Notes an op, and the ops on the paths in the functions that it calls."""
         depends: list[Depends | None] = [True if carries(tensor.dtype) else None for tensor in operation.outputs]
         if any(depends):
             self.found.append(operation)
@@ -54,14 +57,14 @@ class _Ways(Abstract[Depends]):
         return depends
 
     def enter(self, caller: Any, graph: Any, inputs: Sequence[Depends | None]) -> Self:
-        """With findings of its own."""
+        """The interpreter for a called function, with a list of ops of its own."""
         inner = super().enter(caller, graph, inputs)
         inner.found = []
         return inner
 
 
 def _arguments(operation: Any, graph: Any, inputs: list[Depends | None]) -> list[Depends | None]:
-    """What a function's arguments depend on; what one variable of a loop does, others may in a later turn."""
+    """Which arguments of a function depend on xs; of a loop all that can, since each may in a later turn."""
     if operation.type in LOOPS:
         return [True if carries(tensor.dtype) else None for tensor in graph.inputs]
     given = handed_over(operation, inputs)[: len(graph.inputs)]
@@ -69,9 +72,10 @@ def _arguments(operation: Any, graph: Any, inputs: list[Depends | None]) -> list
 
 
 def leading(operations: Sequence[Any], outputs: Iterable[Any], matters: Callable[[tf.DType], bool]) -> list[Any]:
-    """Those of ``operations`` that ``outputs`` come from, but for what ends a derivative by intent, in their order.
+    """The ops among ``operations``, in their order, that ``outputs`` come from.
 
-    ``matters`` says which results of an op do, by their dtypes.
+    Ops that end a derivative by intent are left out, with the ops before them. ``matters`` says by its dtype whether a
+    result of an op counts.
     """
     needed, found = {tensor.ref() for tensor in outputs}, []
     for operation in reversed(operations):
@@ -83,9 +87,9 @@ def leading(operations: Sequence[Any], outputs: Iterable[Any], matters: Callable
 
 
 def _leading_inputs(operation: Any, needed: Container[Any]) -> list[Any]:
-    """The inputs to which a gradient of what is ``needed`` goes.
+    """The inputs of an op to which the gradient of the ``needed`` tensors goes.
 
-    A custom gradient passes its results by, to its arguments.
+    A ``tf.custom_gradient`` takes its results and its arguments, and its gradient goes to the arguments alone.
     """
     if operation.type != "IdentityN" or not has_own_gradient(operation):
         return list(operation.inputs)
@@ -94,7 +98,7 @@ def _leading_inputs(operation: Any, needed: Container[Any]) -> list[Any]:
 
 
 def sample_bytes(operations: Iterable[Any]) -> int:
-    """Bytes of all results of ``operations`` for one sample: axes of unknown size count as 1."""
+    """Bytes of the results of all ``operations`` for one sample: an axis of unknown size counts as 1."""
     return sum(_bytes(tensor) for operation in operations for tensor in operation.outputs)
 
 

@@ -16,19 +16,19 @@ import tensorflow as tf
 
 from .ops import CALLS, functions_of
 
-# What an op was told of its results and of its neighbours.
+# Attributes that hold in the old place alone: the shapes of the results, and the ops to share a device with.
 _STALE = frozenset({"_output_shapes", "_class"})
 
 
 class NoRuleError(LookupError):
-    """An op can't be written anew, or not with what is to be carried along with its results."""
+    """An op can't be written anew, or has no rule for the values that are carried along with its results."""
 
 
 def emit(operation: Any, inputs: Sequence[tf.Tensor], *, name: str | None = None, **changed: Any) -> list[tf.Tensor]:
     """``operation`` with other inputs and ``changed`` attributes, in the current graph and on the tapes that watch it.
 
-    A branch or loop would share its functions with ``operation``, and a gradient of one would change them for both:
-    write what is in them anew instead.
+    Not for branches and loops: the new op would share its functions with ``operation``, and a gradient of one of the
+    two changes them for both. Write the ops in these functions anew instead.
 
     Raises:
         NoRuleError: TensorFlow has no such op in Python.
@@ -44,11 +44,11 @@ def emit(operation: Any, inputs: Sequence[tf.Tensor], *, name: str | None = None
     result = function(**{names[key]: value for key, value in given.items()}, name=name)
     if not operation.outputs:
         return []
-    return list(result) if isinstance(result, (list, tuple)) else [result]
+    return list(tf.nest.flatten(list(result))) if isinstance(result, (list, tuple)) else [result]
 
 
 def copied(operation: Any, inputs: Sequence[tf.Tensor], **changed: Any) -> list[tf.Tensor]:
-    """``operation`` with other inputs and ``changed`` attributes, in the current graph: shapes are inferred anew."""
+    """``operation`` with other inputs and ``changed`` attributes, in the current graph; shapes are inferred anew."""
     _add_functions(operation)
     attributes = {key: value for key, value in operation.node_def.attr.items() if key not in _STALE} | changed
     graph = tf.compat.v1.get_default_graph()
@@ -56,9 +56,10 @@ def copied(operation: Any, inputs: Sequence[tf.Tensor], **changed: Any) -> list[
 
 
 def inlined(body: Any, arguments: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """The results of ``body``, the graph of a function, for ``arguments``: its ops :func:`copied`, calls written out.
+    """The results of ``body``, the graph of a function, for ``arguments``.
 
-    Shapes are inferred anew from those of the arguments.
+    Each op is :func:`copied`, and functions that it calls are written out. Shapes are inferred anew from those of the
+    arguments.
     """
     tensors = {inner.ref(): given for inner, given in zip(body.inputs, arguments, strict=True)}
     for operation in body.get_operations():
@@ -83,7 +84,7 @@ def executed(operation: Any, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
 
 
 def computed(operation: Any, values: Sequence[Any], as_dtype: tf.DType | None = None) -> list[np.ndarray] | None:
-    """The results of ``operation`` for arrays, as arrays; None where it can't be run.
+    """The results of ``operation`` for arrays, as arrays; None where TensorFlow can't run it.
 
     ``as_dtype`` stands in for the dtype of all floating inputs.
     """
@@ -126,13 +127,14 @@ def _add_functions(operation: Any) -> None:
 
 @cache
 def _python_names(op_type: str, names: tuple[str, ...]) -> dict[str, str]:
-    """What Python calls the inputs and attributes of an op: a few have other names there, in the same order."""
+    """The parameter of ``tf.raw_ops`` for each input and attribute: a few have other names there, in the same order."""
     parameters = [p for p in inspect.signature(getattr(tf.raw_ops, op_type)).parameters if p != "name"]
     own = iter(p for p in parameters if p not in names)
     return {name: name if name in parameters else next(own, name) for name in names}
 
 
 def _inputs(operation: Any, rest: list[tf.Tensor]) -> dict[str, Any]:
+    """The tensors by the names in the op's definition, where one name may stand for several of them."""
     named: dict[str, Any] = {}
     for argument in operation.op_def.input_arg:
         if argument.number_attr or argument.type_list_attr:
@@ -145,7 +147,7 @@ def _inputs(operation: Any, rest: list[tf.Tensor]) -> dict[str, Any]:
 
 
 def _attributes(operation: Any) -> dict[str, Any]:
-    """Those that don't follow from the inputs."""
+    """The attributes that don't follow from the inputs."""
     follow = {
         name for arg in operation.op_def.input_arg for name in (arg.type_attr, arg.number_attr, arg.type_list_attr)
     }

@@ -10,7 +10,7 @@ import tensorflow as tf
 from .emit import computed
 from .ops import calls_functions
 
-# A larger tensor is no shape and no list of indices, or not worth the time.
+# Elements. A larger tensor is no shape or list of indices, or takes too long to compute.
 _MOST = 1 << 24
 
 
@@ -21,18 +21,18 @@ class KnownValues:
         self._values: dict[Any, np.ndarray | None] = {}
 
     def put(self, tensor: Any, value: np.ndarray | None) -> None:
-        """Says what a placeholder of a function is called with."""
+        """Sets the value that an argument of a function has in a call."""
         if value is not None:
             self._values[tensor.ref()] = value
 
     def captured(self, graph: Any) -> None:
-        """Tensors that a function closes over; they can't change, as variables can."""
+        """Takes the values of the tensors that a function closes over: unlike variables, they can't change."""
         for outer, inner in graph.captures:
             if isinstance(outer, tf.Tensor) and hasattr(outer, "numpy") and outer.dtype not in _HANDLES:
                 self.put(inner, outer.numpy())
 
     def value(self, tensor: Any) -> np.ndarray | None:
-        """The value, or None where only the run knows it."""
+        """The value; None where only a run knows it."""
         if tensor.ref() not in self._values:
             self._values[tensor.ref()] = self._computed(tensor)
         return self._values[tensor.ref()]

@@ -36,8 +36,8 @@ def frozen(concrete: Any, *, lower_control_flow: bool = True) -> Any:
         ) from error
 
 
-# What leaves plain ops behind: constant folding, common subexpressions and algebra, shapes that are known, what
-# isn't needed. Not those that fuse ops, choose layouts or devices: their ops have no gradients.
+# Passes that leave plain ops: constant folding, known shapes, algebra, common subexpressions, removal of ops that
+# aren't needed. Not the passes that fuse ops or choose layouts and devices, whose ops have no gradients.
 _PASSES = (
     *("function", "pruning", "constfold", "shape", "arithmetic", "loop", "dependency"),
     *("constfold", "common_subgraph_elimination", "pruning"),
@@ -45,7 +45,7 @@ _PASSES = (
 
 
 def optimized(graph: tf.Graph, tensors: Sequence[str]) -> Any:
-    """The GraphDef of ``graph`` that is left to make ``tensors``, names of inputs and results, which stay.
+    """The GraphDef that is left of ``graph``: what makes ``tensors``, the names of inputs and results, which stay.
 
     Raises:
         GraphError: Grappler refuses the graph.
@@ -54,7 +54,7 @@ def optimized(graph: tf.Graph, tensors: Sequence[str]) -> Any:
     from tensorflow.python.grappler import tf_optimizer
 
     meta = tf.compat.v1.train.export_meta_graph(graph_def=graph.as_graph_def(), graph=graph, clear_devices=True)
-    # By this collection Grappler knows what is wanted.
+    # Grappler keeps the tensors in this collection.
     meta.collection_def["train_op"].node_list.value.extend(tensors)
     config = tf.compat.v1.ConfigProto()
     rewriting = config.graph_options.rewrite_options

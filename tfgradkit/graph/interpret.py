@@ -1,8 +1,8 @@
-"""One walk through graphs, for all that is read off their ops or written anew from them.
+"""The interpreter of graphs: one walk for every analysis of their ops, every run of them and every rewriting.
 
-A domain is a subclass of :class:`Interpreter`: it says what an op makes of the values of its inputs. The walk knows
-the rest: functions that are called, with the results that TensorFlow adds to a function once its gradient was taken;
-branches and loops; the order in which ops can run; and the ops that call one another down to the one at hand.
+A domain is a subclass of :class:`Interpreter`: it says what an op makes of the values of its inputs. The walk does
+the rest: functions that ops call, with the outputs that TensorFlow adds to a function once its gradient was taken;
+branches and loops; the order in which ops can run; and the chain of calls down to the op at hand.
 An interpreter walks one graph, and makes another one like itself for each function that an op calls.
 
 :class:`Abstract` follows all branches, and loops until nothing changes (P. and R. Cousot, "Abstract interpretation",
@@ -18,7 +18,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, Generic, Self, TypeVar
 
-from .ops import BRANCHES, LOOPS, OLD_LOOPS, functions_of, has_own_gradient
+import tensorflow as tf
+
+from .ops import BRANCHES, CALLERS, LOOPS, OLD_LOOPS, functions_of, has_own_gradient
 
 V = TypeVar("V")
 _type = attrgetter("type")
@@ -27,18 +29,17 @@ _type = attrgetter("type")
 class Interpreter(Generic[V]):
     """The values that a domain gives to the tensors of one graph.
 
-    A domain defines :meth:`op`, and what else differs from what is said here. Branches and loops are ops like others.
+    A domain defines :meth:`op`, and overrides others of the methods up to :meth:`leave`; the walk begins with
+    :meth:`run`. Branches and loops are plain ops to a domain that doesn't say otherwise.
 
     Attributes:
-        values: by ``tensor.ref()``; to begin with, those of the graph's arguments.
-        callers: the ops that call one another down to this graph, outermost first.
+        values: by ``tensor.ref()``; at first those of the graph's arguments.
+        callers: the chain of calls down to this graph, outermost first.
     """
 
     def __init__(self, values: dict[Any, V] | None = None, callers: tuple[Any, ...] = ()) -> None:
         self.values = {} if values is None else values
         self.callers = callers
-
-    # What a domain says.
 
     def op(self, operation: Any, inputs: list[V]) -> Sequence[V]:
         """The values of an op's results."""
@@ -49,15 +50,15 @@ class Interpreter(Generic[V]):
         return self.op(operation, inputs)
 
     def opaque(self, operation: Any, inputs: list[V]) -> Sequence[V]:
-        """As :meth:`op`, for one that calls a function whose graph TensorFlow doesn't have."""
+        """As :meth:`op`, for an op that calls a function whose graph TensorFlow doesn't have."""
         return self.op(operation, inputs)
 
     def call(self, operation: Any, graph: Any, inputs: list[V]) -> Sequence[V]:
-        """As :meth:`op`, for one that calls a function."""
+        """As :meth:`op`, for an op that calls a function."""
         return self.through(operation, graph, inputs)
 
     def branch(self, operation: Any, graphs: list[Any], inputs: list[V]) -> Sequence[V]:
-        """As :meth:`op`, for one that chooses among functions."""
+        """As :meth:`op`, for an op that chooses among functions."""
         return self.op(operation, inputs)
 
     def loop(self, operation: Any, condition: Any, body: Any, inputs: list[V]) -> Sequence[V]:
@@ -65,11 +66,11 @@ class Interpreter(Generic[V]):
         return self.op(operation, inputs)
 
     def old_loops(self, operations: list[Any], outputs: Sequence[Any]) -> None:
-        """Walks a graph with loops of TensorFlow 1, in which ops take what later ones make."""
+        """Walks a graph with loops of TensorFlow 1, whose ops take results of later ops."""
         self.walk(self.order(operations, outputs))
 
     def outside(self, tensor: Any) -> V:
-        """The value of a tensor that no op of the walk made, and that is no argument."""
+        """The value of a tensor that is no argument, and no result of an op on the walk."""
         raise KeyError(tensor)
 
     def put(self, tensor: Any, value: V) -> None:
@@ -77,19 +78,22 @@ class Interpreter(Generic[V]):
         self.values[tensor.ref()] = value
 
     def visits(self, operation: Any, inputs: list[V]) -> bool:
-        """Whether an op is looked at; arguments, whose values are there, aren't."""
+        """Whether :meth:`results` is asked about an op; arguments have their values already."""
         return not operation.outputs or any(tensor.ref() not in self.values for tensor in operation.outputs)
 
     def order(self, operations: list[Any], outputs: Sequence[Any]) -> Iterable[Any]:
-        """Those of the ``operations`` of a graph that matter for its ``outputs``, in an order in which they can run."""
+        """The ``operations`` of a graph that matter for its ``outputs``, in an order in which they can run."""
         return in_order(operations)
 
     def contents(self, graph: Any) -> Iterable[Any]:
         """The ops of a function's graph."""
         return graph.get_operations()
 
-    # The graphs of the functions of a call, a branch or a loop.
-    functions = staticmethod(functions_of)
+    def functions(self, operation: Any) -> list[Any]:
+        """The graphs of the functions of a call, a branch or a loop."""
+        # Asked of every op.
+        return functions_of(operation) if operation.type in CALLERS else []
+
     # Whether a user replaced an op's gradient; None where that is all the same to a domain.
     replaced: Callable[[Any], bool] | None = staticmethod(has_own_gradient)
 
@@ -105,9 +109,7 @@ class Interpreter(Generic[V]):
     passed: Callable[[Any], None] | None = None
 
     def leave(self, inner: Self, caller: Any, graph: Any) -> None:
-        """What is learnt from a function, beside its results; of a loop, in its last turn."""
-
-    # The walk.
+        """Called after a function, and after the last turn of a loop: a domain may take more than the results."""
 
     def run(self, operations: Iterable[Any], outputs: Sequence[Any] = ()) -> list[V]:
         """The values of ``outputs``, after the ``operations`` of a graph."""
@@ -119,7 +121,7 @@ class Interpreter(Generic[V]):
         return list(map(self.value, outputs))
 
     def walk(self, operations: Iterable[Any]) -> None:
-        """Looks at one op after another."""
+        """Goes through ``operations``, one after another."""
         for operation in operations:
             inputs = list(map(self.value, operation.inputs))
             if self.visits(operation, inputs):
@@ -129,7 +131,7 @@ class Interpreter(Generic[V]):
                 self.passed(operation)
 
     def value(self, tensor: Any) -> V:
-        """Of a tensor."""
+        """The value of a tensor."""
         key = tensor.ref()
         return self.values[key] if key in self.values else self.outside(tensor)
 
@@ -156,16 +158,17 @@ class Interpreter(Generic[V]):
 
 
 class Abstract(Interpreter[V | None]):
-    """Values that hold for every run; None says nothing, as for what depends on no argument that is followed.
+    """Values that hold for every run. A domain defines :meth:`either` beside :meth:`op`.
 
-    What has no input with a value has none either. A domain defines :meth:`either` beside :meth:`op`.
+    None is the value of a tensor of which nothing is known, such as one that depends on no argument that is followed.
+    An op whose inputs all have None is passed over: so have its results.
     """
 
-    # Of a loop; where more would be needed, it counts as opaque.
+    # The most turns of a loop that are followed; a loop that needs more counts as opaque.
     turns = sys.maxsize
 
     def either(self, first: V, second: V) -> V | None:
-        """The value of what has one of two values, both not None."""
+        """The value of a tensor that has one of two values, neither of them None."""
         raise NotImplementedError
 
     def settled(self, inner: Any, before: Sequence[V | None], after: Sequence[V | None]) -> bool:
@@ -173,31 +176,34 @@ class Abstract(Interpreter[V | None]):
         return list(before) == list(after)
 
     def ended(self, after: list[V | None], made: list[V | None]) -> Sequence[V | None]:
-        """The variables of a loop at its end: ``after`` any number of turns, or as they are ``made`` by a last one."""
+        """The variables of a loop at its end: joined ``after`` any number of turns, or as ``made`` by a last one."""
         return after
 
     def outside(self, tensor: Any) -> V | None:
-        """Nothing is known of it."""
+        """None: nothing is known of the tensor."""
         return None
 
     def put(self, tensor: Any, value: V | None) -> None:
-        """Keeps a value, if it is one."""
+        """Keeps a value that is not None."""
         if value is not None:
             self.values[tensor.ref()] = value
 
     def visits(self, operation: Any, inputs: list[V | None]) -> bool:
         """Whether an input has a value."""
-        return inputs.count(None) < len(inputs)
+        for value in inputs:  # noqa: SIM110  asked of every op: a generator takes three times as long
+            if value is not None:
+                return True
+        return False
 
     def joined(self, ways: Iterable[Sequence[V | None]]) -> list[V | None]:
-        """The values of results that come by one of several ways."""
+        """The values of results that come by any of several ``ways``, such as the branches of a condition."""
         found: list[V | None] | None = None
         for way in ways:
             found = list(way) if found is None else [self.join(*pair) for pair in zip(found, way, strict=True)]
         return found or []
 
     def join(self, first: V | None, second: V | None) -> V | None:
-        """The value of what has one of two values, or depends on both."""
+        """The value of a tensor that has one of two values, or depends on both."""
         if first is None or second is None:
             return second if first is None else first
         return self.either(first, second)
@@ -207,7 +213,7 @@ class Abstract(Interpreter[V | None]):
         return self.joined([self.through(operation, graph, inputs[1:]) for graph in graphs])
 
     def loop(self, operation: Any, condition: Any, body: Any, inputs: list[V | None]) -> Sequence[V | None]:
-        """Turn after turn, until the variables, joined with those before, say nothing new."""
+        """Turn after turn, until the variables, joined with those of the turns before, stay the same."""
         before = list(inputs)
         for _ in range(self.turns):
             inner = self.enter(operation, body, before)
@@ -224,13 +230,13 @@ class Concrete(Interpreter[V]):
     """Values of one run. A domain defines :meth:`number` beside :meth:`op`.
 
     Attributes:
-        turns: of the loops that the graph is in, the number of the turn, from 1 on, outermost first.
+        turns: for each loop around the graph, outermost first, the number of its turn, from 1 on.
     """
 
     turns: tuple[int, ...] = ()
 
     def number(self, value: V) -> Any:
-        """What a branch or loop decides by, as a NumPy array."""
+        """The value that a branch or loop decides by, as a NumPy array."""
         raise NotImplementedError
 
     def branch(self, operation: Any, graphs: list[Any], inputs: list[V]) -> Sequence[V]:
@@ -254,10 +260,18 @@ class Concrete(Interpreter[V]):
         return inputs
 
 
+def added(build: Callable[[Any], Any], xs: Any) -> tuple[Any, list[Any]]:
+    """``build(xs)``, and the ops that it added to the graph of ``xs``."""
+    graph = tf.compat.v1.get_default_graph()
+    before = len(graph.get_operations())
+    result = build(xs)
+    return result, graph.get_operations()[before:]
+
+
 def own_outputs(caller: Any, graph: Any) -> list[Any]:
     """The tensors of a function's graph that are the results of the op that calls it.
 
-    A gradient taken of a call adds outputs to the function behind its own, which other calls of it don't have.
+    Taking the gradient of one call appends outputs to the function, which its other calls don't have.
     """
     return list(graph.outputs[: len(caller.outputs)])
 
@@ -265,7 +279,7 @@ def own_outputs(caller: Any, graph: Any) -> list[Any]:
 def in_order(operations: list[Any]) -> list[Any]:
     """``operations`` of a graph in an order in which they can run.
 
-    It is that of the graph, but for loops, which get inputs after they were made, when they are differentiated.
+    It is the order of the graph, but for loops: differentiating a loop gives it inputs that were made later.
     """
     return operations if LOOPS.isdisjoint(map(_type, operations)) else needed(operations, lambda _: True)
 
@@ -273,12 +287,12 @@ def in_order(operations: list[Any]) -> list[Any]:
 def needed(
     operations: list[Any], wanted: Callable[[Any], bool], known: Callable[[Any], bool] = lambda _: False
 ) -> list[Any]:
-    """The ``wanted`` ones of ``operations`` and those that they come from, in an order in which they can run.
+    """The ``wanted`` ones of ``operations``, and the ops they come from, in an order in which they can run.
 
     Args:
-        operations: of one graph.
-        wanted: says of an op whether it is.
-        known: says of a tensor whether its value is there, so that the op that made it is not needed.
+        operations: ops of one graph.
+        wanted: whether an op is wanted.
+        known: whether the value of a tensor is known already, so that the op which makes it is not needed.
     """
     own, entered, found = set(operations), set[Any](), list[Any]()
 

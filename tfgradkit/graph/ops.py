@@ -1,4 +1,4 @@
-"""What is known of TensorFlow's ops, said once: which call functions, which end a gradient, which are smooth.
+"""Facts about TensorFlow's ops, each said once: which call functions, which end a gradient, which are smooth.
 
 An op calls functions in one of three ways. A call hands its inputs to one function. A branch has several, of which its
 first input chooses one. A loop has a condition and a body, and its inputs are the variables of its first turn.
@@ -6,7 +6,7 @@ first input chooses one. A loop has a condition and a body, and its inputs are t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import tensorflow as tf
@@ -21,8 +21,9 @@ _FUNCTIONS = {
     **dict.fromkeys(("If", "StatelessIf"), ("then_branch", "else_branch")),
     **dict.fromkeys(("Case", "StatelessCase"), ("branches",)),
 }
+CALLERS = frozenset(_FUNCTIONS)
 BRANCHES = frozenset(_FUNCTIONS) - CALLS - LOOPS
-# Loops of TensorFlow 1, which lead back in the list of ops; with those that only join branches.
+# The ops of loops in TensorFlow 1, which take results of later ops; and those that only choose and join branches.
 OLD_LOOPS = frozenset({"Enter", "RefEnter", "NextIteration", "RefNextIteration", "Exit", "RefExit"})
 OLD_BRANCHES = frozenset({"Switch", "RefSwitch", "Merge", "RefMerge"})
 
@@ -61,12 +62,12 @@ SMOOTH = CALLS | frozenset(_SMOOTH.split())
 
 
 def carries(dtype: tf.DType) -> bool:
-    """Whether tensors of a dtype may lead a derivative on; resources and variants stand for what they hold."""
+    """Whether tensors of a dtype may lead a derivative on; resources and variants may hold such tensors."""
     return bool(dtype.is_floating or dtype.is_complex or dtype in (tf.resource, tf.variant))
 
 
 def has_own_gradient(operation: Any) -> bool:
-    """Whether an op's gradient is one that a user put in place: ``tf.custom_gradient``, or a map of overrides."""
+    """Whether a user replaced an op's gradient, by ``tf.custom_gradient`` or ``tf.Graph.gradient_override_map``."""
     if operation.type == "Const":  # whose attributes may be large
         return False
     attributes = operation.node_def.attr
@@ -74,9 +75,9 @@ def has_own_gradient(operation: Any) -> bool:
 
 
 def functions_of(operation: Any) -> list[Any]:
-    """The graphs of the functions of a call, a branch or a loop, in the order of its attributes; of other ops none.
+    """The graphs of the functions of a call, a branch or a loop, in the order of its attributes; none for other ops.
 
-    Of a loop they are the condition and the body. In place of a graph that TensorFlow doesn't have stands None.
+    Those of a loop are the condition and the body. None stands for a graph that TensorFlow doesn't have.
     """
     if operation.type not in _FUNCTIONS:
         return []
@@ -85,7 +86,7 @@ def functions_of(operation: Any) -> list[Any]:
 
 
 def handed_over(operation: Any, values: Sequence[V]) -> Sequence[V]:
-    """Of ``values``, one for each input of an op, those of the inputs that go to the functions it calls."""
+    """Of ``values``, one for each input of an op, those that go to the functions it calls."""
     return values[1 if operation.type in BRANCHES else 0 :]
 
 
@@ -99,26 +100,18 @@ def called_graphs(operation: Any) -> list[Any]:
     if operation.type == "Const":
         return []
     attributes = operation.node_def.attr
-    # In one order: that of a protocol buffer's map is any.
+    # Sorted, since the map of a protocol buffer has no fixed order.
     keys = _FUNCTIONS.get(operation.type) or sorted(attributes)
     names = [name for key in keys for name in _names(attributes[key])]
     return [graph for graph in (_graph(operation, name) for name in names) if graph is not None]
 
 
 def everywhere(operations: Iterable[Any]) -> Iterator[Any]:
-    """All ``operations``, each followed by those of the functions it calls."""
+    """All ``operations``, each followed by the ops of the functions it calls."""
     for operation in operations:
         yield operation
         for graph in called_graphs(operation):
             yield from everywhere(graph.get_operations())
-
-
-def added(build: Callable[[Any], Any], xs: Any) -> tuple[Any, list[Any]]:
-    """``build(xs)``, and the ops that it added to the graph of ``xs``."""
-    graph = tf.compat.v1.get_default_graph()
-    before = len(graph.get_operations())
-    result = build(xs)
-    return result, graph.get_operations()[before:]
 
 
 def op_types(graph: Any) -> set[str]:
@@ -127,7 +120,7 @@ def op_types(graph: Any) -> set[str]:
 
 
 def assigns(operations: Iterable[Any]) -> bool:
-    """Whether one of ``operations``, or of those in the functions they call, changes a variable."""
+    """Whether one of ``operations``, or an op in the functions they call, changes a variable."""
     return any(operation.type.startswith("Assign") for operation in everywhere(operations))
 
 

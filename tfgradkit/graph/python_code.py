@@ -30,23 +30,23 @@ def op_name(function: str) -> str:
 
 
 def function_behind(name: str) -> str | None:
-    """The function that the op called ``name`` calls, where that is known."""
+    """The name of the function that the op called ``name`` calls; None where the op is not from ``wrap_external``."""
     parts = [part for part in name.split("/") if part.startswith(_PREFIX)]
     return re.sub(r"_\d+$", "", parts[-1].removeprefix(_PREFIX)) if parts else None
 
 
 def python_ops(operations: Iterable[Any]) -> list[Any]:
-    """Those of ``operations``, and of the functions they call, that call Python code."""
+    """The ops among ``operations``, and in the functions they call, that call Python code."""
     return [operation for operation in everywhere(operations) if operation.type in PYTHON_OPS]
 
 
 def functions_called(operations: Iterable[Any]) -> list[str]:
-    """The names of the functions behind them, each once."""
+    """The names of the Python functions that ``operations`` call, each once."""
     return list(dict.fromkeys(function_behind(op.name) or f"op {op.type}, {op.name}" for op in python_ops(operations)))
 
 
 def refuse_compiled(functions: Iterable[str]) -> None:
-    """Raises :class:`ExternalError` where one is to be compiled."""
+    """Raises :class:`ExternalError` if there is any Python function to be compiled by XLA."""
     names = ", ".join(functions)
     if names:
         raise ExternalError(
@@ -59,7 +59,7 @@ def refuse_compiled(functions: Iterable[str]) -> None:
 
 
 def marked(error: TfGradKitError) -> Exception:
-    """An exception to raise inside a graph: TensorFlow keeps nothing but its text, by which ``error`` is found."""
+    """An exception to raise inside a graph: TensorFlow keeps its text, by which :func:`original` finds ``error``."""
     with _lock:
         number = next(_numbers)
         _kept[number] = error
@@ -70,7 +70,7 @@ def marked(error: TfGradKitError) -> Exception:
 
 @contextmanager
 def own_errors() -> Iterator[None]:
-    """Within the block, what Python code of ours raised in a graph comes out as it was."""
+    """Within the block, an exception that Python code of ours raised in a graph comes out as it was raised."""
     try:
         yield
     except tf.errors.OpError as error:

@@ -16,12 +16,12 @@ _BINARY: dict[str, Callable[[int, int], int]] = {
     "Sub": operator.sub,
     "Mul": operator.mul,
 }
-# A vector's entries, or a scalar as the one entry of a list; None for what only the run knows.
+# The entries of a vector, or a scalar as a list of one entry; None for an entry that only a run knows.
 Entries = list[int | None]
 
 
 def entries(tensor: Any) -> Entries | None:
-    """The entries of a vector or scalar of integers, None where even their number isn't known."""
+    """The entries of a vector or scalar of integers; None where even their number isn't known."""
     value = tf.get_static_value(tensor)
     if value is not None:
         return [int(number) for number in np.reshape(value, -1)]
@@ -34,8 +34,10 @@ def _shape(op: Any) -> Entries | None:
 
 
 def _packed(op: Any) -> Entries | None:
-    parts = [entries(tensor) or [None] for tensor in op.inputs]
-    return [part[0] for part in parts]
+    size = op.inputs[0].shape.num_elements()
+    if size is None or (size > 1 and op.get_attr("axis") != 0):
+        return None
+    return [entry for tensor in op.inputs for entry in entries(tensor) or [None] * size]
 
 
 def _joined(op: Any) -> Entries | None:

@@ -1,4 +1,4 @@
-"""A function of nests as a function of the tensors in them, which is what a trace takes."""
+"""A function of nests as a function of the tensors in them, which ``tf.function`` can trace."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def is_tensor_or_variable(leaf: Any) -> bool:
 def flat_function(
     fn: Callable[[Any], Any], nest: Any, chosen: Callable[[Any], bool] = is_tensor
 ) -> tuple[Callable[..., Any], list[Any]]:
-    """``fn`` of a nest like ``nest``, as a function of the leaves that are ``chosen``; and these leaves of ``nest``.
+    """``fn`` of a nest like ``nest``, as a function of its ``chosen`` leaves; and these leaves of ``nest``.
 
-    They are in the order of ``tf.nest``. All other leaves stay as they are.
+    The leaves are in the order of ``tf.nest``. All others are filled in as they are.
     """
     leaves = tf.nest.flatten(nest)
     places = [place for place, leaf in enumerate(leaves) if chosen(leaf)]
@@ -38,5 +38,5 @@ def flat_function(
 
 
 def specs_of(tensors: Iterable[Any]) -> list[tf.TensorSpec]:
-    """Shapes and dtypes alone: a name would become that of an argument."""
+    """The shapes and dtypes of ``tensors``, without their names, which would become those of arguments."""
     return [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tensors]

@@ -7,6 +7,7 @@ that was traced before keeps the stock ones.
   the deviations sum to zero, but every second derivative: Hessians, and weight gradients of a Jacobian, through
   LayerNormalization, GroupNormalization and a BatchNormalization in training.
 - ``tf.image.hsv_to_rgb`` is an op without a gradient.
+- ``tf.linalg.expm`` is differentiated through five approximants and a loop: a Hessian took half a minute.
 - ``tf.nn.silu`` has a custom gradient, to save memory. It is right for a number β; by a tensor β it is summed to a
   scalar. It hides the ops inside from rules for each op: :func:`plain_silu` replaces it where such rules are used.
 - ``logaddexp``, ``logaddexp2``, ``hypot``, ``sinc``, ``ldexp`` and ``celu`` of Keras and ``tf.experimental.numpy``,
@@ -17,6 +18,7 @@ that was traced before keeps the stock ones.
 
 from __future__ import annotations
 
+import inspect
 import math
 import threading
 from collections.abc import Callable, Iterator
@@ -29,6 +31,7 @@ import tensorflow as tf
 
 from . import smooth_functions as smooth
 from .ops.images import hsv_to_rgb
+from .ops.matrix_functions import expm
 
 _lock = threading.RLock()
 
@@ -122,6 +125,7 @@ _NUMPY = {
 _EXACT = (
     (tf.nn, "moments", moments),
     (tf.image, "hsv_to_rgb", hsv_to_rgb),
+    (tf.linalg, "expm", expm),
     (tf.nn, "silu", _exact_silu(tf.nn.silu)),
     (tf.nn, "swish", _exact_silu(tf.nn.swish)),
     (tf.nn, "weighted_cross_entropy_with_logits", weighted_cross_entropy_with_logits),
@@ -129,6 +133,12 @@ _EXACT = (
     *_in(tf.experimental.numpy, _of_real_tensors, **_NUMPY),
     *_of_keras(),
 )
+_OF_STOCK = {getattr(module, name): function for module, name, function in _EXACT}
+
+
+def exact(function: Any) -> Any:
+    """The exact function where one of TensorFlow's is itself to be differentiated; else ``function``."""
+    return _OF_STOCK.get(function, function) if inspect.isfunction(function) else function
 
 
 @contextmanager

@@ -13,13 +13,14 @@ import tensorflow as tf
 from ..arguments import shape_text, structure_text
 from ..differentiable import Differentiable
 from ..errors import SignatureError
+from ..op_gradients.exact_functions import exact
 from ..op_gradients.register_gradient import rules_in_force
 
 
 def from_function(fn: Callable[..., Any], *, batched: bool | None) -> Differentiable:
     """A function of tensors; it is one of a single sample unless ``batched`` is true."""
     name = getattr(fn, "__name__", type(fn).__name__)
-    traced = _with_autograph(fn) if _has_statements(fn) else fn
+    traced = _with_autograph(exact(fn)) if _has_statements(fn) else fn
     module = fn if isinstance(fn, tf.Module) else None
     return Differentiable(
         call=traced,

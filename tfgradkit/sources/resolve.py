@@ -5,6 +5,7 @@ Keras 3 and ``tf_keras`` are told apart by name, so that neither is imported.
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import replace
 from operator import attrgetter
@@ -59,16 +60,17 @@ def from_keras(model: Any, *, batched: bool | None, training: bool) -> Different
     spec = _input_spec(model)
     input_names, output_names = _names(model, spec)
 
-    def call(*arguments: Any) -> Any:
-        x = arguments[0] if len(arguments) == 1 else tf.nest.pack_sequence_as(spec, arguments)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        # One nest of its inputs may come one by one; the call of a subclass takes several arguments itself.
+        given = arguments if len(arguments) == 1 or spec is None else [tf.nest.pack_sequence_as(spec, arguments)]
         try:
-            y = model(x, training=training)
+            y = model(*given, **{"training": training, **keywords})
         except ValueError as error:
             told = _refused(error)
             if told is None:
                 raise
             raise SignatureError(
-                "x does not fit the model", subject=model.name, expected=told, got=structure_text(x)
+                "x does not fit the model", subject=model.name, expected=told, got=", ".join(map(structure_text, given))
             ) from error
         # outputs=[y] is how many write a model of one output.
         return y[0] if isinstance(y, (list, tuple)) and len(y) == 1 else y
@@ -107,11 +109,19 @@ _COLOURS = re.compile("\x1b\\[[0-9;]*m")
 def _input_spec(model: Any) -> Any:
     """The nest of what a model takes; one spec for a model of one input."""
     if not getattr(model, "inputs", None):
-        return None if not getattr(model, "built", False) else _layer_spec(model)
+        return None if not getattr(model, "built", False) or _takes_several(model) else _layer_spec(model)
     inputs = getattr(model, "_inputs_struct", None)
     inputs = list(model.inputs) if inputs is None else inputs
     specs = tf.nest.map_structure(_spec_of, inputs)
     return specs[0] if isinstance(specs, (list, tuple)) and len(specs) == 1 else specs
+
+
+def _takes_several(layer: Any) -> bool:
+    """Whether a layer's ``call`` takes more positional arguments than its inputs."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(layer.call).parameters.values()
+    own = [p for p in parameters if p.kind in kinds and p.name not in ("training", "mask")]
+    return len(own) > 1 or any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
 
 
 def _spec_of(tensor: Any) -> tf.TensorSpec:

@@ -1,4 +1,4 @@
-"""All entries, by name."""
+"""All entries, by family and name."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from . import (
     entries_activations,
     entries_binary,
     entries_complex,
+    entries_cumulative,
+    entries_decompositions,
     entries_first,
     entries_losses,
+    entries_matrices,
     entries_powers,
+    entries_products,
+    entries_reductions,
+    entries_signal,
     entries_special,
     entries_unary,
 )
@@ -20,18 +26,25 @@ _FAMILIES = (
     entries_activations,
     entries_binary,
     entries_complex,
+    entries_cumulative,
+    entries_decompositions,
     entries_first,
     entries_losses,
+    entries_matrices,
     entries_powers,
+    entries_products,
+    entries_reductions,
+    entries_signal,
     entries_special,
     entries_unary,
 )
 TABLE: dict[str, Entry] = {}
 for _family in _FAMILIES:
     for _entry in _family.ENTRIES:
-        if _entry.name in TABLE:
-            raise ValueError(f"two entries are called {_entry.name!r}")
-        TABLE[_entry.name] = _entry
+        _name = f"{_family.__name__.rpartition('entries_')[2]}: {_entry.name}"
+        if _name in TABLE:
+            raise ValueError(f"two entries are called {_name!r}")
+        TABLE[_name] = _entry
 
 
 def sample(count: int, seed: int = 0) -> list[str]:

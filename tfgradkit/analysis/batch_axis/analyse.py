@@ -1,4 +1,4 @@
-"""Whether a graph keeps the samples of a batch apart: its ops, one by one, by the rules of :mod:`rows`."""
+"""Whether a graph keeps the samples of a batch apart: its ops, one by one, by the rules of :mod:`op_rules`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Suspect:
     """An op that may mix samples.
 
     Attributes:
-        op: itself, perhaps in a function.
-        at: the op of the graph that was asked about: itself, or the call of that function.
-        mixing: whether it is known to; else no rule is known for it.
+        op: the op, perhaps in a function that the graph calls.
+        at: the op of the graph itself: ``op``, or the call of its function.
+        mixing: whether the op is known to mix samples; otherwise there is no rule for it.
     """
 
     op: Any
@@ -29,10 +29,10 @@ class Suspect:
 
 
 class Screen(Abstract[Rows]):
-    """What the ops of a graph do with the samples: a tensor without a value doesn't depend on them.
+    """What the ops of a graph do with the samples of a batch. A tensor without a value doesn't depend on them.
 
     Attributes:
-        suspects: ops that don't keep the samples apart, as far as is known.
+        suspects: the ops that mix samples, or may do so.
     """
 
     # Samples go where the values go, whatever the gradient is; and to ask every op for it takes time.
@@ -46,17 +46,22 @@ class Screen(Abstract[Rows]):
 
     @property
     def suspect(self) -> Any:
-        """The op to name, if the samples are found to be mixed."""
+        """The op to name, should the samples turn out to be mixed."""
         return min(self.suspects, key=_is_unsure).op if self.suspects else None
 
-    def run(self, operations: Iterable[Any], outputs: Sequence[Any] = ()) -> list[AxisState]:
-        """Where the samples of ``outputs`` lie; suspects that aren't on the way to them are forgotten."""
-        found = super().run(operations, outputs)
-        self._drop_the_rest(outputs)
-        return found
+    @property
+    def mixes(self) -> bool:
+        """Whether one of them is known to mix samples."""
+        return any(suspect.mixing for suspect in self.suspects)
 
-    def _drop_the_rest(self, outputs: Sequence[Any]) -> None:
-        """What is not on the way to ``outputs``, such as the condition of a branch, is not in their derivative."""
+    def run(self, operations: Iterable[Any], outputs: Sequence[Any] = ()) -> list[AxisState]:
+        """Where the samples of ``outputs`` lie; suspects that don't lead to ``outputs`` are dropped."""
+        states = super().run(operations, outputs)
+        self._drop_other_suspects(outputs)
+        return states
+
+    def _drop_other_suspects(self, outputs: Sequence[Any]) -> None:
+        """An op that doesn't lead to ``outputs``, such as one in a loop's condition, is not in their derivative."""
         if not self.suspects:
             return
         reaching, waiting = set(), [y.op for y in outputs]
@@ -73,7 +78,7 @@ class Screen(Abstract[Rows]):
             super().put(tensor, value)
 
     def results(self, operation: Any, inputs: list[AxisState]) -> Sequence[AxisState]:
-        """As the rules say; what they refuse is suspected."""
+        """By the rules; an op that they refuse becomes a suspect."""
         if not any(map(_differentiable, operation.outputs)):
             return [None] * len(operation.outputs)
         mixing = False
@@ -84,7 +89,7 @@ class Screen(Abstract[Rows]):
         except (UnknownError, IndexError, ValueError):
             pass
         self.suspects.append(Suspect(operation, operation, mixing))
-        # Go on as if it kept them, for what else there is.
+        # Go on as if the op kept the samples apart, to find the suspects behind it.
         return [Rows(0)] * len(operation.outputs)
 
     def op(self, operation: Any, inputs: list[AxisState]) -> Sequence[AxisState]:
@@ -94,22 +99,22 @@ class Screen(Abstract[Rows]):
         return RULES[operation.type](operation, inputs)
 
     def either(self, first: Rows, second: Rows) -> Rows:
-        """Samples have to lie on the same axis, whichever way they come."""
-        found: Rows = agreed([first, second])
-        return found
+        """The samples have to lie on the same axis in both."""
+        state: Rows = agreed([first, second])
+        return state
 
     def settled(self, inner: Screen, before: Sequence[AxisState], after: Sequence[AxisState]) -> bool:
-        """At a suspect, too, another turn is of no use."""
+        """Another turn is of no use after a suspect, either."""
         return bool(inner.suspects) or super().settled(inner, before, after)
 
     def enter(self, caller: Any, graph: Any, inputs: Sequence[AxisState]) -> Screen:
-        """With suspects of its own."""
+        """The interpreter for a called function, with suspects of its own."""
         inner = super().enter(caller, graph, inputs)
         inner.suspects = []
         return inner
 
     def leave(self, inner: Screen, caller: Any, graph: Any) -> None:
-        """The function's suspects, at the op that calls it."""
+        """Takes over the function's suspects, at the op that calls it."""
         self.suspects += [Suspect(suspect.op, caller, suspect.mixing) for suspect in inner.suspects]
 
 
@@ -118,7 +123,7 @@ def _is_unsure(suspect: Suspect) -> bool:
 
 
 def screened(operations: Iterable[Any], xs: Sequence[Any], ys: Sequence[Any]) -> Screen:
-    """The ``operations`` of a graph on the way from ``xs``, on whose first axes the samples lie, to ``ys``."""
+    """The :class:`Screen` of ``operations`` on the way from ``xs``, on whose first axes the samples lie, to ``ys``."""
     screen = Screen(xs)
     screen.run(operations, ys)
     return screen

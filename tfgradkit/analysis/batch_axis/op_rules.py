@@ -1,8 +1,8 @@
 """Along which axis of a tensor the samples of a batch lie, op by op.
 
-An op keeps the samples apart if each entry along that axis of its result depends on the same
-entry of its arguments alone. A rule gives the axis of the result, or says that the op mixes samples. The idea is
-that of ``vmap``'s batching rules, run backwards: there they say how to carry a batch axis through an op.
+An op keeps the samples apart if each entry along that axis of its result depends on the same entry of its arguments
+alone. A rule gives the axis of the result, or says that the op mixes samples. ``vmap``'s batching rules do the reverse:
+they carry a batch axis through an op that was written without one.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class Rows:
     """Where the samples of a tensor are.
 
     Attributes:
-        axis: the axis that counts them; of a TensorList, that of its elements.
-        each: how many entries one after another belong to a sample: a reshape may have merged axes.
+        axis: the axis that counts them; of a TensorList, the axis of its elements.
+        each: how many consecutive entries along the axis belong to a sample: more than 1 after a reshape merged axes.
     """
 
     axis: int
@@ -28,25 +28,25 @@ class Rows:
 
 
 class MixingError(Exception):
-    """The op makes something of several samples."""
+    """An entry of the op's result depends on several samples."""
 
 
 class UnknownError(Exception):
-    """Nobody knows what the op does to the samples."""
+    """It is not known what the op does to the samples."""
 
 
-# None: does not depend on the samples.
+# None: the tensor does not depend on the samples.
 AxisState = Rows | None
 AxisRule = Callable[[Any, Sequence[AxisState]], Sequence[AxisState]]
 RULES: dict[str, AxisRule] = {}
-# Gradients of our own ``tf.custom_gradient``s, by TensorFlow's names for them, that keep the samples apart.
+# TensorFlow's names for the gradients of our own ``tf.custom_gradient``s that keep the samples apart.
 SEPARATE: set[bytes] = set()
 
 
 def keeps(*op_types: str) -> Callable[[AxisRule], AxisRule]:
-    """Registers a rule: from (op, states of its inputs) to the states of its outputs.
+    """Registers a rule, which takes an op and the states of its inputs, and gives the states of its outputs.
 
-    ``op_types`` are names with blanks between.
+    ``op_types`` are names separated by blanks.
     """
 
     def decorate(rule: AxisRule) -> AxisRule:
@@ -73,10 +73,10 @@ def rank(tensor: Any) -> int:
 
 
 def agreed(found: Sequence[Any]) -> Any:
-    """The one value of ``found``.
+    """The value that all of ``found`` have.
 
     Raises:
-        MixingError: there are several.
+        MixingError: they differ.
     """
     if len(set(found)) != 1:
         raise MixingError
@@ -110,7 +110,7 @@ def _elementwise(op: Any, states: Sequence[AxisState]) -> Sequence[AxisState]:
 
 @keeps("StopGradient", "ZerosLike", "OnesLike")
 def _no_derivative(op: Any, states: Sequence[AxisState]) -> Sequence[AxisState]:
-    """What has no derivative doesn't mix any."""
+    """A result without a derivative mixes no samples."""
     return outputs(op, None)
 
 
@@ -127,7 +127,7 @@ def _by_position(op: Any, states: Sequence[AxisState]) -> Sequence[AxisState]:
 
 @keeps("PyFuncStateless")
 def _sample_by_sample(op: Any, states: Sequence[AxisState]) -> Sequence[AxisState]:
-    """Of a wrapped function it is declared."""
+    """Functions of ``wrap_external`` are declared to keep the samples apart; other Python code may do anything."""
     if function_behind(op.name) is None:
         raise UnknownError
     return outputs(op, agreed([state for state in states if state is not None]))
@@ -143,7 +143,7 @@ def _bias(op: Any, states: Sequence[AxisState]) -> Sequence[AxisState]:
 
 @keeps("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3")
 def _product(op: Any, states: Sequence[AxisState]) -> Sequence[AxisState]:
-    """Of the two last axes one is summed over; samples may lie on the other, or on one before them."""
+    """Of the two last axes one is summed over; samples may lie on the other one, or on an axis before the two."""
     turned = [_flag(op, "transpose_a", "adj_x"), _flag(op, "transpose_b", "adj_y")]
     ends = []
     for side, (tensor, state) in enumerate(zip(op.inputs, states, strict=True)):
@@ -177,7 +177,7 @@ def _einsum(op: Any, states: Sequence[AxisState]) -> Sequence[AxisState]:
 
 
 def _labels(term: str, count: int) -> list[Any]:
-    """A label an axis; those of an ellipsis count from its end."""
+    """A label for each axis; the axes of an ellipsis are numbered from its end."""
     if "..." not in term:
         return list(term)
     before, _, after = term.partition("...")
@@ -193,7 +193,7 @@ def _labels(term: str, count: int) -> list[Any]:
     "ResizeBilinearGrad ResizeNearestNeighborGrad ResizeBicubicGrad ImageProjectiveTransformV3",
 )
 def _images(op: Any, states: Sequence[AxisState]) -> Sequence[AxisState]:
-    """The first axis counts images; filters come from elsewhere."""
+    """The first axis counts images; filters may not depend on the samples."""
     filters = {"Conv2D": 1, "Conv3D": 1, "DepthwiseConv2dNative": 1}.get(op.type, 1 if "Input" in op.type else None)
     if filters is not None and states[filters] is not None:
         raise MixingError
@@ -228,7 +228,7 @@ def _matrices(op: Any, states: Sequence[AxisState]) -> Sequence[AxisState]:
 
 
 def _leading(op: Any, states: Sequence[AxisState], own: int) -> Sequence[AxisState]:
-    """The last ``own`` axes are the op's; samples lie on one before."""
+    """For an op that works on the last ``own`` axes: the samples have to lie on an axis before these."""
     found = tainted(op, states)
     state = agreed([s for _, s in found])
     agreed([rank(t) for t, _ in found])

@@ -1,4 +1,4 @@
-"""The rules of :mod:`rows` for ops that move, pick, join and reduce axes, and for lists of tensors."""
+"""Rules as those of :mod:`op_rules`, for ops that move, pick, join and reduce axes, and for lists of tensors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from .op_rules import AxisState, MixingError, Rows, UnknownError, agreed, keeps,
 
 
 def _axes(tensor: Any, count: int) -> list[int]:
-    """Axes that are known, counted from the front."""
+    """The axes that a tensor holds, counted from the front.
+
+    Raises:
+        UnknownError: only a run knows them.
+    """
     found = entries(tensor)
     if found is None or None in found:
         raise UnknownError
@@ -30,7 +34,7 @@ def _only(states: Sequence[AxisState], index: int = 0) -> Rows:
 
 @keeps("Reshape")
 def _reshape(op: Any, states: Sequence[AxisState]) -> Sequence[AxisState]:
-    """Elements keep their order: what comes before and what belongs to a sample must come out even."""
+    """Elements keep their order: an axis has to begin where the samples' began, with whole entries for each sample."""
     state = _only(states)
     old, new = op.inputs[0].shape, _new_shape(op)
     before, own = _count(old[: state.axis]), _count(old[state.axis + 1 :])
@@ -44,7 +48,7 @@ def _reshape(op: Any, states: Sequence[AxisState]) -> Sequence[AxisState]:
 
 
 def _new_shape(op: Any) -> tf.TensorShape:
-    """The static shape of a result, and what the graph says of it beside."""
+    """The static shape of the result, with the sizes that the graph computes while it is traced."""
     rank(op.outputs[0])
     wanted = entries(op.inputs[1])
     shape = op.outputs[0].shape
@@ -136,7 +140,7 @@ def _tile(op: Any, states: Sequence[AxisState]) -> Sequence[AxisState]:
 
 
 def _entry(vector: Any, index: int) -> int | None:
-    """One entry of a vector, where it is known."""
+    """One entry of a vector; None where it isn't known."""
     found = entries(vector)
     return None if found is None else found[index]
 
@@ -186,7 +190,7 @@ def _slice(op: Any, states: Sequence[AxisState]) -> Sequence[AxisState]:
 
 @keeps("StridedSlice")
 def _strided_slice(op: Any, states: Sequence[AxisState]) -> Sequence[AxisState]:
-    """``x[a:b:c, ..., newaxis, i]``: along the samples it must be all of them."""
+    """``x[a:b:c, ..., newaxis, i]``: it has to take all samples, in their order."""
     state = _only(states)
     count, spec = rank(op.inputs[0]), op.inputs[1].shape[0]
     if spec is None:

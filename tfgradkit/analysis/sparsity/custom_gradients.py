@@ -1,4 +1,4 @@
-"""Gradients that users put in place of TensorFlow's."""
+"""The pattern of an op whose gradient a user replaced."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .domain import CUSTOM_GRADIENT, Dependence, Flow, UnknownSets, rule, static_shape
+from .domain import CUSTOM_GRADIENT, Dependence, Flow, UnknownSets, carries, rule, static_shape
 from .index_sets import IndexSets
 
 
 @rule(CUSTOM_GRADIENT)
 def custom_gradient(flow: Flow, operation: Any) -> Dependence:
-    """The gradient that was put in place of TensorFlow's, read off its own graph.
+    """The pattern of the user's gradient, read off the gradient's own graph.
 
-    It is linear in what comes from behind, so what it depends on there is the transpose of the pattern.
+    The gradient is linear in the output gradients: its pattern by these is the transpose of the op's.
     """
     inputs = [t for t in operation.inputs if t.dtype.is_floating and flow.depends(t)]
     outputs = [t for t in operation.outputs if t.dtype.is_floating]
-    if any(static_shape(t) is None for t in [*inputs, *outputs]):
+    differentiable = [*filter(flow.depends, operation.inputs), *filter(carries, operation.outputs)]
+    if any(static_shape(t) is None or not t.dtype.is_floating for t in differentiable):
         raise UnknownSets
     counts = [t.shape.num_elements() for t in outputs]
-    slopes, inner = _replaced(flow, operation.graph, inputs, outputs, counts)
+    gradients, inner = _user_gradients(flow, operation.graph, inputs, outputs, counts)
     # Rows: elements of an input; columns: elements of all outputs.
     found: Any = None
-    for tensor, slope in zip(inputs, slopes, strict=True):
-        if slope is not None and inner.depends(slope):
-            pattern = inner.sets.rows(inner.numbers(slope)).tocoo()
+    for tensor, gradient in zip(inputs, gradients, strict=True):
+        if gradient is not None and inner.depends(gradient):
+            pattern = inner.sets.rows(inner.numbers(gradient)).tocoo()
             numbers = np.ravel(flow.numbers(tensor))[pattern.row]
             grouped = flow.sets.grouped(numbers, pattern.col, sum(counts))
             found = flow.join(found, grouped)
@@ -38,19 +39,19 @@ def custom_gradient(flow: Flow, operation: Any) -> Dependence:
     return [next(parts).reshape(static_shape(t)) if t.dtype.is_floating else None for t in operation.outputs]
 
 
-def _replaced(flow: Flow, graph: Any, inputs: Any, outputs: Any, counts: Sequence[int]) -> tuple[Any, Flow]:
-    """The gradients of ``inputs``, and the walk from those of ``outputs`` to them."""
+def _user_gradients(flow: Flow, graph: Any, inputs: Any, outputs: Any, counts: Sequence[int]) -> tuple[Any, Flow]:
+    """The gradients by ``inputs``, and the walk from the gradients by ``outputs`` to them."""
     before = len(graph.get_operations())
     try:
         with graph.as_default():
             seeds = [tf.compat.v1.placeholder(t.dtype, t.shape) for t in outputs]
-            slopes = tf.gradients(outputs, inputs, grad_ys=seeds)
-            slopes = [None if s is None else tf.convert_to_tensor(s) for s in slopes]
+            gradients = tf.gradients(outputs, inputs, grad_ys=seeds)
+            gradients = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
     except Exception as error:
-        # Whatever a user's gradient raises: where the derivative is taken, it does so again.
+        # A user's gradient may raise anything, and does so again where the derivative is taken.
         raise UnknownSets from error
     inner = Flow(IndexSets(sum(counts)), flow.constants)
     for seed, numbers in zip(seeds, np.split(inner.sets.singles(), np.cumsum(counts)[:-1]), strict=True):
         inner.put(seed, numbers.reshape(static_shape(seed)))
     inner.run(graph.get_operations()[before:])
-    return slopes, inner
+    return gradients, inner

@@ -22,7 +22,7 @@ from .domain import Flow, static_shape
 from .index_sets import IndexSets
 
 Tensors = list[tf.Tensor]
-# From the arguments of one sample to (xs, ys).
+# A function from the arguments of one sample to (xs, ys).
 Traced = Callable[[Sequence[Any]], tuple[Tensors, Tensors]]
 
 
@@ -30,7 +30,7 @@ def detected(traced: Traced, arguments: Sequence[Any], batched: bool, name: str)
     """The pattern as a CSR matrix of bools: flattened ys by flattened xs, each in the order of ``tf.nest``.
 
     Raises:
-        SignatureError: a size that is not known before the run.
+        SignatureError: a size is not known before the run.
     """
     graph, xs, ys = one_sample(traced, arguments, batched)
     counts = [_count(x, "the input", name) for x in xs]

@@ -29,7 +29,7 @@ Polygamma Zeta NextAfter ClipByValue Select SelectV2 ReluGrad Relu6Grad EluGrad 
 LeakyReluGrad SigmoidGrad TanhGrad SoftplusGrad SoftsignGrad SqrtGrad RsqrtGrad ReciprocalGrad
 InvGrad AccumulateNV2
 """
-# TensorFlow differentiates these as constants. What has whole numbers or bools as results needs no line.
+# TensorFlow differentiates these as constants. Ops whose results are integers or bools need no entry.
 _ZERO = """
 Ceil Floor FloorDiv OnesLike PreventGradient Round Sign StopGradient ZerosLike
 """
@@ -49,7 +49,7 @@ def elementwise(flow: Flow, operation: Any) -> Dependence:
 
 @rule("Mul", "MulNoNan")
 def product(flow: Flow, operation: Any) -> Dependence:
-    """The same, and nothing where a constant factor is zero."""
+    """As :func:`elementwise`; nothing where a constant factor is zero."""
     (found,) = elementwise(flow, operation)
     for factor in operation.inputs:
         value = None if flow.depends(factor) else flow.constants.value(factor)
@@ -60,13 +60,13 @@ def product(flow: Flow, operation: Any) -> Dependence:
 
 @rule(*_ZERO.split())
 def without_derivative(flow: Flow, operation: Any) -> Dependence:
-    """Nothing."""
+    """The results depend on nothing."""
     return [None] * len(operation.outputs)
 
 
 @rule("IdentityN")
 def one_to_one(flow: Flow, operation: Any) -> Dependence:
-    """The same tensors."""
+    """The results are the inputs."""
     return [flow.value(tensor) for tensor in operation.inputs]
 
 
@@ -75,7 +75,7 @@ def batch_norm(flow: Flow, operation: Any) -> Dependence:
     """With given moments, element by element.
 
     Raises:
-        Unknown: in training, and where the moments depend on x, too.
+        UnknownSets: in training, or the moments depend on x, too.
     """
     x, *others = operation.inputs
     if operation.get_attr("is_training") or any(flow.depends(t) for t in others):
@@ -104,10 +104,10 @@ def reshaped(flow: Flow, operation: Any) -> Dependence:
 
 @rule(*_MOVES.split())
 def moved(flow: Flow, operation: Any) -> Dependence:
-    """The op itself, of the numbers: zeros that it fills in are the empty set.
+    """The op itself, run on the numbers of the sets: the zeros that it fills in are the empty set.
 
     Raises:
-        Unknown: indices or sizes that only the run knows.
+        UnknownSets: only a run knows the indices or sizes.
     """
     values = [
         flow.numbers(t) if t.dtype.is_floating or t.dtype.is_complex else flow.constant(t) for t in operation.inputs
@@ -116,4 +116,4 @@ def moved(flow: Flow, operation: Any) -> Dependence:
     results = computed(operation, values, tf.float64)
     if results is None:
         raise UnknownSets
-    return [np.asarray(result).astype(np.int64) for result in results]
+    return [np.real(result).astype(np.int64) for result in results]

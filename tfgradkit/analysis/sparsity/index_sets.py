@@ -1,7 +1,7 @@
 """Sets of columns, each stored once and known by a number, so that tensors of sets are integer arrays.
 
 Index set propagation (Griewank & Walther, "Evaluating Derivatives", 2nd ed., ch. 7.1) gives every
-intermediate number the set of inputs that it may depend on. Neighbouring numbers mostly share their
+intermediate number the set of inputs on which it may depend. Neighbouring numbers mostly share their
 sets: channels of a convolution, all results of a dense layer. Here a tensor's dependence is an
 array of its shape that holds numbers of sets, so moving elements about is moving integers about.
 """
@@ -24,8 +24,8 @@ class IndexSets:
     def __init__(self, columns: int) -> None:
         self.columns = columns
         self._table = scipy_sparse().csr_matrix((1, columns), dtype=bool)
-        # Two sets with the same sum of 128 random bits for each column are the same: the odds against
-        # are those of a cryptographic hash.
+        # 128 random bits for each column. Two sets with the same sum of these count as the same set: that they differ
+        # is as unlikely as a collision of a cryptographic hash.
         self._weights = np.random.default_rng(0).integers(0, 1 << 64, (2, columns), np.uint64, endpoint=False)
         self._numbers: dict[bytes, int] = {bytes(16): EMPTY}
 
@@ -56,7 +56,7 @@ class IndexSets:
         return self._numbered(scipy_sparse().csr_matrix((ones, numbers, starts), shape) @ self._table)
 
     def grouped(self, numbers: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
-        """For each group below ``count``, the union of the sets that belong to it; groups below 0 are dropped."""
+        """For each group in ``range(count)``, the union of the sets in it; sets in a group below 0 are dropped."""
         numbers, groups = np.ravel(numbers), np.ravel(groups)
         kept = (numbers != EMPTY) & (groups >= 0)
         numbers, groups = numbers[kept], groups[kept]
@@ -69,7 +69,7 @@ class IndexSets:
         return self.merged(numbers[np.argsort(groups, kind="stable")], starts)
 
     def _numbered(self, rows: Any) -> np.ndarray:
-        """The number of each row, a set; new sets are added."""
+        """The number of each set, given as rows; new sets are added."""
         rows.sort_indices()
         sums = np.cumsum(self._weights[:, rows.indices], axis=1, dtype=np.uint64)
         sums = np.concatenate([np.zeros((2, 1), np.uint64), sums], axis=1)
@@ -89,7 +89,7 @@ class IndexSets:
 
 
 def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows that differ, where each is first, and which of them every row is."""
+    """The distinct rows, the place where each stands first, and for every row the number of its distinct row."""
     rows = np.ascontiguousarray(rows)
     keys = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
     _, first, places = np.unique(keys, return_index=True, return_inverse=True)

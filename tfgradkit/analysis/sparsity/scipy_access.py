@@ -1,4 +1,4 @@
-"""SciPy, which sparse Jacobians need and the rest of the package does not."""
+"""SciPy, which sparse Jacobians need and the rest of the package doesn't."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def reduced(flow: Flow, operation: Any) -> Dependence:
 
 @rule("Softmax", "LogSoftmax")
 def softmax(flow: Flow, operation: Any) -> Dependence:
-    """Each element depends on all of its row."""
+    """Each element depends on its whole row."""
     numbers = flow.numbers(operation.inputs[0])
     return [np.broadcast_to(flow.sets.union(numbers)[..., None], numbers.shape)]
 
@@ -89,10 +89,10 @@ def scattered(flow: Flow, operation: Any) -> Dependence:
 
 @rule("SparseTensorDenseMatMul")
 def sparse_product(flow: Flow, operation: Any) -> Dependence:
-    """Rows of the dense matrix, where the sparse one has an entry.
+    """Each row depends on the rows of the dense matrix for which the sparse one has an entry.
 
     Raises:
-        Unknown: the entries themselves depend on x, or only the run knows where they are.
+        UnknownSets: the entries depend on x, or only a run knows where they are.
     """
     indices, values, _, matrix = operation.inputs
     if flow.depends(values) or operation.get_attr("adjoint_b"):
@@ -106,7 +106,7 @@ def sparse_product(flow: Flow, operation: Any) -> Dependence:
 
 
 def along(flow: Flow, numbers: np.ndarray, axes: Any) -> np.ndarray:
-    """Unions along ``axes``, which are gone then."""
+    """Unions along ``axes``, which the result no longer has."""
     axes = sorted({int(axis) % numbers.ndim for axis in axes}) if numbers.ndim else []
     kept = [axis for axis in range(numbers.ndim) if axis not in axes]
     moved = np.transpose(numbers, kept + axes)
@@ -139,10 +139,10 @@ def matrix_product(flow: Flow, operation: Any) -> Dependence:
 
 @rule("Einsum")
 def einsum(flow: Flow, operation: Any) -> Dependence:
-    """Each operand: unions along what the result has not, spread over what the others have.
+    """Of each operand: unions along the axes that the result lacks, spread over the axes of the other operands.
 
     Raises:
-        Unknown: an ellipsis, or a diagonal.
+        UnknownSets: an ellipsis, or a diagonal.
     """
     given, _, result = operation.get_attr("equation").decode().replace(" ", "").partition("->")
     terms = given.split(",")
@@ -161,14 +161,14 @@ def einsum(flow: Flow, operation: Any) -> Dependence:
 
 
 def contracted(flow: Flow, numbers: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    """``[..., k]`` with a mask ``[k, n]`` of what is not zero gives ``[..., n]``; without a mask ``[..., 1]``."""
+    """``[..., k]`` to ``[..., n]`` by a mask ``[k, n]`` of factors that aren't zero; to ``[..., 1]`` without one."""
     if mask is None or mask.all():
         return flow.sets.union(numbers)[..., None]
     distinct, places = np.unique(mask, axis=1, return_inverse=True)
     result = np.full([*numbers.shape[:-1], distinct.shape[1]], EMPTY)
     padded = np.concatenate([numbers, np.full([*numbers.shape[:-1], 1], EMPTY)], -1)
     counts = distinct.sum(axis=0)
-    # Columns of about the same number of entries together: one long one must not make all of them long.
+    # Columns with about as many entries are done together, so that a long one doesn't pad all others.
     sizes = np.ceil(np.log2(np.maximum(counts, 1))).astype(int)
     for size in np.unique(sizes[counts > 0]):
         columns = np.flatnonzero((sizes == size) & (counts > 0))
@@ -180,7 +180,7 @@ def contracted(flow: Flow, numbers: np.ndarray, mask: np.ndarray | None) -> np.n
 
 
 def _mask(flow: Flow, tensor: Any, flipped: bool) -> np.ndarray | None:
-    """Where a matrix of constants is not zero; None where that is not known."""
+    """Where a matrix of constants is not zero; None where its values aren't known."""
     value = None if flow.depends(tensor) else flow.constants.value(tensor)
     if value is None or value.ndim != 2:
         return None

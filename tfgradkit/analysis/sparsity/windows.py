@@ -18,7 +18,7 @@ class Geometry:
 
     Attributes:
         spatial: the axes of the tensor that windows move along.
-        size, strides, dilations, padding: for each of those.
+        size, strides, dilations, padding: for each of these axes.
     """
 
     def __init__(self, operation: Any, size: Sequence[int], inner: Sequence[int], outer: Sequence[int]) -> None:
@@ -50,11 +50,11 @@ class Geometry:
         return found
 
     def last(self, numbers: np.ndarray) -> np.ndarray:
-        """With the channels last."""
+        """``numbers`` with the channels last."""
         return np.moveaxis(numbers, 1, -1) if self.first else numbers
 
     def back(self, numbers: np.ndarray) -> np.ndarray:
-        """With the channels where the op has them."""
+        """``numbers``, whose channels are last, with the channels where the op has them."""
         return np.moveaxis(numbers, -1, 1) if self.first else numbers
 
     def windows(self, numbers: np.ndarray, fill: int = EMPTY) -> np.ndarray:
@@ -70,7 +70,7 @@ class Geometry:
 
 @rule("Conv2D", "Conv3D")
 def convolution(flow: Flow, operation: Any) -> Dependence:
-    """Windows of all channels of a group; of what a constant kernel has zeros for, nothing."""
+    """Windows over all channels of a group, but for the taps at which a constant kernel is zero."""
     x, kernel = operation.inputs
     shape, taps = static_shape(operation.outputs[0]), static_shape(kernel)
     if flow.depends(kernel) or shape is None or taps is None:
@@ -120,7 +120,7 @@ def pooling(flow: Flow, operation: Any) -> Dependence:
 
 @rule("Conv2DBackpropInput", "Conv3DBackpropInputV2", "DepthwiseConv2dNativeBackpropInput")
 def transposed_convolution(flow: Flow, operation: Any) -> Dependence:
-    """The windows of the convolution that it is the transpose of, the other way round."""
+    """The windows of the convolution whose transpose the op is, read the other way round."""
     _, kernel, y = operation.inputs
     shape, taps = static_shape(operation.outputs[0]), static_shape(kernel)
     if flow.depends(kernel) or shape is None or taps is None:
@@ -145,7 +145,7 @@ def transposed_convolution(flow: Flow, operation: Any) -> Dependence:
 
 @rule("ResizeBilinear", "ResizeBicubic", "ResizeArea")
 def resized(flow: Flow, operation: Any) -> Dependence:
-    """Two axes, one after the other; which elements an element is made of is seen by resizing unit vectors."""
+    """The two axes, one after the other: resizing unit vectors shows which elements each result is made of."""
     images, size = operation.inputs
     numbers, target = flow.numbers(images), [int(n) for n in flow.constant(size)]
     for axis in (1, 2):

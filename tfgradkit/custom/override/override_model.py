@@ -13,6 +13,7 @@ import tensorflow as tf
 from ...errors import GradientError, SignatureError
 from ...graph.contexts import foreign_function
 from ...graph.ops import op_types
+from ...graph.trace import flat_function
 from ...public import public
 from ...sources.method_patch import replaced
 from ...sources.resolve import resolve
@@ -169,23 +170,18 @@ def _ruled(
     target: RuleTarget, layer: Any, original: Callable[..., Any], arguments: tuple[Any, ...], keywords: dict[str, Any]
 ) -> Any:
     """``original(*arguments, **keywords)`` with the target's rule for its floating tensors."""
-    leaves = keras.tree.flatten((arguments, keywords))
-    places = [i for i, x in enumerate(leaves) if _is_differentiable(x)]
     structure: list[Any] = []
 
-    def call(*tensors: tf.Tensor) -> list[Any]:
-        filled = list(leaves)
-        for place, tensor in zip(places, tensors, strict=True):
-            filled[place] = tensor
-        args, kwargs = keras.tree.pack_sequence_as((arguments, keywords), filled)
-        structure[:] = [original(*args, **kwargs)]
+    def call(given: tuple[tuple[Any, ...], dict[str, Any]]) -> list[Any]:
+        structure[:] = [original(*given[0], **given[1])]
         return keras.tree.flatten(structure[0])
 
-    if not places:
+    flat, tensors = flat_function(call, (arguments, keywords), _is_differentiable)
+    if not tensors:
         raise SignatureError("the layer has no floating input", subject=f"layer {layer.name}")
     by_call = target.attribute == "call"
     kind = type(layer).__name__ if by_call else getattr(original, "__name__", target.attribute)
-    results = ruled(call, [leaves[i] for i in places], target.rule, kind, layer.name)
+    results = ruled(flat, tensors, target.rule, kind, layer.name)
     return keras.tree.pack_sequence_as(structure[0], results)
 
 

@@ -79,6 +79,8 @@ class Replay(Interpreter[Any]):
                 lambda *state: self.through(operation, body, state),
                 inputs,
                 shape_invariants=[tensor.shape for tensor in operation.outputs],
+                # By which XLA knows how much a gradient has to keep.
+                maximum_iterations=inputs[1] if _is_counted(condition, body, inputs) else None,
             )
         )
 
@@ -117,6 +119,29 @@ def _emitted(operation: Any, inputs: Sequence[Any]) -> list[Any]:
             subject=f"{operation.type} {operation.name}",
             hint='a rule for a layer: {"layer:NAME": rule}',
         ) from error
+
+
+def _is_counted(condition: Any, body: Any, inputs: Sequence[Any]) -> bool:
+    """Whether a loop has ``maximum_iterations``: ``tf.while_loop`` makes them its second variable, a counter the first.
+
+    In a loop that was made otherwise these are any variables, so that its condition and body have to show it.
+    """
+    if len(inputs) < 2 or any(x.dtype != tf.int32 or x.shape.rank != 0 for x in inputs[:2]):
+        return False
+    compared = any(op.type == "Less" and _takes(op, condition.inputs[:2]) for op in condition.get_operations())
+    step = _origin(body.outputs[0])
+    counted = step.type == "AddV2" and _takes(step, body.inputs[:1]) and tf.get_static_value(step.inputs[1]) == 1
+    return bool(compared and counted and tf.get_static_value(inputs[0]) == 0)
+
+
+def _takes(operation: Any, tensors: Sequence[Any]) -> bool:
+    """Whether the first inputs of an op are ``tensors``."""
+    return all(given is tensor for given, tensor in zip(operation.inputs, tensors, strict=False))
+
+
+def _origin(tensor: Any) -> Any:
+    """The op that makes a tensor, past identities."""
+    return _origin(tensor.op.inputs[0]) if tensor.op.type == "Identity" else tensor.op
 
 
 class _Attributes(dict[str, Any]):

@@ -8,8 +8,10 @@ it can't, a probe decides: the gradient of one sample's results by the other sam
 
 from __future__ import annotations
 
+import warnings
+import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import tensorflow as tf
@@ -17,8 +19,8 @@ import tensorflow as tf
 from ...analysis.batch_axis.analyse import Screen, screened
 from ...analysis.batch_axis.op_rules import Rows
 from ...differentiable import Differentiable
-from ...errors import GradientError
-from ...graph.ops import added
+from ...errors import BatchWarning, GradientError
+from ...graph.interpret import added
 from ...public import public
 from ...sources.layer_results import layer_of
 from ..options import Options
@@ -43,12 +45,14 @@ class BatchIndependence:
         layer: the layer that mixes the samples, or the op's name where it is in none.
         op: the type of that op.
         text: all of that in a sentence.
+        only_others: whether that is so in batches of other sizes than the one at hand alone.
     """
 
     status: Literal["proven", "probed", "coupled", "reduced", "unknown"]
     layer: str | None
     op: str | None
     text: str
+    only_others: bool = field(default=False, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -75,6 +79,7 @@ def independent(problem: Problem, sample_arguments: Any) -> Problem:
         ys, found = check_independence(source, options, call, xs, sample_arguments)
         if found.status != "proven":
             refuse_coupled(found, problem.name)
+            _warn(found, source, problem.name)
         return ys
 
     return replace(problem, f=f)
@@ -96,10 +101,29 @@ def check_whole_batch(problem: Problem, sample_arguments: Any) -> None:
     refuse_coupled(found, problem.name)
 
 
+class OnlyThisBatchError(GradientError):
+    """The samples are independent in a batch of the size at hand, and not in others: each size is judged by itself."""
+
+
+# Functions of whose batches it was said that nobody knows.
+_warned: Any = weakref.WeakSet()
+
+
+def _warn(found: BatchIndependence, source: Differentiable, name: str) -> None:
+    """Says, once for a function, that nobody knows whether its samples influence each other."""
+    if found.status != "unknown" or source.call in _warned:
+        return
+    _warned.add(source.call)
+    text = (
+        f"{name}: {found.text}. If samples influence each other, the derivative is wrong; batched=False gives all of it"
+    )
+    warnings.warn(text, BatchWarning, stacklevel=2)
+
+
 def refuse_coupled(found: BatchIndependence, name: str) -> None:
     """Raises :class:`GradientError` where samples influence each other, or the result has no axis for them."""
     if found.status in ("coupled", "reduced"):
-        raise GradientError(
+        raise (OnlyThisBatchError if found.only_others else GradientError)(
             "the samples of the batch influence each other, so there is no derivative for each of them"
             if found.status == "coupled"
             else "the result has no axis for the samples of the batch",
@@ -145,7 +169,7 @@ def check_independence(
         proven = proven and (state == Rows(0) or (state is None and y.shape.rank != 0))
     if proven:
         return ys, BatchIndependence("proven", None, None, "the samples are independent: every op keeps them apart")
-    return ys, _probed(source, options, screen, ys, sample_arguments)
+    return ys, _probed(source, options, screen, ys, sample_arguments, bool(xs) and xs[0].shape[0] is not None)
 
 
 _EAGER = type(tf.constant(0.0))
@@ -159,18 +183,26 @@ def _here(x: tf.Tensor) -> tf.Tensor:
 
 
 def _probed(
-    source: Differentiable, options: Options, screen: Screen, ys: Sequence[tf.Tensor], sample_arguments: Any
+    source: Differentiable,
+    options: Options,
+    screen: Screen,
+    ys: Sequence[tf.Tensor],
+    sample_arguments: Any,
+    fixed: bool,
 ) -> BatchIndependence:
     """What numbers say, where the graph doesn't prove it."""
     if any(y.shape.rank == 0 for y in ys):
         return _named("reduced", source, screen, "makes one result of all samples")
-    finding = probe(source, options, sample_arguments)
+    finding = probe(source, options, sample_arguments, fixed=fixed)
     if finding.status == "coupled":
         return _named("coupled", source, screen, f"mixes samples: {finding.text}")
     if finding.status == "reduced":
-        return _named("reduced", source, screen, f"is where the samples end: {finding.text}")
+        found = _named("reduced", source, screen, f"is where the samples end: {finding.text}")
+        return replace(found, only_others=finding.own)
     if finding.status == "independent":
         return BatchIndependence("probed", None, None, f"the samples are independent, as a probe says: {finding.text}")
+    if screen.mixes:
+        return _named("coupled", source, screen, f"mixes samples, and a probe was not possible: {finding.text}")
     return _undecided(source, screen, finding)
 
 

@@ -7,7 +7,7 @@ blocks of the full Jacobian, multiplied by a random vector, vanish only if they 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from ...differentiable import Differentiable
 from ...graph.ops import assigns
+from ...graph.trace import flat_function
 from ..options import Options
 from ..problem import batch_axis, is_batched, select
 from ..pullback import pullback
@@ -24,7 +25,7 @@ _TRIALS = 3
 # Two samples would not show what comes back to its place after two; but some functions take no more. An odd number,
 # so that it is rarely the size of another axis.
 _SAMPLES, _FEWER = 5, 2
-# A function may be made for the batch that it is called with, and so is tried with as many samples, up to this number.
+# Of a large batch so many samples are looked at, and once.
 _MOST = 16
 # Roundings of a matrix product may differ with the batch, but they are no gradient.
 _TOLERANCE = 1e-6
@@ -32,25 +33,34 @@ _TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a probe found, and in words."""
+    """What a probe found, and in words; ``own``, that samples are independent in the caller's batch all the same."""
 
     status: Literal["independent", "coupled", "reduced", "unknown"]
     text: str
+    own: bool = False
 
 
-def probe(source: Differentiable, options: Options, sample_arguments: Any) -> ProbeResult:
-    """Runs the function on a few samples: the first of ``sample_arguments``, disturbed, or random ones.
+def probe(source: Differentiable, options: Options, sample_arguments: Any, *, fixed: bool = False) -> ProbeResult:
+    """Runs the function in batches of three sizes, of ``sample_arguments``, disturbed, or of random ones.
+
+    The caller's own size, if that is known, and two others. A function may be made for the batch that it is called
+    with: where it doesn't run with others, they say nothing.
 
     Args:
         source: the function.
         options: what is differentiated by what.
         sample_arguments: its arguments, tensors of any graph or eager ones, ``[B] + x``.
+        fixed: whether the caller's own size is the only one that matters.
     """
-    found = _probe_or_unknown(source, options, sample_arguments, _SAMPLES)
-    own = batch_axis(options, sample_arguments).as_list()[0]
-    if found.status in ("reduced", "unknown") and own is not None and 1 < own <= _MOST:
-        found = _probe_or_unknown(source, options, sample_arguments, own)
-    return _probe_or_unknown(source, options, sample_arguments, _FEWER) if found.status == "unknown" else found
+    own = batch_axis(options, sample_arguments).as_list()[0] or None
+    sizes = [own] if fixed and own else dict.fromkeys([own or _SAMPLES, _SAMPLES, _FEWER])
+    found = [_probe_or_unknown(source, options, sample_arguments, size) for size in sizes]
+    named = {result.status: result for result in reversed(found)}
+    if "coupled" in named:
+        return named["coupled"]
+    if "reduced" in named:
+        return replace(named["reduced"], own=own is not None and found[0].status == "independent")
+    return named.get("independent", found[0])
 
 
 def _probe_or_unknown(source: Differentiable, options: Options, sample_arguments: Any, count: int) -> ProbeResult:
@@ -61,18 +71,17 @@ def _probe_or_unknown(source: Differentiable, options: Options, sample_arguments
 
 
 def _probe(source: Differentiable, options: Options, sample_arguments: Any, count: int) -> ProbeResult:
-    leaves = tf.nest.flatten(sample_arguments)
-    numbers = [i for i, leaf in enumerate(leaves) if isinstance(leaf, tf.Tensor)]
     batch = batch_axis(options, sample_arguments)
-    makers = [partial(_values, leaves[i], is_batched(leaves[i], batch), count) for i in numbers]
+    tensors = flat_function(list, sample_arguments)[1]
+    makers = [partial(_values, x, is_batched(x, batch), count) for x in tensors]
 
-    def products(*tensors: tf.Tensor) -> Any:
-        given = [tensors[numbers.index(i)] if i in numbers else leaf for i, leaf in enumerate(leaves)]
-        return _gradients(source, options, tf.nest.pack_sequence_as(sample_arguments, given), count)
+    def products(sample: tf.Tensor, *given: tf.Tensor) -> Any:
+        flat, _ = flat_function(lambda nest: _gradients(source, options, nest, sample, count), sample_arguments)
+        return flat(*given)
 
-    specs = [tf.TensorSpec(_shape(leaves[i], is_batched(leaves[i], batch), count), leaves[i].dtype) for i in numbers]
+    specs = [tf.TensorSpec(_shape(x, is_batched(x, batch), count), x.dtype) for x in tensors]
     # Traced out here: inside init_scope no tape records.
-    function = tf.function(products, autograph=False).get_concrete_function(*specs)
+    function = tf.function(products, autograph=False).get_concrete_function(tf.TensorSpec([], tf.int32), *specs)
     with tf.init_scope():
         return _found_in_numbers(function, makers, count)
 
@@ -80,12 +89,18 @@ def _probe(source: Differentiable, options: Options, sample_arguments: Any, coun
 def _found_in_numbers(function: Any, makers: Sequence[Callable[..., tf.Tensor]], count: int) -> ProbeResult:
     restore = _snapshot(function.graph)
     found = ProbeResult("unknown", "no gradient was found that is finite and not zero")
-    for trial in range(_TRIALS):
+    few = sorted({0, 1, count // 2, count - 2, count - 1})
+    samples, trials = (range(count), range(_TRIALS)) if count <= _MOST else (few, range(1))
+    for trial in trials:
         generator = np.random.default_rng(trial)
-        own, other, rows = (float(n) for n in function(*[make(generator, trial) for make in makers]))
-        restore()
-        if rows != count:
-            return ProbeResult("reduced", "a result's first axis does not count the samples")
+        values = [make(generator, trial) for make in makers]
+        own = other = 0.0
+        for sample in samples:
+            here, elsewhere, rows = (float(n) for n in function(tf.constant(sample), *values))
+            restore()
+            if rows != count:
+                return ProbeResult("reduced", f"of {count} samples the first axis of a result counts {rows:g}")
+            own, other = own + here, other + elsewhere  # sums, since a maximum leaves NaN out
         if np.isfinite(own + other) and own + other > 0:
             if other > _TOLERANCE * max(own, other):
                 return ProbeResult("coupled", f"{other / max(own, other):.0%} of a gradient is by another sample")
@@ -93,29 +108,33 @@ def _found_in_numbers(function: Any, makers: Sequence[Callable[..., tf.Tensor]],
     return found
 
 
-def _gradients(source: Differentiable, options: Options, arguments: Any, count: int) -> Any:
+def _gradients(source: Differentiable, options: Options, arguments: Any, sample: tf.Tensor, count: int) -> Any:
     """How large the gradients by the own and by other samples are, and the batch size of the results."""
     selection = select(source, options, arguments)
     pull = pullback(selection.call, selection.xs, linear=False)
     sizes = [tf.shape(y)[0] if y.shape.rank else tf.constant(0) for y in pull.ys]
-    rows = tf.cast(tf.reduce_max([tf.abs(size - count) for size in sizes]) + count, tf.float64)
+    # The one that differs the most.
+    rows = tf.gather(sizes, tf.argmax(tf.abs(tf.stack(sizes) - count)))
     own, other = [tf.constant(0.0, tf.float64)], [tf.constant(0.0, tf.float64)]
     if all(y.shape.rank and y.shape[0] in (None, count) for y in pull.ys):
-        for sample in range(count):
-            seeds = [_random(y, sample, count) for y in pull.ys]
-            for gradient in pull.product(seeds):
-                if gradient is not None:
-                    own.append(_largest(gradient[sample : sample + 1]))
-                    other.append(_largest(tf.concat([gradient[:sample], gradient[sample + 1 :]], 0)))
-    # Sums, since a maximum leaves NaN out.
-    return [tf.add_n(own), tf.add_n(other), rows]
+        for gradient in pull.product([_random(y, sample) for y in pull.ys]):
+            if gradient is not None:
+                here = _marked(tf.shape(gradient)[0], sample, gradient)
+                own.append(_largest(gradient * here))
+                other.append(_largest(gradient * (1 - here)))
+    return [tf.add_n(own), tf.add_n(other), tf.cast(rows, tf.float64)]
 
 
-def _random(y: tf.Tensor, sample: int, count: int) -> tf.Tensor:
+def _marked(rows: tf.Tensor, sample: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """1 at a sample, 0 at the others, to be multiplied with a tensor like ``like``."""
+    mark = tf.one_hot(sample, rows, dtype=like.dtype.real_dtype)
+    return tf.cast(tf.reshape(mark, tf.concat([[rows], tf.ones([tf.rank(like) - 1], tf.int32)], 0)), like.dtype)
+
+
+def _random(y: tf.Tensor, sample: tf.Tensor) -> tf.Tensor:
     """Random gradients of the results of one sample, zero for the others."""
-    noise = tf.random.stateless_normal(tf.shape(y), seed=[1, sample], dtype=tf.float64)
-    here = tf.reshape(tf.one_hot(sample, count, dtype=tf.float64), [count, *[1] * (y.shape.rank - 1)])
-    return tf.cast(noise * here, y.dtype)
+    noise = tf.random.stateless_normal(tf.shape(y), seed=tf.stack([1, sample]), dtype=tf.float64)
+    return tf.cast(noise, y.dtype) * _marked(tf.shape(y)[0], sample, y)
 
 
 def _largest(gradient: tf.Tensor) -> tf.Tensor:
@@ -137,14 +156,14 @@ def _values(leaf: tf.Tensor, batched: bool, count: int, generator: np.random.Gen
     """Values for an argument: ``count`` samples of it, where its first axis counts samples."""
     if isinstance(leaf, _EAGER) and not batched:
         return leaf
-    known = leaf[:1].numpy() if isinstance(leaf, _EAGER) else None
+    known = leaf[:count].numpy() if isinstance(leaf, _EAGER) else None
     shape = _shape(leaf, batched, count)
     if not (leaf.dtype.is_floating or leaf.dtype.is_complex):
-        return tf.constant(np.resize(known[:1] if known is not None and known.size else 0, shape), leaf.dtype)
+        return tf.constant(np.resize(known if known is not None and known.size else 0, shape), leaf.dtype)
     noise = generator.standard_normal(shape)
     if known is None or not known.size or trial == _TRIALS - 1:
         return tf.cast(noise, leaf.dtype)
-    start = known[:1].astype(np.complex128 if leaf.dtype.is_complex else np.float64)
+    start = np.resize(known, shape).astype(np.complex128 if leaf.dtype.is_complex else np.float64)
     return tf.cast(start + 0.1 * noise * (np.abs(start) + 0.1), leaf.dtype)
 
 

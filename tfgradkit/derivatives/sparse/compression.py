@@ -177,8 +177,9 @@ def _entries(linear: SeededProduct, colouring: Colouring, pattern: Any, passes: 
     seeded, other = (pattern.indices, rows) if colouring.forward else (rows, pattern.indices)
     width = pattern.shape[0 if colouring.forward else 1]
     places = tf.constant(colouring.colours[seeded].astype(np.int64) * width + other, tf.int64)
-    # TensorFlow's gradient of a complex function is the conjugate; the Jacobian is that in both modes.
-    passes = tf.math.conj(passes) if colouring.forward and y.dtype.is_complex else passes
+    # TensorFlow's gradient of a complex function is the conjugate.
+    passes = tf.math.conj(passes) if not colouring.forward and passes.dtype.is_complex else passes
     passes = tf.transpose(passes, [1, 0, 2]) if batched else passes
     flat = tf.reshape(passes, [*dims(passes)[:1], -1] if batched else [-1])
-    return tf.cast(tf.gather(flat, places, axis=-1), y.dtype)
+    entries = tf.gather(flat, places, axis=-1)
+    return entries if entries.dtype.is_complex and not y.dtype.is_complex else tf.cast(entries, y.dtype)

@@ -11,7 +11,8 @@ import tensorflow as tf
 from ...arguments import dims
 from ...differentiable import Differentiable
 from ...graph.dependence import sample_bytes
-from ...graph.ops import added
+from ...graph.interpret import added
+from ...graph.trace import flat_function
 from ..evaluate import Evaluated, evaluate
 from ..options import Options
 from ..problem import batch_axis, is_batched
@@ -39,10 +40,8 @@ def evaluate_within_limit(
 
     A first evaluation of the whole batch only tells what everything takes, and is pruned from the graph.
     """
-    nest = (list(arguments), seed)
-    flat = tf.nest.flatten(nest)
     batch = batch_axis(options, arguments)
-    batched = [i for i, leaf in enumerate(flat) if is_batched(leaf, batch)]
+    refilled, rows = flat_function(tuple, (list(arguments), seed), lambda leaf: is_batched(leaf, batch))
     limit = options.memory_limit or DEFAULT_LIMIT
     options = replace(
         options, memory_limit=None, chunk_size=options.chunk_size if isinstance(options.chunk_size, int) else None
@@ -50,14 +49,8 @@ def evaluate_within_limit(
     known = {"inlined": inlined, "extra": extra, "sample_arguments": sample_arguments}
 
     def evaluated(rows: Leaves, options: Options, judge: bool) -> Evaluated:
-        filled = list(flat)
-        for place, row in zip(batched, rows, strict=True):
-            filled[place] = row
-        return evaluate(
-            source, operator, parts, options, *tf.nest.pack_sequence_as(nest, filled), **{**known, "judge": judge}
-        )
+        return evaluate(source, operator, parts, options, *refilled(*rows), **{**known, "judge": judge})
 
-    rows = [flat[i] for i in batched]
     whole, operations = added(lambda rows: evaluated(rows, options, True), rows)
     needed = _bytes_a_sample(operations)
     options = _with_chunks(options, whole.steps, limit / needed)

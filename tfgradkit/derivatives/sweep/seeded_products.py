@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from ...arguments import Dims, dims, size, split
 from ...errors import GradientError
+from ...graph.converters import vectorized_map, which
 from ..options import Strategy
 from ..problem import Problem
 from ..pullback import Partials, Product, Pullback, Tensors, or_zeros, pullback, transposed
@@ -161,13 +162,15 @@ def _sweep(product: SeededProduct, index: int, ids: Any, choice: Choice) -> tupl
         return _loop(product, index, ids), choice
     one = partial(product.along, index)
     try:
-        return tf.vectorized_map(one, product.units(index, ids), fallback_to_while_loop=False), choice
+        return vectorized_map(one, product.units(index, ids)), choice
     except (ValueError, TypeError, NotImplementedError, AssertionError) as error:
         # AssertionError from the gradient of a reloaded tf.custom_gradient.
         if product.problem.options.strategy == "vectorize":
             others = 'strategy="tile" or "loop", or "auto", which takes one of them where it has to'
             raise not_vectorized(product.problem.name, error, others) from error
-        return _sweep(product, index, ids, Choice(_instead(product), "an op on the way can't be vectorized"))
+        return _sweep(
+            product, index, ids, Choice(_instead(product), f"an op on the way can't be vectorized{which(error)}")
+        )
 
 
 def not_vectorized(name: str, error: Exception, hint: str) -> GradientError:
@@ -186,7 +189,16 @@ def _tile(product: SeededProduct, index: int, ids: Any) -> Tensors:
     batch = dims(product.seeded[index])[0]
     sample = product.sample(index)
     seeds = tf.broadcast_to(product.units(index, ids), [count, batch, *sample])
-    results = product.repeated(count).along(index, tf.reshape(seeds, [count * batch, *sample]))
+    try:
+        results = product.repeated(count).along(index, tf.reshape(seeds, [count * batch, *sample]))
+    except (ValueError, TypeError, tf.errors.OpError) as error:  # it went through once, for the batch itself
+        raise GradientError(
+            "the function takes no batch but its own, which can't be repeated",
+            subject=product.problem.name,
+            expected="a function of any batch size",
+            got=str(error).strip().split("\n", 1)[0][:300],
+            hint='strategy="vectorize" or "loop"',
+        ) from error
     return [tf.reshape(result, [count, batch, *dims(result)[1:]]) for result in results]
 
 

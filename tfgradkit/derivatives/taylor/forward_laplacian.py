@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from ...graph.dependence import reached, sample_bytes
 from ...graph.emit import NoRuleError, emit
-from ...graph.interpret import Interpreter, needed, own_outputs
-from ...graph.ops import added, calls_functions
+from ...graph.interpret import Interpreter, added, needed, own_outputs
+from ...graph.ops import calls_functions
 from ...op_gradients.exact_functions import plain_silu
 from ..pullback import Partials, Tensors
 from . import linear_rules as _linear  # noqa: F401  registers its rules
@@ -68,7 +68,10 @@ class _Carry(Interpreter[Jet]):
     def results(self, operation: Any, inputs: list[Jet]) -> Sequence[Jet]:
         """What does not depend on x stays as it is."""
         if self.callers or any(jet.slopes is not None for jet in inputs):
-            return super().results(operation, inputs)
+            found = super().results(operation, inputs)
+            for y, jet in zip(operation.outputs, found, strict=True):
+                _as_before(jet, y.shape)
+            return found
         return [Jet(_own_handle(y)) for y in operation.outputs]
 
     def op(self, operation: Any, inputs: list[Jet]) -> Sequence[Jet]:
@@ -102,6 +105,15 @@ class _Carry(Interpreter[Jet]):
     def loop(self, operation: Any, condition: Any, body: Any, inputs: list[Jet]) -> Sequence[Jet]:
         """There is no rule for loops."""
         raise NoRuleError(operation.type)
+
+
+def _as_before(jet: Jet, shape: tf.TensorShape) -> None:
+    """In the body of a loop sizes and axes are no constants, and a shape gets lost that the graph knew."""
+    jet.value.set_shape(shape)
+    if jet.bend is not None and jet.bend.shape.rank is None and shape.rank is not None:
+        jet.bend.set_shape([None] * shape.rank)  # which may be broadcast
+    if jet.slopes is not None and jet.slopes.shape.rank is None and shape.rank is not None:
+        jet.slopes.set_shape([None] * (shape.rank + 1))
 
 
 def _own_handle(tensor: Any) -> Any:

@@ -55,7 +55,8 @@ class Jet:
 
 
 def _is(tensor: Any, wanted: list[Any]) -> bool:
-    return all(isinstance(n, int) for n in wanted) and tensor.shape.as_list() == wanted
+    known = tensor.shape.rank is not None and all(isinstance(n, int) for n in wanted)
+    return known and tensor.shape.as_list() == wanted
 
 
 def added(a: tf.Tensor | None, b: tf.Tensor | None) -> tf.Tensor | None:

@@ -185,9 +185,24 @@ def _tiled(operation: Any, given: list[tf.Tensor]) -> list[tf.Tensor]:
     return [tf.tile(given[0], tf.concat([tf.ones([1], given[1].dtype), given[1]], 0))]
 
 
-@shifted("Pad", "PadV2", "MirrorPad")
+@shifted("Pad", "MirrorPad")
 def _padded(operation: Any, given: list[tf.Tensor]) -> list[tf.Tensor]:
-    return emit(operation, [given[0], tf.concat([tf.zeros([1, 2], given[1].dtype), given[1]], 0), *given[2:]])
+    return emit(operation, [given[0], _behind_directions(given[1])])
+
+
+def _behind_directions(paddings: tf.Tensor) -> tf.Tensor:
+    return tf.concat([tf.zeros([1, 2], paddings.dtype), paddings], 0)
+
+
+@rule("PadV2")
+def padded_with(operation: Any, inputs: list[Jet], active: list[int]) -> list[Jet]:
+    """A value around a tensor: slopes are padded with zeros."""
+    jet, paddings, value = inputs
+    if 2 in active:
+        return local(operation, inputs, active)
+    bend = None if jet.bend is None else tf.pad(jet.full_bend, paddings.value)
+    (y,) = emit(operation, [jet.value, paddings.value, value.value])
+    return [Jet(y, tf.pad(jet.full_slopes, _behind_directions(paddings.value)), bend)]
 
 
 @shifted("SelectV2")
@@ -213,3 +228,12 @@ def images(operation: Any, inputs: list[Jet], active: Sequence[int]) -> list[Jet
     (y,) = emit(operation, [jet.value])
     bend = None if jet.bend is None else emit(operation, [jet.full_bend])[0]
     return [Jet(y, folded(lambda rows: emit(operation, [rows])[0], jet), bend)]
+
+
+@rule("ResizeBilinear", "ResizeBicubic", "ResizeNearestNeighbor", "ResizeArea")
+def resized(operation: Any, inputs: list[Jet], active: Sequence[int]) -> list[Jet]:
+    """Linear in the pictures, of sizes that don't depend on x."""
+    jet, size = inputs
+    (y,) = emit(operation, [jet.value, size.value])
+    bend = None if jet.bend is None else emit(operation, [jet.full_bend, size.value])[0]
+    return [Jet(y, folded(lambda rows: emit(operation, [rows, size.value])[0], jet), bend)]

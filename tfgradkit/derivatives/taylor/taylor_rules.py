@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from ...graph.converters import vectorized_map
 from ...graph.emit import NoRuleError, emit
 from ...op_gradients.ops.powers import is_even
 from ..directional import directional
@@ -220,7 +221,7 @@ def local(operation: Any, inputs: list[Jet], active: list[int]) -> list[Jet]:
         return [or_zeros(p, y) for p, y in zip(found, 2 * pull.ys, strict=True)]
 
     try:
-        found = tf.vectorized_map(one, [inputs[i].full_slopes for i in active], fallback_to_while_loop=False)
+        found = vectorized_map(one, [inputs[i].full_slopes for i in active])
     except (ValueError, TypeError, NotImplementedError) as error:
         raise NoRuleError(operation.type) from error
     steady = along([inputs[i].full_bend for i in active]) if any(inputs[i].bend is not None for i in active) else []

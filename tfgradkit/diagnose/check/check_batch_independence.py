@@ -18,8 +18,9 @@ from ...op_gradients.exact_functions import exact_functions
 def check_batch_independence(fn: Any, *arguments: Any, **keywords: Unpack[Keywords]) -> BatchIndependence:
     """Whether the results of a sample depend on that sample alone: what a batched derivative takes for granted.
 
-    The graph is screened op by op; where that doesn't prove it, five samples are run and a random
-    gradient of one's results by the others has to be zero (up to 1e-6 of the gradient by its own sample).
+    The graph is screened op by op; where that doesn't prove it, batches of three sizes are run (that of the arguments,
+    five and two samples), and a random gradient of one's results by the others has to be zero (up to 1e-6 of the
+    gradient by its own sample).
 
     Args:
         fn: a model, a layer or a function, as for an operator; the first axis of its arguments and results counts

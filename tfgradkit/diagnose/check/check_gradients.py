@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Unpack
 
@@ -13,23 +14,29 @@ from ...derivatives.derivative import Derivative
 from ...derivatives.extrapolated_differences import Difference, along
 from ...derivatives.keywords import Keywords, documented
 from ...derivatives.operators import build
+from ...differentiable import Differentiable
 from ...errors import SignatureError, TfGradKitError
-from .checked_function import Arrays, CheckedFunction, checked_function, wide_arguments, wide_source
-from .gradient_check import CheckStatus, Finding, GradientCheck
+from .checked_function import Arrays, CheckedFunction, checked_function
+from .float64_shadow import in_float64, wide_arguments
+from .gradient_check import CheckStatus, Finding, GradientCheck, WrongOp
+from .local_check import wrong_custom_gradients
+from .rounding import TOLERANCE, comparison_floor
+from .wrong_ops import wrong_ops
 
 _SEED = 1982
 _DIRECTIONS = 2
-# By dtype, the largest relative error that counts as right.
-_TOLERANCE = {"float64": 1e-6, "float32": 2e-3, "float16": 1e-1, "bfloat16": 3e-1}
+# So many pairs of a result and an argument are looked into for ops.
+_LOOKED_INTO = 4
 
 
 @documented()
 def check_gradients(fn: Any, *arguments: Any, order: int = 1, **keywords: Unpack[Keywords]) -> GradientCheck:
     """Whether the derivatives of a function are those of its values.
 
-    In random directions, in float64 (a Keras model is built again in it, with its weights): Jv against extrapolated
-    differences, ⟨u, Jv⟩ against ⟨v, Jᵀu⟩, and with ``order=2`` the same of the gradient of ⟨u, f⟩, and
-    ⟨w, Hv⟩ against ⟨v, Hw⟩. The numbers are seeded: the same check gives the same answer. ``mode``, ``strategy`` and
+    In random directions, in float64 (a Keras model's layers and variables are, while it runs): Jv against
+    extrapolated differences, ⟨u, Jv⟩ against ⟨v, Jᵀu⟩, and with ``order=2`` the same of the gradient of ⟨u, f⟩, and
+    ⟨w, Hv⟩ against ⟨v, Hw⟩. Each ``tf.custom_gradient`` is compared by itself, too, so that an error is found that
+    the ops around it hide. The numbers are seeded: the same check gives the same answer. ``mode``, ``strategy`` and
     ``chunk_size`` have nothing to choose.
 
     Args:
@@ -38,8 +45,10 @@ def check_gradients(fn: Any, *arguments: Any, order: int = 1, **keywords: Unpack
 
     Returns:
         A :class:`~tfgradkit.GradientCheck`: ``.ok``; ``.digits`` that agree; ``.max_error``, relative; ``.status``:
-        "right", "wrong" where the differences converge to something else, "kink" where those to both sides differ,
-        "noise" where they don't converge. ``print`` it for every comparison.
+        "right", "wrong" where the differences converge to something else, "nan" where the derivative is not finite,
+        "kink" where the differences to both sides differ, "noise" where they don't converge; and ``.wrong_ops``, a
+        :class:`~tfgradkit.types.WrongOp` for each op where a wrong derivative begins, with the line that calls it.
+        ``print`` it for every comparison.
 
     Raises:
         SignatureError: arguments that the function doesn't take, another order, or no such value of a keyword.
@@ -59,30 +68,83 @@ def check_gradients(fn: Any, *arguments: Any, order: int = 1, **keywords: Unpack
     converted = derivative.converted(arguments)
     if any(x.dtype.is_complex for x in leaves(converted)):
         raise SignatureError("complex functions can't be checked", subject=str(derivative), expected="real arguments")
-    first, differentiated, note = _in_float64(derivative, converted, keywords.get("training", False))
+    training = bool(keywords.get("training", False))
+    with in_float64(derivative.source, converted, training) as wide:
+        return _checked(derivative, converted, wide, order)
+
+
+def _checked(derivative: Derivative, arguments: Any, wide: Differentiable | None, order: int) -> GradientCheck:
+    first, differentiated, note = _functions(derivative, arguments, wide)
     generator = np.random.default_rng(_SEED)
-    findings = list(_compare(first, 1, generator))
+    findings = [*_compare(first, 1, generator), *_custom_gradients(first)]
+    second = None
     if order == 2:
-        findings += _compare(differentiated([_random_like(generator, first.ys)]), 2, generator)
-    return GradientCheck(tuple(findings), first.dtype, note)
+        second = differentiated([_random_like(generator, first.ys)])
+        findings += _compare(second, 2, generator)
+    return GradientCheck(tuple(findings), first.dtype, note, _wrong_ops(findings, first, second))
 
 
-def _in_float64(
-    derivative: Derivative, arguments: Any, training: bool
+def _custom_gradients(function: CheckedFunction) -> Iterator[Finding]:
+    """Each of the user's own gradients by itself, which may be wrong and yet not be seen in the whole."""
+    try:
+        for op in wrong_custom_gradients(function.traced):
+            yield Finding(1, "differences of one op", f"{op.op} at {op.where or op.name}", op.error, "wrong", op)
+    except Exception:  # the graph can't be run op by op: its ops may raise anything
+        return
+
+
+def _wrong_ops(
+    findings: Sequence[Finding], first: CheckedFunction, second: CheckedFunction | None
+) -> tuple[WrongOp, ...]:
+    """Where the wrong derivatives begin."""
+    found: dict[str, WrongOp] = {}
+    for function, order in ((first, 1), (second, 2)):
+        wrong = [f for f in findings if f.order == order and f.status == "wrong" and f.op is None]
+        if function is None or not wrong or found:
+            continue
+        for us, vs in _seeds_of(wrong, function):
+            with suppress(Exception):  # the graph can't be run op by op: its ops may raise anything
+                for op in wrong_ops(function.traced, us, vs, function.epsilon):
+                    found.setdefault(op.name, op)
+    alone = {f.op.name: f.op for f in findings if f.op is not None}
+    return tuple((found | {name: op for name, op in alone.items() if name not in found}).values())
+
+
+def _seeds_of(wrong: Sequence[Finding], function: CheckedFunction) -> Iterator[tuple[Arrays, Arrays]]:
+    """Seeds and directions in which the results that are wrong by some argument count alone."""
+    generator = np.random.default_rng(_SEED)
+    pairs: Sequence[tuple[int | None, int | None]] = sorted({f.pair for f in wrong if f.pair is not None})
+    pairs = pairs or [(None, None)]
+    for result, argument in pairs[:_LOOKED_INTO]:
+        us, vs = _random_like(generator, function.ys), [_direction(generator, x) for x in function.xs]
+        yield (
+            [u if result in (None, i) else np.zeros_like(u) for i, u in enumerate(us)],
+            [v if argument in (None, i) else np.zeros_like(v) for i, v in enumerate(vs)],
+        )
+
+
+def _functions(
+    derivative: Derivative, arguments: Any, wide: Differentiable | None
 ) -> tuple[CheckedFunction, Callable[[list[Arrays]], CheckedFunction], str | None]:
     """The function, and a function to its derivative by weights, in float64; else in their own dtype, and why."""
-    wide = wide_source(derivative.source, arguments, training)
     note = "it can't be had in float64, so it was checked in its own dtype"
     if wide is not None:
         derivative_by = partial(checked_function, wide, derivative.options, wide_arguments(arguments))
         try:
-            return derivative_by([]), derivative_by, None
+            first = derivative_by([])
+            return first, derivative_by, _narrowed(first)
         except TfGradKitError:
             raise
         except Exception as error:  # a function for its own dtype alone; TensorFlow may raise anything
             note = f"it can't be had in float64: {str(error).strip().splitlines()[0][:200]}"
     derivative_by = partial(checked_function, derivative.source, derivative.options, arguments)
     return derivative_by([]), derivative_by, note
+
+
+def _narrowed(function: CheckedFunction) -> str | None:
+    if function.dtype == "float64":
+        return None
+    return f"it calculates in {function.dtype} inside, even for float64: so fewer digits count as agreement"
 
 
 def _compare(function: CheckedFunction, order: int, generator: np.random.Generator) -> Iterator[Finding]:
@@ -95,12 +157,13 @@ def _compare(function: CheckedFunction, order: int, generator: np.random.Generat
             vs = [_direction(generator, x) if i == argument else np.zeros_like(o) for i, o in enumerate(function.xs)]
             us = _random_like(generator, function.ys)
             forward, reverse = function.products(us, vs)
-            yield from _compare_with_differences(function, order, argument, vs, forward, random)
-            yield _compare_modes(function, order, argument, (us, forward), (vs, reverse))
+            scatter = function.scatter(us, vs, (forward, reverse))
+            yield from _compare_with_differences(function, order, argument, vs, (forward, scatter[0]), random)
+            yield _compare_modes(function, order, argument, (us, forward), (vs, reverse), scatter)
 
 
 def _compare_with_differences(
-    function: CheckedFunction, order: int, argument: int, vs: Arrays, forward: Arrays, random: bool
+    function: CheckedFunction, order: int, argument: int, vs: Arrays, forward: tuple[Arrays, list[float]], random: bool
 ) -> Iterator[Finding]:
     cache: dict[float, Arrays] = {}
 
@@ -109,17 +172,22 @@ def _compare_with_differences(
             cache[h] = function.value([x + h * v for x, v in zip(function.xs, vs, strict=True)])
         return cache[h]
 
-    for result, expected in enumerate(forward):
+    for result, (expected, scatter) in enumerate(zip(*forward, strict=True)):
         difference = along(lambda h, result=result: values(h)[result], function.epsilon)  # type: ignore[misc]
-        scale = max(_largest(difference.derivative), _largest(expected))
+        floor = comparison_floor(function.sizes[result], scatter, function.dtype)
+        scale = max(_largest(difference.derivative), _largest(expected), floor)
         error = _largest(difference.derivative - expected) / scale if scale else 0.0
         # The error of the differences, relative to the derivative that they give.
-        floor = difference.error / (_largest(difference.derivative) or scale or 1.0)
-        status = _status(error, floor, difference, random, _TOLERANCE[function.dtype])
-        yield Finding(order, "differences", f"result {result} by argument {argument}", error, status)
+        measured = max(_largest(difference.derivative), comparison_floor(function.sizes[result], 0.0, function.dtype))
+        doubt = difference.error / (measured or scale or 1.0)
+        status = _status(error, doubt, difference, random, TOLERANCE[function.dtype])
+        if not np.isfinite(expected).all():
+            error, status = np.nan, "nan"
+        place = f"result {result} by argument {argument}"
+        yield Finding(order, "differences", place, error, status, pair=(result, argument))
 
 
-def _status(error: float, floor: float, difference: Difference, random: bool, tolerance: float) -> CheckStatus:
+def _status(error: float, doubt: float, difference: Difference, random: bool, tolerance: float) -> CheckStatus:
     if random:
         return "noise"
     if difference.kink:
@@ -127,20 +195,27 @@ def _status(error: float, floor: float, difference: Difference, random: bool, to
     if error <= tolerance:
         return "right"
     # An error that the differences' own may explain proves nothing.
-    return "wrong" if error > 10 * floor and np.isfinite(error) else "noise"
+    return "wrong" if error > 10 * doubt and np.isfinite(error) else "noise"
 
 
 def _compare_modes(
-    function: CheckedFunction, order: int, argument: int, one: tuple[Arrays, Arrays], other: tuple[Arrays, Arrays]
+    function: CheckedFunction,
+    order: int,
+    argument: int,
+    one: tuple[Arrays, Arrays],
+    other: tuple[Arrays, Arrays],
+    scatter: tuple[list[float], float],
 ) -> Finding:
     """⟨u, Jv⟩ against ⟨v, Jᵀu⟩; for a Hessian both products are in reverse mode, and this is its symmetry."""
-    left, right = _inner(*one), _inner(*other)
-    scale = float(np.sqrt(_inner(one[0], one[0]) * _inner(one[1], one[1]))) or max(abs(left), abs(right)) or 1.0
-    error = abs(left - right) / scale
-    status: CheckStatus = "right" if error <= _TOLERANCE[function.dtype] else "wrong"
-    return Finding(
-        order, "forward against reverse" if order == 1 else "symmetry", f"argument {argument}", error, status
-    )
+    left, right, tolerance = _inner(*one), _inner(*other), TOLERANCE[function.dtype]
+    weights = [float(np.sum(np.abs(u))) for u in one[0]]
+    size, apart = (sum(w * s for w, s in zip(weights, each, strict=True)) for each in (function.sizes, scatter[0]))
+    floor = comparison_floor(size, apart + scatter[1], function.dtype)
+    scale = max(float(np.sqrt(_inner(one[0], one[0]) * _inner(one[1], one[1]))), abs(left), abs(right), floor)
+    error = abs(left - right) / scale if scale else 0.0
+    status: CheckStatus = "nan" if not np.isfinite(error) else "right" if error <= tolerance else "wrong"
+    method = "forward against reverse" if order == 1 else "symmetry"
+    return Finding(order, method, f"argument {argument}", error if np.isfinite(error) else np.nan, status)
 
 
 def _direction(generator: np.random.Generator, x: np.ndarray) -> np.ndarray:

@@ -1,13 +1,10 @@
-"""A function of flat arrays with its products, to be checked: the same code as the operators', in float64 if possible.
-
-In float64 a check has twice the digits. A Keras model is built again in it, with its weights.
-"""
+"""A function of flat arrays with its products, to be checked: the same code as the operators'."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,64 +15,12 @@ from ...derivatives.problem import narrowed, select
 from ...derivatives.pullback import Tensors, or_zeros, pullback, transposed
 from ...differentiable import Differentiable
 from ...op_gradients.exact_functions import exact_functions
-from ...sources.resolve import flat_layers, is_keras, resolve
+from .rounding import epsilon_of
+from .wrong_ops import TracedFunction
 
 Arrays = list[np.ndarray]
+_MOVES = 2
 FlatFunction = Callable[[Tensors], Tensors]
-_FLOATING = frozenset({"float16", "bfloat16", "float32", "mixed_float16", "mixed_bfloat16"})
-
-
-def wide_source(source: Differentiable, arguments: Any, training: bool) -> Differentiable | None:
-    """``source`` for float64 arguments; None where that can't be made.
-
-    A Keras model is built again from its configuration, with its own weights; a plain function is used as it is.
-    """
-    if source.input_specs is None and source.model is None:
-        return source
-    if source.model is None or not is_keras(source.model):
-        return None
-    try:
-        wide = _wide_model(source.model, arguments)
-    except Exception:  # a layer that can't be made from its configuration may raise anything
-        return None
-    return resolve(wide, batched=source.batched, training=training)
-
-
-def _wide_model(model: Any, arguments: Any) -> Any:
-    package = next(
-        cls.__module__.split(".")[0]
-        for cls in type(model).__mro__
-        if cls.__module__.split(".")[0] in ("keras", "tf_keras")
-    )
-    keras = importlib.import_module(package)
-    classes = {type(layer).__name__: type(layer) for layer in [model, *flat_layers(model)]}
-    with keras.utils.custom_object_scope(classes):
-        wide = type(model).from_config(_widened(model.get_config()))
-    if not wide.built:
-        wide(*wide_arguments(arguments))
-    wide.set_weights([np.asarray(weight) for weight in model.get_weights()])
-    return wide
-
-
-def _widened(config: Any) -> Any:
-    """A configuration with float64 in place of every other floating dtype, by name or as a policy."""
-    if isinstance(config, (list, tuple)):
-        return type(config)(_widened(item) for item in config)
-    if not isinstance(config, dict):
-        return config
-    if config.get("class_name") in ("DTypePolicy", "Policy"):
-        return {**config, "config": {**config["config"], "name": "float64"}}
-    return {
-        key: "float64" if key == "dtype" and isinstance(value, str) and value in _FLOATING else _widened(value)
-        for key, value in config.items()
-    }
-
-
-def wide_arguments(arguments: Any) -> Any:
-    """The arguments with float64 in place of every other floating dtype."""
-    return tf.nest.map_structure(
-        lambda x: tf.cast(x, tf.float64) if isinstance(x, tf.Tensor) and x.dtype.is_floating else x, arguments
-    )
 
 
 @dataclass
@@ -87,16 +32,22 @@ class CheckedFunction:
         ys: the values there.
         value: xs ↦ ys.
         products: (us, vs) ↦ (J v, Jᵀ u), at the point.
-        epsilon: of the coarsest dtype among xs and ys.
+        scatter: (us, vs, products) ↦ how far J v and ⟨v, Jᵀ u⟩ scatter where x is moved by its own rounding.
+        epsilon: of the coarsest dtype among xs, ys, and what is between them.
         dtype: the name of that dtype.
+        traced: itself, to be run op by op.
+        sizes: for each y its largest number, or what its rounding is worth, where that is more.
     """
 
     xs: Arrays
     ys: Arrays
     value: Callable[[Arrays], Arrays]
     products: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
+    scatter: Callable[[Arrays, Arrays, tuple[Arrays, Arrays]], tuple[list[float], float]]
     epsilon: float
     dtype: str
+    traced: TracedFunction
+    sizes: list[float]
 
 
 def checked_function(
@@ -109,8 +60,51 @@ def checked_function(
     """
     f = _FlatFunction(narrowed(source, options), options, arguments, weights)
     xs, ys = [x.numpy().astype(np.float64) for x in f.xs], [y.numpy().astype(np.float64) for y in f.ys]
-    coarsest = max((t.dtype for t in [*f.xs, *f.ys]), key=_epsilon)
-    return CheckedFunction(xs, ys, f.value, f.products, _epsilon(coarsest), coarsest.name)
+    coarsest = max(*(t.dtype.name for t in [*f.xs, *f.ys]), f.traced.narrowest(), key=epsilon_of)
+    epsilon = epsilon_of(coarsest)
+    sizes, scatter = _sizes(f, xs, ys, epsilon), partial(_scatter, f, xs, epsilon)
+    return CheckedFunction(xs, ys, f.value, f.products, scatter, epsilon, coarsest, f.traced, sizes)
+
+
+def _sizes(f: _FlatFunction, xs: Arrays, ys: Arrays, epsilon: float) -> list[float]:
+    """How large numbers each y is made of: of a gradient that is all but zero, those that cancel, too.
+
+    That shows where x is moved by its own rounding.
+    """
+    sizes = [_largest(y) for y in ys]
+    for there in _moved(xs, epsilon):
+        moved = f.value(there)
+        sizes = [max(s, _largest(a - b) / epsilon / 2) for s, a, b in zip(sizes, moved, ys, strict=True)]
+    return sizes
+
+
+def _scatter(
+    f: _FlatFunction, xs: Arrays, epsilon: float, us: Arrays, vs: Arrays, products: tuple[Arrays, Arrays]
+) -> tuple[list[float], float]:
+    """How far J v scatters, for each y, and ⟨v, Jᵀ u⟩, where x is moved by its own rounding.
+
+    Where large slopes cancel, or a saturated op stands between them, that is more than the derivative itself.
+    """
+    forward, reverse = products
+    most, least = [0.0] * len(forward), 0.0
+    for there in _moved(xs, epsilon):
+        ahead, back = f.products(us, vs, there)
+        most = [max(m, _largest(a - b)) for m, a, b in zip(most, ahead, forward, strict=True)]
+        sums = (float(sum(np.sum(v * p) for v, p in zip(vs, side, strict=True))) for side in (back, reverse))
+        least = max(least, _largest(np.asarray(next(sums) - next(sums))))
+    return most, least
+
+
+def _moved(xs: Arrays, epsilon: float) -> Iterator[Arrays]:
+    """Points a rounding away."""
+    for seed in range(_MOVES):
+        moves = np.random.default_rng(seed)
+        yield [x * (1 + epsilon * moves.choice([-2, -1, 1, 2], x.shape)) for x in xs]
+
+
+def _largest(x: np.ndarray) -> float:
+    """The largest finite number of an array, without its sign."""
+    return float(np.max(np.abs(x), initial=0.0, where=np.isfinite(x)))
 
 
 class _FlatFunction:
@@ -137,11 +131,23 @@ class _FlatFunction:
         ys = _at(self._variables, tensors, self._value) if self._variables else self._value(*tensors)
         return [y.numpy().astype(np.float64) for y in ys]
 
-    def products(self, us: Arrays, vs: Arrays) -> tuple[Arrays, Arrays]:
-        """J v and Jᵀ u."""
+    def products(self, us: Arrays, vs: Arrays, xs: Arrays | None = None) -> tuple[Arrays, Arrays]:
+        """J v and Jᵀ u; at other xs than the point, if they are given."""
+        there = self.xs if xs is None else [tf.constant(x, like.dtype) for x, like in zip(xs, self.xs, strict=True)]
         seeds = [tf.constant(s, like.dtype) for s, like in zip([*us, *vs], [*self.ys, *self.xs], strict=True)]
-        forward, reverse = self._products(*seeds, *self._inputs())
+        if self._variables:
+            forward, reverse = _at(self._variables, there, lambda: self._products(*seeds))
+        else:
+            forward, reverse = self._products(*seeds, *there)
         return [p.numpy().astype(np.float64) for p in forward], [p.numpy().astype(np.float64) for p in reverse]
+
+    @property
+    def traced(self) -> TracedFunction:
+        """Itself, to be run op by op."""
+        by_variables = bool(self._variables)
+        return TracedFunction(
+            self._value, self._variables if by_variables else self.xs, by_variables, self._source.layer_names
+        )
 
     def _selected(self) -> tuple[FlatFunction, Tensors]:
         """The function, or its derivative by the weights, in the current graph, and what it is differentiated by."""
@@ -196,7 +202,3 @@ def _at(variables: Sequence[tf.Variable], values: Sequence[tf.Tensor], f: Callab
     finally:
         for variable, old in zip(variables, before, strict=True):
             variable.assign(old)
-
-
-def _epsilon(dtype: tf.DType) -> float:
-    return {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}[dtype.name]

@@ -9,13 +9,47 @@ import numpy as np
 
 from ...public import public
 
-CheckStatus = Literal["right", "wrong", "kink", "noise"]
+CheckStatus = Literal["right", "wrong", "nan", "kink", "noise"]
 _SAYS: dict[CheckStatus, str] = {
     "right": "agree",
     "wrong": "the derivative is wrong: is there a tf.custom_gradient, a tf.stop_gradient, or an op without gradient?",
+    "nan": "the derivative is not finite: tgk.locate_nonfinite(fn, …) says which op makes it so, and what to write",
     "kink": "the function has a kink or a jump here, where it has no derivative: check at another point",
     "noise": "the function's values scatter, so nobody can tell: random numbers, or an iteration that stops early?",
 }
+
+
+@public("types")
+@dataclass(frozen=True)
+class WrongOp:
+    """An op whose gradient is not that of its values.
+
+    Attributes:
+        op: its type; "tf.custom_gradient" for the results of one.
+        name: in the graph.
+        error: by how much its gradient is off, relative to the larger of the two: 1 where it is left out.
+        where, code: "file.py:LINE" of the user's code that calls it, and the line itself.
+        layer: the Keras layer.
+        gradient: "file.py:LINE" of the gradient function, where that is the user's.
+        forward_op: of an op of a gradient, as in second derivatives, the type of the op that was differentiated.
+    """
+
+    op: str
+    name: str
+    error: float
+    where: str | None = None
+    code: str = ""
+    layer: str | None = None
+    gradient: str | None = None
+    forward_op: str | None = None
+
+    def __str__(self) -> str:
+        of = f" in the gradient of {self.forward_op}" if self.forward_op else ""
+        line = f"the gradient of {self.op}{of} is wrong by {100 * self.error:.2g} %"
+        places = [f"at {self.where}: {self.code}" if self.where else f"op {self.name}"]
+        places += [f"layer {self.layer}"] if self.layer else []
+        places += [f"its gradient function is at {self.gradient}"] if self.gradient else []
+        return "\n      ".join([line, *places])
 
 
 @public("types")
@@ -25,10 +59,14 @@ class Finding:
 
     Attributes:
         order: of the derivative.
-        method: "differences", "forward against reverse" or "symmetry".
-        place: of which result and by which argument, by number.
-        error: relative to the largest component of that result's derivative.
-        status: "right", "wrong", "kink" or "noise".
+        method: "differences", "forward against reverse" or "symmetry"; "differences of one op" for a
+            ``tf.custom_gradient`` by itself.
+        place: of which result and by which argument, by number; for one op, where that is.
+        error: relative to the largest component of that result's derivative, or to what rounding leaves of the value
+            where that is more; NaN where the derivative is not finite.
+        status: "right", "wrong", "nan", "kink" or "noise".
+        op: for one op, which.
+        pair: the numbers of the result and of the argument.
     """
 
     order: int
@@ -36,6 +74,8 @@ class Finding:
     place: str
     error: float
     status: CheckStatus
+    op: WrongOp | None = None
+    pair: tuple[int, int] | None = None
 
     @property
     def digits(self) -> float:
@@ -55,11 +95,13 @@ class GradientCheck:
         findings: every comparison.
         dtype: what was calculated in.
         note: why that isn't float64, or None.
+        wrong_ops: where a wrong derivative begins: the ops whose gradient is wrong, what matters most first.
     """
 
     findings: tuple[Finding, ...]
     dtype: str
     note: str | None = None
+    wrong_ops: tuple[WrongOp, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -68,15 +110,15 @@ class GradientCheck:
 
     @property
     def status(self) -> CheckStatus:
-        """The worst: "wrong", then "noise", "kink", "right"."""
+        """The worst: "wrong", then "nan", "noise", "kink", "right"."""
         found = {finding.status for finding in self.findings}
-        order: tuple[CheckStatus, ...] = ("wrong", "noise", "kink")
+        order: tuple[CheckStatus, ...] = ("wrong", "nan", "noise", "kink")
         return next((status for status in order if status in found), "right")
 
     @property
     def max_error(self) -> float:
-        """The largest relative error."""
-        return max((finding.error for finding in self.findings), default=0.0)
+        """The largest relative error; NaN where a derivative is not finite."""
+        return float(np.max([finding.error for finding in self.findings], initial=0.0))
 
     @property
     def digits(self) -> float:
@@ -85,4 +127,5 @@ class GradientCheck:
 
     def __str__(self) -> str:
         head = f"{'right' if self.ok else self.status}: {self.digits:.1f} digits, in {self.dtype}"
-        return "\n".join([head, *([f"  {self.note}"] if self.note else []), *(f"  {f}" for f in self.findings)])
+        lines = [head, *([f"  {self.note}"] if self.note else []), *(f"  {op}" for op in self.wrong_ops)]
+        return "\n".join([*lines, *(f"  {finding}" for finding in self.findings)])

@@ -18,8 +18,15 @@ from .named_tensors import NamedTensor
 from .reachability import CONNECTED
 from .recorded_block import RecordedBlock
 from .remedies import MissingGradient, remedy
+from .seeded_gradients import is_nonzero, seeded_gradients
 from .unseen_cuts import not_used, unwatched, watched_late, without_influence
 from .zero_gradient import zero_at
+
+_CONSTANT_SUM = (
+    "The tape's gradient is zero, since it is that of the sum of all elements of {output}, and their changes by "
+    "{input} cancel. Each element has a gradient of its own."
+)
+_ASK_EACH = "tape.gradient({output}, {input}, output_gradients=u)  # u not the same everywhere; or tape.jacobian"
 
 
 def answers(block: RecordedBlock, outputs: Sequence[NamedTensor], inputs: Sequence[NamedTensor]) -> Explanation:
@@ -41,10 +48,28 @@ def _connections(block: RecordedBlock, output: NamedTensor, inputs: Sequence[Nam
 def _by_gradient(block: RecordedBlock, output: NamedTensor, source: NamedTensor, gradient: Any) -> Connection:
     """The connection by the tape's gradient, None, or the error that it raised."""
     error = str(gradient).strip().split("\n", 1)[0] if isinstance(gradient, Exception) else ""
-    connection = _connection(block, output, source, _status(gradient), error)
+    status = _status(gradient)
+    if status == "zero" and _moves_by_elements(block, output, source):
+        return _with_constant_sum(_connection(block, output, source, "connected"))
+    connection = _connection(block, output, source, status, error)
     if connection.status != "connected" or _is_finite(gradient):
         return connection
     return replace(connection, why="Its gradient holds NaN or Inf.", remedy="tgk.locate_nonfinite(fn, …)  # says where")
+
+
+def _moves_by_elements(block: RecordedBlock, output: NamedTensor, source: NamedTensor) -> bool:
+    """Whether a gradient that is zero for ones as output gradients, as of a constant sum, is not for all."""
+    if block.gradients is None or any(step.type == "EagerPyFunc" for step in block.steps):
+        return False  # tf.py_function keeps what it needs for one gradient only
+    return any(map(is_nonzero, seeded_gradients(block.gradients, output.value, [source.value])))
+
+
+def _with_constant_sum(connection: Connection) -> Connection:
+    """A connection that the tape's gradient doesn't show, explained."""
+    if connection.status != "connected":
+        return connection
+    names = {"output": connection.output, "input": connection.input}
+    return replace(connection, why=_CONSTANT_SUM.format(**names), remedy=_ASK_EACH.format(**names))
 
 
 def _ask(block: RecordedBlock, output: NamedTensor, source: NamedTensor) -> Any:
@@ -60,7 +85,7 @@ def _status(gradient: Any) -> Status:
         return "none"
     if isinstance(gradient, Exception):
         return "error"
-    return "connected" if bool(tf.reduce_any(tf.convert_to_tensor(gradient) != 0)) else "zero"
+    return "connected" if is_nonzero(gradient) else "zero"
 
 
 def _is_finite(gradient: Any) -> bool:

@@ -24,7 +24,8 @@ def explain(fn: Any, *args: Any, wrt: Any = "inputs", training: bool = False) ->
 
     The function runs once, eagerly, under a tape. What the tape returns is the status; the ops that ran tell
     the cause. So the answer is about these arguments: another branch may be taken for others. Where a
-    gradient is zero, the function runs at a second point nearby, and a zero that is gone there is no finding.
+    gradient is zero, it is asked again with other output gradients than ones, and at a second point nearby; a zero that
+    is gone there is no finding.
 
     Args:
         fn: what the operators take: a model, a layer, a function, a derivative.
@@ -52,7 +53,8 @@ def explain(fn: Any, *args: Any, wrt: Any = "inputs", training: bool = False) ->
     explanation = explanations.at(arguments)
     if not any(c.status == "zero" for c in explanation):
         return explanation
-    return _without_chance_zeros(explanation, explanations.at([near(leaf) for leaf in arguments]))
+    nearby = replace(explanations, seeded=True)
+    return _without_chance_zeros(explanation, nearby.at([near(leaf) for leaf in arguments]))
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class _Explanations:
         wrt: as of :func:`explain`.
         code: the source of the function, where it can be read.
         lines: its first and last line.
+        seeded: whether the tape is asked with random output gradients.
     """
 
     call: Any
@@ -72,6 +75,7 @@ class _Explanations:
     wrt: Any
     code: SourceCode | None
     lines: tuple[int, int] | None
+    seeded: bool = False
 
     def at(self, arguments: list[Any]) -> Explanation:
         """The answer for these arguments."""
@@ -96,6 +100,7 @@ class _Explanations:
         connections: list[Connection] = []
         while True:
             tape = ExplainingTape(persistent=True)
+            tape._asks_seeded = self.seeded
             with tape:
                 tape.watch(watched)
                 result = self.call(*arguments)

@@ -17,6 +17,7 @@ from .explained_arguments import as_tensor
 from .explanation import Explanation
 from .named_tensors import NamedTensor, names_of
 from .recorded_block import RecordedBlock
+from .seeded_gradients import random_like
 from .user_code.source_lines import SourceCode, block_of
 
 _NONE = tf.UnconnectedGradients.NONE
@@ -53,6 +54,7 @@ class ExplainingTape(tf.GradientTape):
         self._watched: dict[Any, int] = {}
         self._graph: tuple[Any, int] | None = None
         self._start: Location | None = None
+        self._asks_seeded = False  # random output gradients in place of ones
 
     def __enter__(self) -> ExplainingTape:
         self._start = _current_line()
@@ -141,8 +143,10 @@ class ExplainingTape(tf.GradientTape):
             block = RecordedBlock(self._steps(), watched, code, lines, automatic, layer_names, gradients, captured)
             return answers(block, outputs, inputs)
 
-    def _ask(self, target: Any, sources: Sequence[Any]) -> list[Any]:
-        return super().gradient(target, list(sources))
+    def _ask(self, target: Any, sources: Sequence[Any], output_gradients: Any = None) -> list[Any]:
+        if output_gradients is None and self._asks_seeded:
+            output_gradients = random_like(target)
+        return super().gradient(target, list(sources), output_gradients)
 
     def _steps(self) -> list[Step]:
         if self._graph is None:

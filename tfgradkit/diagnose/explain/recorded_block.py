@@ -14,6 +14,7 @@ from .cut import Cut
 from .explanation import Status
 from .named_tensors import NamedTensor
 from .reachability import CONNECTED, Cuts, Reach, Walk
+from .seeded_gradients import Gradients
 from .user_code.source_lines import SourceCode
 
 
@@ -29,7 +30,7 @@ class RecordedBlock:
         automatic: whether the tape watches trainable variables by itself.
         layer_names: of the layers whose scopes name ops in graphs.
         captured: in a graph, by ``ref()`` of a tensor from outside the tensor that stands for it inside.
-        gradients: (target, sources) ↦ the tape's gradients; None where there is no tape to ask.
+        gradients: the tape's; None where there is no tape to ask.
     """
 
     steps: Sequence[Step]
@@ -38,7 +39,7 @@ class RecordedBlock:
     lines: tuple[int, int] | None = None
     automatic: bool = True
     layer_names: Sequence[str] = ()
-    gradients: Callable[[Any, Sequence[Any]], list[Any]] | None = None
+    gradients: Gradients | None = None
     captured: Mapping[Any, Any] = field(default_factory=dict)
     _walks: dict[Any, Walk] = field(default_factory=dict)
     _cuts: Cuts = field(default_factory=dict)

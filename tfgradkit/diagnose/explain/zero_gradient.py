@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from ...graph.ops import LOOPS, called_graphs
@@ -13,6 +12,7 @@ from ..trace_ops.recording import Step, steps_of
 from .cut import Cut, carries
 from .explanation import Cause
 from .reachability import CONNECTED, Walk
+from .seeded_gradients import Gradients, is_nonzero, seeded_gradients
 
 _STEPS = frozenset({"Sign", "FloorDiv", "FloorMod", "Floor", "Round", "Rint", "Ceil"})
 _CHOICES = frozenset(
@@ -20,8 +20,6 @@ _CHOICES = frozenset(
     | {"StatelessIf", "Case", "StatelessCase", "MaxPool", "Merge", "Switch"}
 )
 _PRODUCTS = frozenset({"Mul", "MulNoNan", "MatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "Conv2D", "RealDiv"})
-# (target, sources) ↦ the tape's gradients.
-Gradients = Callable[[Any, Sequence[Any]], list[Any]]
 
 
 def zero_at(steps: Sequence[Step], walk: Walk, output: Any, gradients: Gradients | None) -> Cut:
@@ -30,31 +28,28 @@ def zero_at(steps: Sequence[Step], walk: Walk, output: Any, gradients: Gradients
     ways = [(step, inputs, outputs) for step, inputs, outputs in ways if inputs and outputs]
     unique = {t.ref(): t for _, inputs, outputs in ways for t in (*inputs, *outputs)}
     tensors = [t for t in unique.values() if t.dtype not in (tf.resource, tf.variant)]
-    partials = _gradients_or_none(gradients, output, tensors)
-    nonzero = {t.ref() for t, gradient in zip(tensors, partials, strict=True) if _is_nonzero(gradient)}
+    nonzero = _with_gradient(gradients, output, tensors)
     for step, inputs, outputs in reversed(ways):
         if any(t.ref() in nonzero for t in outputs) and not any(t.ref() in nonzero for t in inputs):
             return _flat_op(step, walk)
     return _flat_op(ways[-1][0], walk) if ways else Cut("unused", Step("", (), ()))
 
 
+def _with_gradient(gradients: Gradients | None, output: Any, tensors: list[Any]) -> set[Any]:
+    """By ``ref()``, the tensors whose gradient is not zero for some output gradients."""
+    if gradients is None or not tensors:
+        return set()
+    partials = seeded_gradients(gradients, output, tensors)
+    count = len(tensors)
+    return {tensors[i % count].ref() for i, gradient in enumerate(partials) if is_nonzero(gradient)}
+
+
 def _connected(walk: Walk, tensors: Sequence[Any]) -> list[Any]:
     return [t for t in tensors if _is_connected(walk, t)]
 
 
-def _gradients_or_none(gradients: Gradients | None, output: Any, tensors: list[Any]) -> list[Any]:
-    try:
-        return gradients(output, tensors) if gradients is not None and tensors else [None] * len(tensors)
-    except tf.errors.OpError:  # the gradient of a tf.py_function can be taken once
-        return [None] * len(tensors)
-
-
 def _is_connected(walk: Walk, tensor: Any) -> bool:
     return walk.value(tensor) == CONNECTED and carries(tensor.dtype)
-
-
-def _is_nonzero(gradient: Any) -> bool:
-    return gradient is not None and bool(np.any(tf.convert_to_tensor(gradient).numpy() != 0))
 
 
 def _flat_op(step: Step, walk: Walk) -> Cut:

@@ -99,7 +99,7 @@ def _called_function(name: str, file: str, before: str | None) -> str | None:
 def users_frame() -> FrameType | None:
     """The innermost frame of the user's code, or of AutoGraph's copy of it, which has the same names."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and not is_users(frame.f_code.co_filename) and _AUTOGRAPH not in frame.f_code.co_filename:
+    while frame is not None and not is_users(frame.f_code.co_filename) and not is_copy(frame.f_code.co_filename):
         frame = frame.f_back
     return frame
 
@@ -119,6 +119,11 @@ def is_users(file: str) -> bool:
     if file.startswith("<"):  # <frozen …>, <string>; but <stdin> and <ipython-…> are the user's
         return file.startswith(("<stdin", "<ipython"))
     return _AUTOGRAPH not in file and not str(Path(file).resolve()).startswith(_NOT_USERS)
+
+
+def is_copy(file: str) -> bool:
+    """Whether a file is AutoGraph's copy of the user's code."""
+    return _AUTOGRAPH in file
 
 
 def made_at(operation: Any) -> Location | None:

@@ -18,6 +18,7 @@ from ...derivatives.options import Options
 from ...derivatives.sweep.plan import PlanStep
 from ...differentiable import Differentiable
 from ...errors import SignatureError
+from ...graph.converters import NotVectorizedError, UserFunction, vectorized_map
 from .interface import Entry
 
 NamedFunction = dict[str, tf.Tensor]
@@ -108,14 +109,23 @@ def exported(source: Differentiable, entry: Entry, log: list[PlanStep] | None = 
     def call(**named: tf.Tensor) -> NamedFunction:
         count = next(iter(named.values())).shape[0]
         if count is not None:
-            return results(named) if source.batched else tf.vectorized_map(results, named)
+            return results(named) if source.batched else _each(results, named)
         # Vectorized loops divide by the batch size: an empty batch runs as one sample, whose results are dropped.
         size = tf.shape(next(iter(named.values())))[0]
         filled = {name: _at_least_one_row(tensor, size) for name, tensor in named.items()}
-        computed = results(filled) if source.batched else tf.vectorized_map(results, filled)
+        computed = results(filled) if source.batched else _each(results, filled)
         return {name: tensor[:size] for name, tensor in computed.items()}
 
     return call
+
+
+def _each(results: Callable[[NamedFunction], NamedFunction], named: NamedFunction) -> NamedFunction:
+    """``results`` for each row; a function that can't be vectorized as a whole is called row by row."""
+    try:
+        return vectorized_map(UserFunction(results), named, one_by_one=True)
+    except NotVectorizedError:
+        like = results({name: tensor[0] for name, tensor in named.items()})
+        return tf.map_fn(results, named, fn_output_signature=tf.nest.map_structure(tf.TensorSpec.from_tensor, like))
 
 
 def named_function(

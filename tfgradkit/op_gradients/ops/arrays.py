@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..registry import enable, register
+from ..registry import enable, register, take_over
 
 
 @register("Mod", "TruncateMod")
@@ -48,11 +48,13 @@ def _inplace_update(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, tf.T
     owners = tf.raw_ops.InplaceUpdate(x=tf.fill([tf.shape(upstream)[0]], count), i=rows, v=tf.range(count))
     kept = tf.cast(tf.equal(owners, count), upstream.dtype)
     written = tf.math.unsorted_segment_sum(upstream, owners, count + 1)[:count]
-    return upstream * _along_first(kept, upstream), None, tf.ensure_shape(written, v.shape)
+    return upstream * along_first(kept, upstream), None, tf.ensure_shape(written, v.shape)
 
 
-def _along_first(vector: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-    return tf.reshape(vector, tf.concat([tf.shape(vector), tf.ones([tf.rank(like) - 1], tf.int32)], 0))
+def along_first(vector: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """``vector`` with axes of length 1 after it, of the rank of ``like``."""
+    ones = tf.ones([tf.rank(like) - tf.rank(vector)], tf.int32)
+    return tf.reshape(vector, tf.concat([tf.shape(vector), ones], 0))
 
 
 @register("ParallelConcat")
@@ -103,28 +105,21 @@ def _stateless_shuffle(op: Any, upstream: tf.Tensor) -> tuple[Any, ...]:
     return tf.math.unsorted_segment_sum(upstream, places, count), *[None] * len(seed)
 
 
-@register("SegmentSumV2")
-def _segment_sum(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
-    return tf.gather(upstream, op.inputs[1]), None, None
-
-
-@register("SegmentMaxV2", "SegmentMinV2")
-def _segment_extreme(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
-    """Equal parts to all elements that are the largest, as for ``SegmentMax``."""
-    data, ids, count = op.inputs
-    chosen = tf.cast(tf.equal(data, tf.gather(op.outputs[0], ids)), data.dtype)
-    shares = tf.math.divide_no_nan(upstream, tf.math.unsorted_segment_sum(chosen, ids, count))
-    return chosen * tf.gather(shares, ids), None, None
-
-
-@register("SegmentProdV2")
-def _segment_product(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
-    """By the rule of ``UnsortedSegmentProd``, which is right for zeros, too."""
-    data, ids, count = op.inputs
-    with tf.GradientTape() as tape:
-        tape.watch(data)
-        products = tf.math.unsorted_segment_prod(data, ids, count)
-    return tape.gradient(products, data, output_gradients=upstream), None, None
+@take_over("DynamicStitch", "ParallelDynamicStitch")
+def _dynamic_stitch(op: Any, upstream: tf.Tensor) -> list[Any]:
+    """A row's gradient goes to the last that was written to it: their numbers, stitched alike, say who that is."""
+    count = len(op.inputs) // 2
+    places, values = op.inputs[:count], op.inputs[count:]
+    sizes = [tf.size(place) for place in places]
+    ends = tf.cumsum(sizes)
+    numbers = [tf.reshape(tf.range(ends[i] - sizes[i], ends[i]), tf.shape(place)) for i, place in enumerate(places)]
+    written = tf.raw_ops.DynamicStitch(indices=places, data=numbers)
+    gradients = []
+    for place, number, value in zip(places, numbers, values, strict=True):
+        rows = tf.gather(upstream, place)
+        there = along_first(tf.equal(tf.gather(written, place), number), rows)
+        gradients.append(tf.ensure_shape(tf.where(there, rows, tf.zeros_like(rows)), value.shape))
+    return [None] * count + gradients
 
 
 @enable("LinSpace")

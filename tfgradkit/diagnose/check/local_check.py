@@ -1,0 +1,216 @@
+"""Each op by itself: its gradient at the values that it takes, against another way to have it.
+
+Unlike in ``wrong_ops``, an op counts whatever it does to the whole: also where a saturated op behind it hides it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ...derivatives.extrapolated_differences import along
+from ...graph.emit import executed
+from ...graph.ops import INTENDED_ENDS, everywhere
+from ..nonfinite.recorded_run import RecordedValue
+from .gradient_check import WrongOp
+from .op_place import is_users_rule, placed
+from .op_tape import OpTape, TapedStep, own_rule
+from .rounding import TOLERANCE, epsilon_of, value_floor
+from .wrong_ops import TracedFunction
+
+# An op as a function of its floating inputs, and their values, to how much its derivatives are off; 0.0 if they aren't.
+Judge = Callable[[Callable[..., list[Any]], list[Any]], float]
+_SEED, _DIRECTIONS = 1982, 2
+
+
+def first_wrong_op(
+    function: Callable[..., Any], arguments: Sequence[Any], judge: Judge | None = None
+) -> WrongOp | None:
+    """The first op of a function, in the order in which they run, whose gradient is wrong; None if there is none.
+
+    The function is run op by op at ``arguments``, into calls, branches and loops.
+
+    Args:
+        function: of tensors; its results are any nest of tensors.
+        arguments: floating tensors.
+        judge: says by how much an op is off, relative, from the op as a function, which can be traced and
+            differentiated, and the values of its floating inputs. If left out, the op's gradient is compared with
+            differences of its values; that of a ``tf.custom_gradient``, which is one op here and which no other judge
+            gets, too.
+
+    Raises:
+        SourceError: the function has loops of TensorFlow 1.
+    """
+    specs = [tf.TensorSpec(x.shape, x.dtype) for x in arguments]
+    flat = tf.function(lambda *xs: tf.nest.flatten(function(*xs)), autograph=False)
+    traced = TracedFunction(flat.get_concrete_function(*specs), arguments)
+    tape, _ = traced.run(arguments)
+    for step in tape.steps:
+        error = _error(tape, step) if judge is None else _judged(step, judge)
+        if error:
+            return placed(step, (), error)
+    return None
+
+
+def wrong_custom_gradients(function: TracedFunction) -> Iterator[WrongOp]:
+    """Each ``tf.custom_gradient`` of the user's whose gradient is not that of its values, once."""
+    if not _has_own_rules(function.concrete.graph):
+        return
+    tape, _ = function.run(function.xs)
+    seen: set[Any] = set()
+    for step in tape.steps:
+        rule = own_rule(step.operation)
+        if rule is not None and step.operation not in seen and is_users_rule(rule):
+            seen.add(step.operation)
+            error = _error(tape, step)
+            if error:
+                yield placed(step, function.layer_names, error)
+
+
+def _has_own_rules(graph: Any) -> bool:
+    return any(own_rule(operation) is not None for operation in everywhere(graph.get_operations()))
+
+
+def _judged(step: TapedStep, judge: Judge) -> float:
+    """By how much an op is off, by the judge; what takes no numbers, or has a gradient of the user's, isn't."""
+    values = [cell.value for cell in step.inputs]
+    places = [i for i, cell in enumerate(step.inputs) if cell.note is not None and values[i].dtype.is_floating]
+    results = [i for i, cell in enumerate(step.results) if cell.value.dtype.is_floating]
+    if own_rule(step.operation) is not None or not places or not results:
+        return 0.0
+
+    def call(*xs: Any) -> list[Any]:
+        filled = list(values)
+        for place, x in zip(places, xs, strict=True):
+            filled[place] = x
+        ys = executed(step.operation, filled)
+        return [ys[i] for i in results]
+
+    return judge(call, [values[place] for place in places])
+
+
+def _error(tape: OpTape, step: TapedStep) -> float:
+    """By how much an op's gradient is off, by differences of its values; 0.0 where it isn't, or nobody can tell."""
+    if step.operation.type in INTENDED_ENDS | {"ReadVariableOp"} or not _is_numeric(step):
+        return 0.0
+    try:
+        return _error_by_differences(tape, _Region(step))
+    except (tf.errors.OpError, LookupError, ValueError, TypeError, NotImplementedError):
+        return 0.0  # an op that can't be run alone, or that has no gradient, which is told elsewhere
+
+
+def _is_numeric(step: TapedStep) -> bool:
+    dtypes = [cell.value.dtype for cell in (*step.results, *step.inputs) if cell.note is not None]
+    return all(dtype.is_floating or dtype == tf.resource for dtype in dtypes)
+
+
+class _Region:
+    """An op, or all that a ``tf.custom_gradient`` stands for, as a function of the floating tensors that it takes."""
+
+    def __init__(self, step: TapedStep) -> None:
+        self.step = step
+        own = own_rule(step.operation) is not None and step.operation.type == "IdentityN"
+        count = _result_count(step) if own else len(step.results)
+        self.results = [i for i in range(count) if step.results[i].value.dtype.is_floating]
+        first = count if own else 0
+        # What doesn't depend on x is a constant to the tape.
+        depending = [i for i, cell in enumerate(step.inputs) if i >= first and cell.note is not None]
+        self.places = [i for i in depending if step.inputs[i].value.dtype.is_floating and _size(step.inputs[i])]
+        self._inner = own
+
+    @property
+    def xs(self) -> list[Any]:
+        """The values of what it takes."""
+        return [self.step.inputs[i].value for i in self.places]
+
+    @property
+    def ys(self) -> list[Any]:
+        """The values of what it gives."""
+        return [self.step.results[i].value for i in self.results]
+
+    def __call__(self, xs: Sequence[Any]) -> list[Any]:
+        """Its values at other xs."""
+        if self._inner:
+            return self._inside(xs)
+        values = [cell.value for cell in self.step.inputs]
+        for place, x in zip(self.places, xs, strict=True):
+            values[place] = x
+        results = executed(self.step.operation, values)
+        return [results[i] for i in self.results]
+
+    def _inside(self, xs: Sequence[Any]) -> list[Any]:
+        """Between what goes into a ``tf.custom_gradient`` and what comes out lie ops of the same graph."""
+        inputs = list(self.step.operation.inputs)
+        given = {inputs[i].ref(): RecordedValue(x) for i, x in zip(self.places, xs, strict=True)}
+        wanted = [inputs[i] for i in self.results]
+        return self.step.frame.evaluated(wanted, given, _downstream([inputs[i] for i in self.places]))
+
+
+def _downstream(tensors: Sequence[Any]) -> set[Any]:
+    """By ``ref()``, all tensors of a graph that depend on some."""
+    found: set[Any] = set()
+    waiting = list(tensors)
+    while waiting:
+        for operation in waiting.pop().consumers():
+            new = [t for t in operation.outputs if t.ref() not in found]
+            found |= {t.ref() for t in new}
+            waiting += new
+    return found
+
+
+def _result_count(step: TapedStep) -> int:
+    """How many of an IdentityN's inputs are results; the rest are arguments and variables."""
+    rule = own_rule(step.operation)
+    for cell in getattr(rule, "__closure__", None) or ():
+        names = getattr(getattr(cell.cell_contents, "__code__", None), "co_freevars", ())
+        if "flat_result_len" in names:
+            return int(cell.cell_contents.__closure__[names.index("flat_result_len")].cell_contents)
+    used = [i for i, tensor in enumerate(step.operation.outputs) if tensor.consumers()]
+    return max(used, default=0) + 1
+
+
+def _size(cell: RecordedValue) -> int:
+    return int(np.prod(cell.value.shape))
+
+
+def _error_by_differences(tape: OpTape, region: _Region) -> float:
+    step, generator = region.step, np.random.default_rng(_SEED)
+    xs, ys = ([t.numpy().astype(np.float64) for t in tensors] for tensors in (region.xs, region.ys))
+    if not xs or not ys or not all(np.isfinite(a).all() for a in (*xs, *ys)):
+        return 0.0
+    coarsest = max((t.dtype.name for t in (*region.xs, *region.ys)), key=epsilon_of)
+    worst = 0.0
+    for _ in range(_DIRECTIONS):
+        us = [generator.standard_normal(y.shape) for y in ys]
+        vs = [generator.standard_normal(x.shape) * np.where(x == 0, 1.0, np.abs(x)) for x in xs]
+        seeds: list[Any] = [None] * len(step.results)
+        for i, u in zip(region.results, us, strict=True):
+            seeds[i] = tf.cast(u, step.results[i].value.dtype)
+        partials = tape.partials_of(step, seeds)
+        expected = sum(
+            float(np.sum(partials[i].numpy() * v))
+            for i, v in zip(region.places, vs, strict=True)
+            if i < len(partials) and partials[i] is not None
+        )
+
+        def value(h: float, us: Any = us, vs: Any = vs) -> np.ndarray:
+            moved = [tf.cast(x + h * v, like.dtype) for x, v, like in zip(xs, vs, region.xs, strict=True)]
+            return np.asarray(sum(float(np.sum(u * y.numpy())) for u, y in zip(us, region(moved), strict=True)))
+
+        worst = max(worst, _compared(value, expected, us, ys, coarsest))
+    return worst
+
+
+def _compared(value: Callable[[float], np.ndarray], expected: float, us: Any, ys: Any, dtype: str) -> float:
+    epsilon = epsilon_of(dtype)
+    difference = along(value, epsilon)
+    derivative = float(difference.derivative)
+    floor = value_floor(sum(float(np.sum(np.abs(u * y))) for u, y in zip(us, ys, strict=True)), epsilon)
+    if difference.kink or not np.isfinite([derivative, expected]).all():
+        return 0.0
+    error = abs(derivative - expected)
+    bound = max(TOLERANCE[dtype] * max(abs(derivative), abs(expected)), floor, 10 * difference.error)
+    return error / max(abs(derivative), abs(expected)) if error > bound else 0.0

@@ -1,0 +1,104 @@
+"""Gradients of cumulative products and sums of exponentials, and of norms, linear in what comes from above.
+
+TensorFlow's own divide by the elements of a product, by the gradient from above, or take its logarithm. Here a
+gradient along an axis is a recurrence S_j = u_j + a_j S_{j+1}, which is composed of itself in about log₂ n steps
+(Blelloch, "Prefix sums and their applications", 1990, sec. 1.4): there is no division, so that zeros do no harm in any
+order of derivatives.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from ..registry import attributes, take_over
+
+# Steps for an axis of unknown length: enough for every one.
+_MOST_STEPS = 31
+
+
+@take_over("Cumprod")
+def _cumulative_product(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+    """ū_j = Π_{k<j} x_k · S_j, S_j = Σ_{i≥j} u_i Π_{j<k≤i} x_k."""
+    x, axis = op.inputs
+    exclusive, reverse = attributes(op, "exclusive", "reverse").values()
+    factors, u = along_middle(tf.math.conj(x), axis), along_middle(upstream, axis)
+    before = tf.math.cumprod(factors, 1, exclusive=True, reverse=reverse)
+    u = moved(u, 1, back=reverse) if exclusive else u
+    gradient = before * recurrence(u, moved(factors, 1, back=reverse), back=reverse)
+    return tf.reshape(gradient, tf.shape(x)), None
+
+
+@take_over("CumulativeLogsumexp")
+def _cumulative_logsumexp(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+    """Σ_{i≥j} u_i exp(x_j − y_i) = exp(x_j − y_j) T_j, T_j = u_j + exp(y_j − y_{j+1}) T_{j+1}: exponents are ≤ 0."""
+    given, axis = op.inputs
+    exclusive, reverse = attributes(op, "exclusive", "reverse").values()
+    lowest = tf.constant(given.dtype.min, given.dtype)
+    x, u = along_middle(given, axis), along_middle(upstream, axis)
+    y = tf.math.cumulative_logsumexp(x, 1, reverse=reverse)
+    x, y = tf.maximum(x, lowest), tf.maximum(y, lowest)  # -inf less -inf is not a number
+    u = moved(u, 1, back=reverse) if exclusive else u
+    steps = tf.exp(y[:, 1:] - y[:, :-1]) if reverse else tf.exp(y[:, :-1] - y[:, 1:])
+    factors = tf.pad(steps, [[0, 0], [1, 0] if reverse else [0, 1], [0, 0]])
+    return tf.reshape(tf.exp(x - y) * recurrence(u, factors, back=reverse), tf.shape(given)), None
+
+
+@take_over("EuclideanNorm")
+def _euclidean_norm(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+    """x/‖x‖ times u, of which the real part counts, as a norm is real. At 0 there is none: NaN."""
+    x, axes = op.inputs
+    norm = op.outputs[0]
+    if not op.get_attr("keep_dims"):
+        axes = tf.reshape(tf.cast(axes, tf.int32), [-1, 1]) % tf.rank(x)
+        kept = tf.tensor_scatter_nd_update(tf.shape(x), axes, tf.ones_like(axes[:, 0]))
+        norm, upstream = tf.reshape(norm, kept), tf.reshape(upstream, kept)
+    if x.dtype.is_complex:
+        upstream = tf.cast(tf.math.real(upstream), x.dtype)
+    return x / norm * upstream, None
+
+
+def along_middle(x: tf.Tensor, axis: tf.Tensor) -> tf.Tensor:
+    """``x`` as three axes, the middle one ``axis``."""
+    constant, rank = tf.get_static_value(axis), x.shape.rank
+    if constant is None or rank is None:
+        shape, axis = tf.shape(x), tf.cast(axis, tf.int32) % tf.rank(x)
+        return tf.reshape(x, [tf.reduce_prod(shape[:axis]), shape[axis], tf.reduce_prod(shape[axis + 1 :])])
+    place = int(constant) % rank
+    sizes = [_product(x, range(place)), _product(x, [place]), _product(x, range(place + 1, rank))]
+    return tf.reshape(x, sizes)
+
+
+def _product(x: tf.Tensor, axes: Any) -> Any:
+    """The product of some axes' lengths, a number where all are known."""
+    product: Any = 1
+    for axis in axes:
+        length = x.shape[axis]
+        product *= tf.shape(x)[axis] if length is None else length
+    return product
+
+
+def recurrence(u: tf.Tensor, factors: tf.Tensor, *, back: bool = False) -> tf.Tensor:
+    """S_j = u_j + a_j S_{j+1} along the second of three axes; with ``back``, S_{j−1} in place of S_{j+1}.
+
+    The last of the factors has no meaning.
+    """
+    for shift in shifts(u.shape[1]):
+        u += factors * moved(u, shift, back=back)
+        factors *= moved(factors, shift, back=back)
+    return u
+
+
+def shifts(length: int | None) -> list[int]:
+    """1, 2, 4, … below ``length``."""
+    return [2**n for n in range(_MOST_STEPS if length is None else max(length - 1, 0).bit_length())]
+
+
+def moved(x: tf.Tensor, by: int, *, back: bool = False) -> tf.Tensor:
+    """x_{j+by} at place j of the second of three axes, or x_{j−by} with ``back``; zeros where there is none."""
+    length = x.shape[1]
+    count = min(by, length) if length is not None else tf.minimum(by, tf.shape(x)[1])
+    kept = x[:, : tf.shape(x)[1] - count if length is None else length - count] if back else x[:, count:]
+    filled = tf.pad(kept, [[0, 0], [count, 0] if back else [0, count], [0, 0]])
+    return tf.ensure_shape(filled, x.shape)
