@@ -17,7 +17,7 @@ _FAR = (*WHOLE, [40.0, -50.0, 5.5])
 
 ENTRIES = [
     *each("tf.nn", nn, _FAR, "silu swish tanh sigmoid softplus softsign gelu", orders=3),
-    *each("tf.nn", nn, _FAR, "elu selu relu relu6 leaky_relu crelu"),
+    *each("tf.nn", nn, _FAR, "elu selu relu6 leaky_relu crelu"),
     *each(
         "keras.activations",
         act,
@@ -28,7 +28,7 @@ ENTRIES = [
     *each("keras.activations", act, _FAR, "squareplus tanh_shrink linear", orders=3),
     *each("keras.activations", act, _FAR, "relu leaky_relu relu6 elu selu soft_shrink sparse_plus celu hard_tanh"),
     *each("keras.activations", act, _FAR, "hard_shrink hard_sigmoid sparse_sigmoid hard_silu"),
-    *each("keras.ops", ops, _FAR, "softplus softsign silu gelu sigmoid log_sigmoid squareplus tanh_shrink", orders=3),
+    *each("keras.ops", ops, _FAR, "softsign silu gelu sigmoid log_sigmoid squareplus tanh_shrink", orders=3),
     *each("keras.ops", ops, _FAR, "relu leaky_relu relu6 elu selu soft_shrink sparse_plus celu hard_tanh"),
     *each("keras.ops", ops, _FAR, "hard_shrink hard_sigmoid sparse_sigmoid hard_silu"),
     entry("tf.nn.silu, beta 1.7", lambda x: nn.silu(x, beta=1.7), *WHOLE, orders=3),

@@ -86,19 +86,13 @@ _OTHERS = [
     *alone("arctan2", tnp, "tnp", "whole", 0.3),
     entry("tnp.divmod", lambda x, y: tnp.divmod(x, y)[1], *_special["steps"], scale=0.1),
     entry("tf.raw_ops.TruncateMod", lambda x, y: tf.raw_ops.TruncateMod(x=x, y=y), *_special["steps"], scale=0.1),
-    entry("tf.raw_ops.TruncateDiv", lambda x: tf.math.floordiv(x, tf.constant(2.0, tf.float64)), [0.3, 1.4, 5.1]),
+    entry("tf.raw_ops.TruncateDiv", lambda x: tf.math.floordiv(x, tf.cast(2.0, x.dtype)), [0.3, 1.4, 5.1]),
     entry("keras.ops.logaddexp, far apart", ops.logaddexp, ([700.0, -30.0, 1.0], [0.0, 0.0, 1e-9])),
     entry("tnp.logaddexp, far apart", tnp.logaddexp, ([700.0, -30.0, 1.0], [0.0, 0.0, 1e-9])),
     entry("keras.ops.logaddexp, of one x", lambda x: ops.logaddexp(x, x[::-1]), A, ZERO, orders=3),
-    entry(
-        "keras.ops.logaddexp, a constant", lambda x: ops.logaddexp(x, tf.constant(0.0, tf.float64)), A, ZERO, orders=3
-    ),
-    entry(
-        "keras.ops.logaddexp2, a constant", lambda x: ops.logaddexp2(x, tf.constant(0.0, tf.float64)), A, ZERO, orders=3
-    ),
-    entry(
-        "keras.ops.hypot, a constant", lambda x: ops.hypot(x, tf.constant(2.0, tf.float64)), A, ZERO, 2 * ONES, orders=3
-    ),
+    entry("keras.ops.logaddexp, a constant", lambda x: ops.logaddexp(x, tf.cast(0.0, x.dtype)), A, ZERO, orders=3),
+    entry("keras.ops.logaddexp2, a constant", lambda x: ops.logaddexp2(x, tf.cast(0.0, x.dtype)), A, ZERO, orders=3),
+    entry("keras.ops.hypot, a constant", lambda x: ops.hypot(x, tf.cast(2.0, x.dtype)), A, ZERO, 2 * ONES, orders=3),
     entry("tnp.hypot, a constant", lambda x: tnp.hypot(x, 2.0), A, ZERO, 2 * ONES, orders=3),
     entry("keras.ops.hypot, broadcast", ops.hypot, ([0.5], BLOCK)),
     entry("keras.ops.hypot, large", ops.hypot, ([3e5, 1.0, 4e-3], [1.0, 3e5, 3e-3]), tolerance=1e-5),

@@ -19,8 +19,8 @@ SPARSE = tf.constant([1, 0])
 
 def by_both(name, f, *points, **keywords):
     """By the second argument with labels fixed, and by both."""
-    fixed = tf.constant(points[0][0])
-    yield entry(f"{name} by predictions", lambda y: f(fixed, y), *(p for _, p in points), **keywords)
+    fixed = points[0][0]
+    yield entry(f"{name} by predictions", lambda y: f(tf.cast(fixed, y.dtype), y), *(p for _, p in points), **keywords)
     yield entry(f"{name} by both", f, *points, **keywords)
 
 
@@ -34,7 +34,7 @@ _TF = [
     ),
     entry(
         "tf.nn.softmax_cross_entropy_with_logits, labels not of sum one",
-        lambda x: nn.softmax_cross_entropy_with_logits(tf.constant(3 * T + 1), x),
+        lambda x: nn.softmax_cross_entropy_with_logits(tf.cast(3 * T + 1, x.dtype), x),
         L,
         ZERO,
         orders=3,
@@ -54,7 +54,7 @@ _TF = [
     ),
     entry(
         "tf.nn.softmax_cross_entropy_with_logits, stopped labels",
-        lambda x: nn.softmax_cross_entropy_with_logits(tf.stop_gradient(tf.constant(T)), x),
+        lambda x: nn.softmax_cross_entropy_with_logits(tf.stop_gradient(tf.cast(T, x.dtype)), x),
         L,
     ),
     entry(
@@ -73,12 +73,12 @@ _TF = [
     ),
     entry(
         "SoftmaxCrossEntropyWithLogits.backprop",
-        lambda x: raw.SoftmaxCrossEntropyWithLogits(features=x, labels=T).backprop,
+        lambda x: raw.SoftmaxCrossEntropyWithLogits(features=x, labels=tf.cast(T, x.dtype)).backprop,
         L,
     ),
     entry(
         "SoftmaxCrossEntropyWithLogits, both results",
-        lambda x: tuple(raw.SoftmaxCrossEntropyWithLogits(features=x, labels=T)),
+        lambda x: tuple(raw.SoftmaxCrossEntropyWithLogits(features=x, labels=tf.cast(T, x.dtype))),
         L,
     ),
     entry(
@@ -105,7 +105,7 @@ _TF = [
     ),
     entry(
         "tf.nn.weighted_cross_entropy_with_logits by the weight",
-        lambda x, q: nn.weighted_cross_entropy_with_logits(tf.constant(T), x, q),
+        lambda x, q: nn.weighted_cross_entropy_with_logits(tf.cast(T, x.dtype), x, q),
         (L, 1.3),
         (ZERO, 0.0),
     ),
@@ -124,7 +124,6 @@ _TF = [
         scale=0.1,
     ),
     entry("tf.nn.l2_loss of a difference", lambda x, y: nn.l2_loss(x - y), (L, P), (L, L)),
-    entry("tf.compat.v1 huber", lambda z, x: tf.compat.v1.losses.huber_loss(z, x, delta=0.5), (T, L)),
     entry(
         "entropy by xlogy", lambda x: -tf.reduce_sum(tf.math.xlogy(nn.softmax(x), nn.softmax(x)), -1), L, ZERO, orders=3
     ),
@@ -141,12 +140,12 @@ _KERAS = [
     *by_both("keras.losses.mean_absolute_percentage_error", losses.mean_absolute_percentage_error, (T, L), scale=0.1),
     *by_both("keras.losses.mean_squared_logarithmic_error", losses.mean_squared_logarithmic_error, (T, P), scale=0.1),
     *by_both("keras.losses.huber", losses.huber, (T, L), (T, T)),
-    entry("keras.losses.huber, delta", lambda x: losses.huber(tf.constant(T), x, delta=0.3), L, T),
+    entry("keras.losses.huber, delta", lambda x: losses.huber(tf.cast(T, x.dtype), x, delta=0.3), L, T),
     *by_both("keras.losses.log_cosh", losses.log_cosh, (T, L), (T, T), orders=3),
     *by_both("keras.losses.cosine_similarity", losses.cosine_similarity, (T, L), (T, T), scale=0.3),
     entry(
         "keras.losses.cosine_similarity, axis 0",
-        lambda x: losses.cosine_similarity(tf.constant(T), x, axis=0),
+        lambda x: losses.cosine_similarity(tf.cast(T, x.dtype), x, axis=0),
         L,
         scale=0.3,
     ),
@@ -154,9 +153,9 @@ _KERAS = [
     *by_both("keras.losses.poisson", losses.poisson, (T, P), scale=0.1),
     *by_both("keras.losses.hinge", losses.hinge, (2 * ONE_HOT - 1, L)),
     *by_both("keras.losses.squared_hinge", losses.squared_hinge, (2 * ONE_HOT - 1, L)),
-    entry("keras.losses.categorical_hinge", lambda x: losses.categorical_hinge(tf.constant(ONE_HOT), x), L),
+    entry("keras.losses.categorical_hinge", lambda x: losses.categorical_hinge(tf.cast(ONE_HOT, x.dtype), x), L),
     *by_both("keras.losses.dice", losses.dice, (T, P), scale=0.3),
-    entry("keras.losses.dice, axis", lambda x: losses.dice(tf.constant(T), x, axis=(1,)), P, scale=0.3),
+    entry("keras.losses.dice, axis", lambda x: losses.dice(tf.cast(T, x.dtype), x, axis=(1,)), P, scale=0.3),
     *by_both("keras.losses.tversky", lambda z, x: losses.tversky(z, x, alpha=0.3, beta=0.6), (T, P), scale=0.3),
     entry(
         "keras.losses.categorical_generalized_cross_entropy",
@@ -166,8 +165,8 @@ _KERAS = [
     ),
     entry(
         "keras.losses.circle",
-        lambda x: losses.circle(tf.constant([0, 1, 0]), tf.math.l2_normalize(x, 1), gamma=2.0),
-        [[0.3, -0.4], [-1.2, 0.8], [0.5, 0.7]],
+        lambda x: losses.circle(tf.constant([0, 1, 0, 1]), tf.math.l2_normalize(x, 1), gamma=2.0),
+        [[0.3, -0.4], [-1.2, 0.8], [0.5, 0.7], [0.9, 0.2]],
     ),
     *by_both("keras.losses.binary_crossentropy", losses.binary_crossentropy, (T, P), scale=0.1),
     *by_both(
@@ -179,13 +178,13 @@ _KERAS = [
     ),
     entry(
         "keras.losses.binary_crossentropy of a sigmoid",
-        lambda x: losses.binary_crossentropy(tf.constant(T), ops.sigmoid(x)),
+        lambda x: losses.binary_crossentropy(tf.cast(T, x.dtype), ops.sigmoid(x)),
         L,
         ZERO,
     ),
     entry(
         "keras.losses.binary_crossentropy, smoothed",
-        lambda x: losses.binary_crossentropy(tf.constant(ONE_HOT), x, label_smoothing=0.1),
+        lambda x: losses.binary_crossentropy(tf.cast(ONE_HOT, x.dtype), x, label_smoothing=0.1),
         P,
         scale=0.1,
     ),
@@ -199,7 +198,7 @@ _KERAS = [
     ),
     entry(
         "keras.losses.categorical_crossentropy of a softmax",
-        lambda x: losses.categorical_crossentropy(tf.constant(T), ops.softmax(x)),
+        lambda x: losses.categorical_crossentropy(tf.cast(T, x.dtype), ops.softmax(x)),
         L,
         ZERO,
     ),
@@ -212,7 +211,7 @@ _KERAS = [
     entry(
         "keras.losses.categorical_crossentropy, smoothed, axis 0",
         lambda x: losses.categorical_crossentropy(
-            tf.constant(ONE_HOT), x, from_logits=True, label_smoothing=0.1, axis=0
+            tf.cast(ONE_HOT, x.dtype), x, from_logits=True, label_smoothing=0.1, axis=0
         ),
         L,
     ),
@@ -238,7 +237,7 @@ _KERAS = [
     entry(
         "keras.losses.binary_focal_crossentropy, logits, balanced",
         lambda x: losses.binary_focal_crossentropy(
-            tf.constant(ONE_HOT), x, from_logits=True, apply_class_balancing=True
+            tf.cast(ONE_HOT, x.dtype), x, from_logits=True, apply_class_balancing=True
         ),
         L,
         ZERO,
@@ -246,14 +245,14 @@ _KERAS = [
     *by_both("keras.losses.categorical_focal_crossentropy", losses.categorical_focal_crossentropy, (T, P), scale=0.1),
     entry(
         "keras.losses.categorical_focal_crossentropy, logits",
-        lambda x: losses.categorical_focal_crossentropy(tf.constant(ONE_HOT), x, from_logits=True, gamma=1.0),
+        lambda x: losses.categorical_focal_crossentropy(tf.cast(ONE_HOT, x.dtype), x, from_logits=True, gamma=1.0),
         L,
         ZERO,
     ),
-    entry("keras.ops.binary_crossentropy", lambda x: ops.binary_crossentropy(tf.constant(T), x), P, scale=0.1),
+    entry("keras.ops.binary_crossentropy", lambda x: ops.binary_crossentropy(tf.cast(T, x.dtype), x), P, scale=0.1),
     entry(
         "keras.ops.categorical_crossentropy",
-        lambda x: ops.categorical_crossentropy(tf.constant(T), x, from_logits=True),
+        lambda x: ops.categorical_crossentropy(tf.cast(T, x.dtype), x, from_logits=True),
         L,
     ),
     entry(

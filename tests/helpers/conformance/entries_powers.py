@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from .entries_binary import BLOCK, ONES, ZERO, A, B
@@ -18,11 +17,9 @@ ops, tnp = keras.ops, tf.experimental.numpy
 def constant(name: str, f: Any, values: Any, *points: Any, **keywords: Any) -> Iterator[Entry]:
     """f(x, c) for each constant c."""
     for value in values:
-        c = tf.constant(value, tf.float64)
-        yield entry(f"{name}, {value}", lambda x, c=c: f(x, c), *points, **keywords)
+        yield entry(f"{name}, {value}", lambda x, c=value: f(x, tf.cast(c, x.dtype)), *points, **keywords)
 
 
-C = np.array
 _X = ([0.4, 1.7, 2.3], [1.0, 0.1, 9.0])
 _ANY = ([0.4, -1.7, 2.3], [1.0, 0.0, -1.0])
 ENTRIES = [
@@ -31,12 +28,27 @@ ENTRIES = [
     *constant("keras.ops.power", ops.power, (1.0, 2.0, 3.0), *_ANY, orders=3),
     *constant("tnp.power", tnp.power, (1.0, 2.0, 3.0), *_ANY, orders=3),
     *constant("c ** x", lambda x, c: c**x, (2.0, 1.0, 0.5), *_ANY, orders=3),
-    entry("0 ** x", lambda x: tf.constant(0.0, tf.float64) ** x, [0.4, 1.7, 2.3], [1.0, 2.0, 3.0], scale=0.1),
+    entry("0 ** x", lambda x: tf.cast(0.0, x.dtype) ** x, [0.4, 1.7, 2.3], [1.0, 2.0, 3.0], scale=0.1),
     entry("x ** n, Python numbers", lambda x: x**1 + x**2 + x**3.0, *_ANY, orders=3),
-    entry("tf.pow, exponents [0, 1, 2]", lambda x: tf.pow(x, C([0.0, 1.0, 2.0])), *_ANY, [0.0, 0.0, 0.0], orders=3),
-    entry("tf.pow, exponents [3, 4, 5] broadcast", lambda x: tf.pow(x[:, None], C([3.0, 4.0, 5.0])), *_ANY, orders=3),
     entry(
-        "tf.pow, 1.5 and 2.5 at 0", lambda x: tf.pow(x, C([1.5, 2.5, 3.5])), [0.4, 1.7, 2.3], [0.0, 0.0, 0.0], scale=0.1
+        "tf.pow, exponents [0, 1, 2]",
+        lambda x: tf.pow(x, tf.cast([0.0, 1.0, 2.0], x.dtype)),
+        *_ANY,
+        [0.0, 0.0, 0.0],
+        orders=3,
+    ),
+    entry(
+        "tf.pow, exponents [3, 4, 5] broadcast",
+        lambda x: tf.pow(x[:, None], tf.cast([3.0, 4.0, 5.0], x.dtype)),
+        *_ANY,
+        orders=3,
+    ),
+    entry(
+        "tf.pow, 1.5 and 2.5 at 0",
+        lambda x: tf.pow(x, tf.cast([1.5, 2.5, 3.5], x.dtype)),
+        [0.4, 1.7, 2.3],
+        [0.0, 0.0, 0.0],
+        scale=0.1,
     ),
     entry(
         "tf.pow by both, base 0",
@@ -45,7 +57,9 @@ ENTRIES = [
         ([0.0, 0.0, 2.0], [2.0, 3.0, 0.0]),
         scale=0.3,
     ),
-    entry("tf.pow, base below 0", lambda x: tf.pow(x, C([2.0, 3.0, -1.0])), [-0.4, -1.7, -2.3], orders=3),
+    entry(
+        "tf.pow, base below 0", lambda x: tf.pow(x, tf.cast([2.0, 3.0, -1.0], x.dtype)), [-0.4, -1.7, -2.3], orders=3
+    ),
     entry("x ** x", lambda x: x**x, [0.4, 1.7, 2.3], [1.0, 0.5, 3.0], orders=3, scale=0.3),
     *constant("tf.math.xlogy, c first", lambda x, c: tf.math.xlogy(c, x), (0.0, 2.0), *_X, orders=3, scale=0.1),
     *constant("tf.math.xlogy, c second", tf.math.xlogy, (1.0, 2.0, 0.1), *_ANY, orders=3),
@@ -103,7 +117,7 @@ ENTRIES = [
     entry(
         "tf.raw_ops.ClipByValue",
         lambda x: tf.raw_ops.ClipByValue(
-            t=x, clip_value_min=tf.constant(-0.5, tf.float64), clip_value_max=tf.constant(0.9, tf.float64)
+            t=x, clip_value_min=tf.cast(-0.5, x.dtype), clip_value_max=tf.cast(0.9, x.dtype)
         ),
         A,
     ),

@@ -17,9 +17,7 @@ _GAMMA = ([0.4, 1.7, 2.3], [1.0, 2.0, 9.0], [-0.6, -1.3, 0.1])
 
 def fixed(name: str, f: Any, constants: Any, *points: Any, **keywords: Any) -> list[Entry]:
     """f(c, x), c each of ``constants``: an argument that is not asked for."""
-    return [
-        entry(f"{name}, {c}", lambda x, c=c: f(tf.constant(c, tf.float64), x), *points, **keywords) for c in constants
-    ]
+    return [entry(f"{name}, {c}", lambda x, c=c: f(tf.cast(c, x.dtype), x), *points, **keywords) for c in constants]
 
 
 _UNARY = [
@@ -56,7 +54,7 @@ _BY_X = [
     *fixed("tf.math.zeta", math.zeta, (2.0, 3.5, 1.2), *POSITIVE[:1], [1.0, 2.0, 9.0], orders=3, scale=0.1),
     entry(
         "tf.math.betainc by x",
-        lambda x: math.betainc(tf.constant(2.0, tf.float64), tf.constant(3.0, tf.float64), x),
+        lambda x: math.betainc(tf.cast(2.0, x.dtype), tf.cast(3.0, x.dtype), x),
         [0.3, 0.6, 0.85],
         [0.5, 0.2, 0.9],
         orders=3,
@@ -65,8 +63,8 @@ _BY_X = [
     entry(
         "tf.math.betainc by x, at the ends",
         lambda x: math.betainc(
-            tf.constant([1.0, 2.0, 1.0, 2.0, 3.0, 1.0], tf.float64),
-            tf.constant([1.0, 1.0, 2.0, 2.0, 1.0, 3.0], tf.float64),
+            tf.cast([1.0, 2.0, 1.0, 2.0, 3.0, 1.0], x.dtype),
+            tf.cast([1.0, 1.0, 2.0, 2.0, 1.0, 3.0], x.dtype),
             x,
         ),
         [0.3, 0.6, 0.85, 0.4, 0.2, 0.1],
@@ -76,7 +74,7 @@ _BY_X = [
     ),
     entry(
         "tf.math.betainc by x, uniform",
-        lambda x: math.betainc(tf.ones([], tf.float64), tf.ones([], tf.float64), x),
+        lambda x: math.betainc(tf.ones([], x.dtype), tf.ones([], x.dtype), x),
         [0.3, 0.6],
         scale=0.1,
     ),
@@ -125,7 +123,7 @@ _PARAMETERS = [
     entry("tf.math.zeta, s broadcast", math.zeta, ([2.7], [[0.9, 1.1], [2.6, 0.4]]), scale=0.1),
     entry(
         "tf.math.polygamma, n broadcast",
-        lambda x: math.polygamma(tf.constant([[0.0], [1.0], [2.0]], tf.float64), x),
+        lambda x: math.polygamma(tf.cast([[0.0], [1.0], [2.0]], x.dtype), x),
         [0.9, 1.1],
         scale=0.3,
         orders=3,

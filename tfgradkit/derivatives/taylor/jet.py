@@ -23,11 +23,13 @@ class Jet:
             often has the same slopes, up to the first nonlinear op.
         bend: the sum over the directions of the second derivatives, like ``value`` or
             broadcastable to it; None for zero.
+        root: of a square root or an absolute value, the type of its op, and what it is taken of.
     """
 
     value: tf.Tensor
     slopes: tf.Tensor | None = None
     bend: tf.Tensor | None = None
+    root: tuple[str, Jet] | None = None
 
     @property
     def full_slopes(self) -> tf.Tensor:

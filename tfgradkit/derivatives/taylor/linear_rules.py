@@ -207,8 +207,13 @@ def padded_with(operation: Any, inputs: list[Jet], active: list[int]) -> list[Je
 
 @shifted("SelectV2")
 def _selected(operation: Any, given: list[tf.Tensor]) -> list[tf.Tensor]:
+    """What is not finite in the branch that is not taken is not finite here, either, as in reverse mode.
+
+    Of ``tf.where(x == 0, 1, tf.sin(x) / x)`` nobody knows the derivative at 0 from its branch.
+    """
     rank = operation.outputs[0].shape.rank
-    return emit(operation, [given[0], *(_lengthened(slopes, rank) for slopes in given[1:])])
+    first, second = (_lengthened(slopes, rank) for slopes in given[1:])
+    return emit(operation, [given[0], first + 0 * second, second + 0 * first])
 
 
 def _lengthened(slopes: tf.Tensor, rank: int) -> tf.Tensor:

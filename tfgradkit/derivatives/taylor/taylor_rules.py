@@ -6,12 +6,14 @@ Of y = g(t) with slopes T and bend t'': slopes g'·T, bend g'·t'' + Σ g''[T, T
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
 
 from ...graph.converters import vectorized_map
 from ...graph.emit import NoRuleError, emit
+from ...op_gradients.ops.powers import is_even
 from ..directional import directional
 from ..pullback import or_zeros, pullback, transposed
 from .jet import Jet, added, squares
@@ -31,10 +33,10 @@ def rule(*types: str) -> Callable[[JetRule], JetRule]:
 
 
 @rule(
-    *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BesselI0e", "BesselI1e", "Cos", "Cosh", "Digamma"),
+    *("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BesselI0e", "BesselI1e", "Cos", "Cosh", "Digamma"),
     *("Div", "Elu", "Erf", "Erfc", "Erfinv", "Exp", "Expm1", "Inv", "LeakyRelu", "Lgamma", "Log", "Log1p"),
-    *("Maximum", "Minimum", "Ndtri", "Pow", "RealDiv", "Reciprocal", "Relu", "Relu6", "Rsqrt", "RsqrtGrad", "Selu"),
-    *("Sigmoid", "SigmoidGrad", "Sin", "Sinh", "Softplus", "SoftplusGrad", "Softsign", "Sqrt", "SqrtGrad", "Square"),
+    *("Maximum", "Minimum", "Ndtri", "RealDiv", "Reciprocal", "Relu", "Relu6", "Rsqrt", "RsqrtGrad", "Selu"),
+    *("Sigmoid", "SigmoidGrad", "Sin", "Sinh", "Softplus", "SoftplusGrad", "Softsign", "SqrtGrad"),
     *("SquaredDifference", "Tan", "Tanh", "TanhGrad", "ReciprocalGrad", "InvGrad", "Xlogy", "Xdivy", "Xlog1py"),
     *("Atan2", "ReluGrad", "EluGrad", "SeluGrad", "Relu6Grad", "LeakyReluGrad", "SoftsignGrad", "DivNoNan", "MulNoNan"),
 )
@@ -58,6 +60,26 @@ def elementwise(operation: Any, inputs: list[Jet], active: list[int]) -> list[Je
             if second[k][other] is not None:
                 bend = added(bend, second[k][other] * squares(aligned[k], aligned[other]))
     return [Jet(y, slopes, bend)]
+
+
+@rule("Abs", "Sqrt")
+def root(operation: Any, inputs: list[Jet], active: list[int]) -> list[Jet]:
+    """What it is the root of is remembered for a power."""
+    (jet,) = elementwise(operation, inputs, active)
+    return [replace(jet, root=(operation.type, inputs[0]))]
+
+
+@rule("Square", "Pow")
+def power(operation: Any, inputs: list[Jet], active: list[int]) -> list[Jet]:
+    """Of a root, which has no derivative at 0, an even power may have one: |x|^2k = x^2k, and √x² = x."""
+    base, exponent = inputs[0], operation.inputs[1] if operation.type == "Pow" else None
+    if base.root is not None and active == [0] and is_even(exponent):
+        kind, inside = base.root
+        if kind == "Abs":
+            return elementwise(operation, [inside, *inputs[1:]], active)
+        if exponent is None or tf.get_static_value(exponent) == 2:
+            return [Jet(inside.value, inside.slopes, inside.bend)]
+    return elementwise(operation, inputs, active)
 
 
 def _broadcast_shape(inputs: Sequence[Jet]) -> tf.Tensor:

@@ -4,7 +4,7 @@ x^y has the slope y·x^(y−1), which is 0·∞ where both are zero: every polyn
 
 The derivative of |x|, and that of √x, has no value at 0; that of |x|² has. Where a square is taken, the gradient that
 goes down is a product with the root as a factor; the root's own rule cancels it against its slope before there is 0/0,
-or a sign that the next order would lose. That needs the graph, so on an eager tape it is as TensorFlow has it.
+or a sign that the next order would lose.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import tensorflow as tf
 from ..registry import take_over
 from .arrays import sum_to_shape_of
 
-# An attribute of a gradient: (a, r), where the gradient is r·conj(a).
+# An attribute of a gradient: (a, r), where the gradient is r()·conj(a).
 _FACTOR = "_tfgradkit_factor"
 _ROOTS = frozenset({"Abs", "ComplexAbs", "Sqrt"})
 
@@ -57,7 +57,7 @@ def _powered(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
 
 def _static(y: tf.Tensor) -> Any:
     """The value of a constant of the graph."""
-    return None if isinstance(y, tf.__internal__.EagerTensor) else tf.get_static_value(y)
+    return None if _is_eager(y) else tf.get_static_value(y)
 
 
 def _logarithm(x: tf.Tensor) -> tf.Tensor:
@@ -74,18 +74,26 @@ def _square(op: Any, upstream: tf.Tensor) -> tf.Tensor:
 
 
 def _with_root(gradient: tf.Tensor, x: tf.Tensor, y: Any, upstream: tf.Tensor) -> tf.Tensor:
-    """``gradient``, that of an even power of x, with the factor x written down where x is a root."""
-    if isinstance(x, tf.__internal__.EagerTensor) or x.op.type not in _ROOTS or not _is_even(y):
+    """``gradient``, that of an even power of x, with the factor x written down where x may be a root."""
+    if not (_is_eager(x) or x.op.type in _ROOTS) or not is_even(y):
         return gradient
-    rest = 2 * upstream
     exponent = 2.0 if y is None else float(np.real(tf.get_static_value(y)))
-    if exponent > 2:
-        rest = exponent * upstream * tf.pow(tf.math.conj(x), tf.constant(exponent - 2, x.dtype))
+
+    def rest() -> tf.Tensor:
+        """The gradient without that factor."""
+        if exponent == 2:
+            return 2 * upstream
+        return exponent * upstream * tf.pow(tf.math.conj(x), tf.constant(exponent - 2, x.dtype))
+
     setattr(gradient, _FACTOR, (x, rest))
     return gradient
 
 
-def _is_even(y: Any) -> bool:
+def _is_eager(x: Any) -> bool:
+    return isinstance(x, tf.__internal__.EagerTensor)
+
+
+def is_even(y: Any) -> bool:
     """Whether y is a constant that is a positive even number; None stands for 2."""
     if y is None:
         return True
@@ -93,19 +101,27 @@ def _is_even(y: Any) -> bool:
     return known is not None and np.ndim(known) == 0 and known.real > 0 and known % 2 == 0
 
 
-def _rest(upstream: Any, root: str, x: tf.Tensor) -> tf.Tensor | None:
-    """What is left of ``upstream`` without the factor y, y the ``root`` of x; None where it has no such factor."""
+def _rest(upstream: Any, op: Any) -> tf.Tensor | None:
+    """What is left of ``upstream`` without the factor y, the result of ``op``; None where it has no such factor."""
     factor, rest = getattr(upstream, _FACTOR, (None, None))
-    if factor is None or factor.op.type != root or factor.op.inputs[0] is not x:
-        return None
-    return rest
+    return rest() if factor is not None and _is_result(factor, op) else None
+
+
+def _is_result(y: tf.Tensor, op: Any) -> bool:
+    """Whether y is what ``op`` gave; for absolute values an eager tape has kept the input alone."""
+    if op.type != "Abs":
+        return y is op.outputs[0]
+    x = op.inputs[0]
+    if not _is_eager(y):
+        return y.op.type == "Abs" and y.op.inputs[0] is x
+    return y.shape == x.shape and bool(tf.reduce_all(tf.equal(y, tf.abs(x))))
 
 
 @take_over("Abs")
 def _absolute(op: Any, upstream: tf.Tensor) -> tf.Tensor:
     """u·sign(x), and r·x for u = r·|x|."""
     x = op.inputs[0]
-    rest = _rest(upstream, "Abs", x)
+    rest = _rest(upstream, op)
     return upstream * tf.sign(x) if rest is None else rest * x
 
 
@@ -113,7 +129,7 @@ def _absolute(op: Any, upstream: tf.Tensor) -> tf.Tensor:
 def _complex_absolute(op: Any, upstream: tf.Tensor) -> tf.Tensor:
     """u·x/|x|, and r·x for u = r·|x|."""
     x, y = op.inputs[0], op.outputs[0]
-    rest = _rest(upstream, "ComplexAbs", x)
+    rest = _rest(upstream, op)
     if rest is not None:
         return tf.complex(rest, tf.zeros_like(rest)) * x
     upstream = tf.convert_to_tensor(upstream)
@@ -124,5 +140,5 @@ def _complex_absolute(op: Any, upstream: tf.Tensor) -> tf.Tensor:
 @take_over("Sqrt")
 def _square_root(op: Any, upstream: tf.Tensor) -> tf.Tensor:
     """u/(2√x), and r/2 for u = r·√x."""
-    rest = _rest(upstream, "Sqrt", op.inputs[0]) if hasattr(upstream, _FACTOR) else None
+    rest = _rest(upstream, op)
     return tf.raw_ops.SqrtGrad(y=op.outputs[0], dy=upstream) if rest is None else rest / 2
