@@ -104,7 +104,7 @@ def is_even(y: Any) -> bool:
 def _rest(upstream: Any, op: Any) -> tf.Tensor | None:
     """What is left of ``upstream`` without the factor y, the result of ``op``; None where it has no such factor."""
     factor, rest = getattr(upstream, _FACTOR, (None, None))
-    return rest() if factor is not None and _is_result(factor, op) else None
+    return rest() if rest is not None and factor is not None and _is_result(factor, op) else None
 
 
 def _is_result(y: tf.Tensor, op: Any) -> bool:
