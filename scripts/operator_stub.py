@@ -17,6 +17,7 @@ from textwrap import indent
 from typing import Any, Literal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import tfgradkit as tgk
 from tfgradkit import public_operators

@@ -131,6 +131,7 @@ def main() -> None:
     text = page(measured_orders())
     if "--check" not in sys.argv:
         PAGE.write_text(text)
+        print(f"{PAGE}: written")
     elif PAGE.read_text() != text:
         raise SystemExit(f"{PAGE} is not current: run scripts/ops_table.py")
 

@@ -135,6 +135,11 @@ def test_the_defaults_are_those_in_force():
     assert all(getattr(derivative.options, name, value) == value for name, value in defaults().items())
 
 
+def test_no_keyword_has_the_name_of_a_layers_own():
+    """``layers.Derivative`` takes them all."""
+    assert set(Keywords.__annotations__).isdisjoint({"dtype", "name", "trainable", "autocast", "activity_regularizer"})
+
+
 def test_an_unknown_keyword_is_a_type_error_that_names_the_known_ones():
     with pytest.raises(TypeError, match=r"jacobian.. has no keyword 'stategy'; it has argnums, .*strategy"):
         tgk.jacobian(lambda x: x, stategy="loop")

@@ -146,15 +146,30 @@ def test_help_names_every_option(command):
     named = {
         "show": ["MODEL"],
         "export": ["MODEL", "--output", "--derivative", "--batch", "--overwrite"],
-        "compile": ["MODEL", "--output", "--name", "--derivative", "--low", "--high", "--overwrite"],
+        "compile": [
+            "MODEL",
+            "--output",
+            "--name",
+            "--derivative",
+            "--target",
+            "--tile",
+            "--low",
+            "--high",
+            "--overwrite",
+        ],
         "verify": ["FOLDER"],
         "graph": ["MODEL", "--derivative", "--simplify", "--structure", "--depth", "--size", "--inputs"],
         "explain": ["MODEL", "--wrt"],
         "audit": ["MODEL", "--order", "--target", "--wrt"],
-        "check": ["MODEL", "--order", "--samples", "--low", "--high"],
+        "check": ["MODEL", "--order", "--samples", "--seed", "--low", "--high"],
         "report": ["MODEL", "--output", "--library", "--low", "--high", "--overwrite"],
     }[command]
     assert all(word in result.output for word in named), result.output
+    # And none is forgotten, here or in its help.
+    options = {name for option in cli.commands[command].params for name in option.opts if name.startswith("--")}
+    assert all(word in result.output for word in options), result.output
+    undocumented = {o.opts[0] for o in cli.commands[command].params if o.opts[0].startswith("--") and not o.help}
+    assert undocumented == set()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
 from tfgradkit.__main__ import main
@@ -105,10 +106,19 @@ def test_what_cannot_be_done_is_one_error(run, folder, monkeypatch, arguments, w
     assert word in err
 
 
+def test_another_seed_is_other_points(folder):
+    from tfgradkit.diagnose.random_inputs import random_inputs
+
+    model = keras.models.load_model(folder / "wrong.keras", custom_objects={"Wrong": Wrong})
+    (usual,), (again,), (other,) = (random_inputs(model, 2, seed=seed) for seed in (None, None, 7))
+    np.testing.assert_array_equal(usual, again)
+    assert (usual != other).all()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["audit"], ["audit", "m.keras", "--order", "3"], ["audit", "m.keras", "--target", "gpu"],
-     ["check", "m.keras", "--low", "1"], ["check", "m.keras", "--samples", "0"]],
+     ["check", "m.keras", "--low", "1"], ["check", "m.keras", "--samples", "0"], ["check", "m.keras", "--seed", "-1"]],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
 def test_a_wrong_call_is_exit_code_2(run, monkeypatch, arguments):

@@ -7,10 +7,11 @@ import re
 import ops_table
 import pytest
 from op_orders import CALLS, measured_orders
+from op_reasons import NONE
 
 import tfgradkit as tgk
 from tfgradkit.op_gradients.refused_gradients import SILENT_OPS
-from tfgradkit.op_gradients.registry import carries, entry, names
+from tfgradkit.op_gradients.registry import SHIPPED, carries, entry, names
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,16 @@ def test_what_is_passed_over_in_silence_is_refused(text):
         if "in silence" in line and "no longer runs" not in line:
             assert "here an error" in line
             assert set(re.findall(r"`(\w+)`", line)) <= SILENT_OPS
+
+
+def test_a_reason_for_having_none_goes_when_a_rule_comes():
+    assert [op for op in SHIPPED if ops_table._reason(op, NONE) is not None] == []
+
+
+def test_the_readme_counts_as_the_page(root):
+    counted = re.search(r"\[(\d+) of (\d+) ops\]", (root / "README.md").read_text())
+    tgk.registered_gradients()
+    assert (int(counted[1]), int(counted[2])) == (len(SHIPPED), sum(map(carries, names())))
 
 
 def test_calls_are_of_ops_with_a_gradient():

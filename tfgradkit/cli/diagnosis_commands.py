@@ -99,6 +99,7 @@ def audit_command(
 @click.argument("model")
 @click.option("--order", type=click.IntRange(1, 2), default=1, show_default=True, help="2 for second derivatives, too.")
 @click.option("--samples", type=click.IntRange(min=1), default=4, show_default=True, help="Random points.")
+@click.option("--seed", type=click.IntRange(min=0), help="Other random points; without, the same every time.")
 @range_options("the range of the points, which are standard normal without")
 @model_options
 @click.pass_context
@@ -107,6 +108,7 @@ def check_command(
     model: str,
     order: int,
     samples: int,
+    seed: int | None,
     low: Numbers,
     high: Numbers,
     inputs: tuple[str, ...],
@@ -127,7 +129,7 @@ def check_command(
 
         fn = load_model(model, inputs, outputs, signature)
         step("differentiating")
-        points = random_inputs(fn, samples, within)
+        points = random_inputs(fn, samples, within, seed)
         check = check_gradients(fn, *points, order=order)
     print_table(
         ("order", "compared with", "of", "digits", "is"),

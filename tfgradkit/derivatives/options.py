@@ -27,7 +27,7 @@ _CHOICES: dict[str, Sequence[object]] = {
 
 @dataclass(frozen=True)
 class Options:
-    """The keywords all operators share; see :mod:`tfgradkit.derivatives.operators`."""
+    """The keywords all operators share; see :mod:`tfgradkit.derivatives.keywords`."""
 
     argnums: int | tuple[int, ...] = 0
     wrt: Any = "inputs"

@@ -16,13 +16,16 @@ from ..sources.resolve import resolve
 _SEED = 1982
 
 
-def random_inputs(fn: Any, count: int, ranges: Mapping[str, Any] | None = None) -> tuple[Any, ...]:
-    """``count`` random samples for each argument of a function with specs of its own, the same ones every time.
+def random_inputs(
+    fn: Any, count: int, ranges: Mapping[str, Any] | None = None, seed: int | None = None
+) -> tuple[Any, ...]:
+    """``count`` random samples for each argument of a function with specs of its own, as NumPy arrays.
 
     Args:
         fn: as for an operator.
         count: samples; a function that isn't batched gets one.
         ranges: ``{"x": (low, high)}``; uniform in there, standard normal where there is none.
+        seed: of the random numbers; None for the same ones every time.
 
     Raises:
         SignatureError: unknown shapes, an input that isn't floating, or a range of no input.
@@ -30,7 +33,7 @@ def random_inputs(fn: Any, count: int, ranges: Mapping[str, Any] | None = None) 
     source = with_specs(resolve(fn), None)
     ports = describe(source, ("value",))[0].inputs
     bounds = check_ranges(ranges, ports)
-    generator = np.random.default_rng(_SEED)
+    generator = np.random.default_rng(_SEED if seed is None else seed)
 
     def sample(port: Any) -> np.ndarray:
         shape = [count, *port.shape] if source.batched else list(port.shape)

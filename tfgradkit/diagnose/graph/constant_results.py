@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 
 from ...graph.flops import product_flops
 from ...graph.grappler import frozen, optimized
-from .equal_results import random_inputs
+from .equal_results import random_tensors
 from .graph_view import GraphView, spec_of_leaf, view
 
 # XLA instructions that compute nothing.
@@ -94,7 +94,7 @@ def _varying_ops(definition: Any, inputs: set[str]) -> set[str]:
 
 
 def _run(plain: Any, one: GraphView) -> list[tf.Tensor]:
-    return [tensor for tensor in tf.nest.flatten(plain(*random_inputs(one))) if tensor is not None]
+    return [tensor for tensor in tf.nest.flatten(plain(*random_tensors(one))) if tensor is not None]
 
 
 def _flops(plain: Any, definition: Any, inputs: set[str]) -> tuple[int, int] | None:

@@ -39,7 +39,7 @@ def differ(seen: GraphView, simplified: Any) -> tuple[str, float] | None:
     Raises:
         GraphError: the function can't be run at random arguments.
     """
-    flat = random_inputs(seen)
+    flat = random_tensors(seen)
     try:
         expected = [tensor.numpy() for tensor in seen.concrete(*flat)]
         results = seen.concrete(*flat) if simplified is None else simplified(*repacked(seen, flat))
@@ -56,7 +56,7 @@ def differ(seen: GraphView, simplified: Any) -> tuple[str, float] | None:
     return None
 
 
-def random_inputs(seen: GraphView, samples: int = _SAMPLES, seed: int = 0) -> list[tf.Tensor]:
+def random_tensors(seen: GraphView, samples: int = _SAMPLES, seed: int = 0) -> list[tf.Tensor]:
     """Arguments for the flat function: normally distributed; 0 and 1 for integers and truth values."""
     random = np.random.default_rng(seed)
     return [_random_tensor(random, tensor, samples) for tensor in seen.inputs]
