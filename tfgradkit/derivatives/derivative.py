@@ -99,7 +99,7 @@ class Derivative:
             if not trace.verified:
                 self._verify(trace, converted, seed, results)
             return self._presented(results, trace, arguments)
-        # Part of somebody's graph, whose tensors the function may close over.
+        # Part of the caller's graph, whose tensors the function may close over.
         return self._presented(self.evaluate(converted, seed, inlined=True).results, None, arguments)
 
     @property
@@ -122,7 +122,7 @@ class Derivative:
     def evaluate(self, arguments: Sequence[Any], seed: Any = None, *, inlined: bool = False) -> Evaluated:
         """The parts as tensors of the surrounding graph: for exports and other operators.
 
-        ``inlined`` says that the graph is somebody's own, who may differentiate or compile it.
+        ``inlined``: the graph belongs to the caller, who may differentiate or compile it.
         """
         return self._evaluation(inlined=inlined)(arguments, seed)
 
@@ -150,7 +150,7 @@ class Derivative:
         return f"{'_and_'.join(self.parts)}({self.source.name}{by})"
 
     def _presented(self, results: Any, trace: Trace | None, arguments: tuple[Any, ...]) -> Any:
-        """What a caller gets for the results of ``trace``; None: they are tensors of the caller's graph."""
+        """The results as the caller gets them; ``trace`` is None where they are tensors of the caller's graph."""
         return results
 
     def _verify(self, trace: Trace, arguments: list[Any], seed: Any, results: Any) -> None:
@@ -184,18 +184,18 @@ class Derivative:
         return self.evaluate(given, seed, inlined=True).results
 
     def _evaluation(self, way: Way | None = None, **known: Any) -> Callable[[Sequence[Any], Any], Evaluated]:
-        """From arguments and seed to what the operator makes of them."""
+        """The function from arguments and seed to the operator's results."""
         source, options = (self.source, self.options) if way is None else (way.source, way.options)
         run = evaluate_within_limit if options.limited and source.batched else evaluate
         return partial(run, source, self.operator, self.parts, options, extra=self.extra, **known)
 
     def converted(self, arguments: Sequence[Any]) -> list[Any]:
-        """What a caller passes, as nests of tensors.
+        """The caller's arguments as nests of tensors.
 
         Raises:
-            SignatureError: it doesn't fit the function, or is not floating where it has to be.
+            SignatureError: an argument doesn't fit the function, or is not floating where it is differentiated by.
         """
-        # By anything but them, the arguments need not be floating.
+        # Arguments that nothing is differentiated by need not be floating.
         picked = positions(self.options, max(1, len(arguments)), self) if self.options.by_inputs else ()
         return self.source.to_arguments(arguments, picked)
 
@@ -240,7 +240,7 @@ class Derivative:
             return [], None
         if specs is None or self.operator in SEED_NAMES:
             raise SignatureError("a plan needs a signature", subject=str(self), hint="call the derivative once first")
-        # Shapes alone matter; an unknown size is one sample, or one element.
+        # Only shapes matter here; an unknown size counts as one sample, or one element.
         return [
             tf.nest.map_structure(lambda s: tf.ones([n or 1 for n in s.shape], s.dtype), spec) for spec in specs
         ], None

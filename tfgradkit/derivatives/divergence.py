@@ -28,7 +28,7 @@ class Diagonal(SeededProduct):
         return [tf.reduce_sum(result * tf.cast(seed, result.dtype), _sample_axes(result, self.problem.batched))]
 
     def repeated(self, copies: Any) -> Diagonal:
-        """The same, evaluated anew for the batch repeated."""
+        """The same products for the batch repeated, evaluated anew."""
         return _diagonal(linearized(self.problem.repeat(copies), self.forward))
 
 

@@ -38,8 +38,8 @@ class Evaluated:
         parts: by name, as nested flat lists.
         layouts: of the parts: a letter for each level of lists, y the results, x the arguments.
         structures: the nests that the letters stand for.
-        aux: what the function returned beside, with ``has_aux``.
-        steps: what was decided.
+        aux: the second result of the function, with ``has_aux``.
+        steps: the decisions, for ``Derivative.plan``.
         wanted: the parts that the caller gets.
         has_aux: whether the aux comes with them.
     """
@@ -54,7 +54,7 @@ class Evaluated:
 
     @property
     def results(self) -> Any:
-        """What the caller gets, in the caller's structures: one part, or a tuple of several, the aux last."""
+        """The results in the caller's structures: one part, or a tuple of several, the aux last."""
         values = [self.aux] if self.has_aux else []
         for name in reversed(self.wanted):
             values.insert(0, _packed(self.structures, self.layouts[name], self.parts[name]))
@@ -77,15 +77,15 @@ def evaluate(
     """``operator`` of ``source`` at ``arguments``, tensors of the current graph.
 
     Args:
-        source, operator, parts, options, extra: what an operator was told.
-        arguments, seed: where.
-        inlined: whether the graph is somebody's own, who may differentiate or compile it.
+        source, operator, parts, options, extra: the function, and the choices of the caller.
+        arguments, seed: the point.
+        inlined: whether the graph belongs to the caller, who may differentiate or compile it.
         sample_arguments: the values of the arguments for a few samples, where they are known.
-        judge: whether it is to be found out if samples influence each other; None, where the operator needs that.
+        judge: whether to find out if samples influence each other; None: if the operator needs independent samples.
 
     Raises:
         SignatureError: a seed of the wrong structure or shape.
-        GradientError: no such derivative.
+        GradientError: the derivative does not exist.
     """
     samples = sample_arguments or arguments
     unknown = source.batched and not source.checked and judge is not False
@@ -157,7 +157,7 @@ def _packed(structures: dict[str, Any], layout: str, part: Any) -> Any:
 
 
 class Traceable(Protocol):
-    """What a function to be traced returns: its results, tensors and None in any nest, and what was decided."""
+    """The return value of a function that is traced: results (tensors and None in any nest) and decisions."""
 
     @property
     def results(self) -> Any:
@@ -172,9 +172,9 @@ class Trace:
     """A function traced for one signature, called with any batch size.
 
     Attributes:
-        steps: what was decided while it was traced.
-        graph: of what was traced.
-        verified: whether nothing has to be compared with its results any more.
+        steps: the decisions that were taken while tracing.
+        graph: the traced graph.
+        verified: whether its first results have been compared, or need not be.
     """
 
     verified = False
@@ -224,7 +224,7 @@ class Trace:
         return self._on_empty(tensors) if empty and self._batched else self._packed(self._run(tensors))
 
     def takes(self, x: Any, rules: tuple[Any, ...]) -> bool:
-        """Whether ``x`` is the one tensor that this trace is for: asked before everything else is looked at."""
+        """Whether this trace is for a single tensor like ``x``: the quick question of every call."""
         spec = self._alone
         if (
             rules != self._rules
@@ -249,7 +249,7 @@ class Trace:
             raise found from found.__cause__ or error
 
     def _flat(self, function: Callable[[Any, Any], Traceable], *tensors: tf.Tensor) -> list[tf.Tensor]:
-        """What is traced: flat tensors to flat tensors; a trace can't return None."""
+        """The function that is traced: flat tensors to flat tensors, since a trace can't return None."""
         leaves = list(self._leaves)
         for place, tensor in zip(self._specs, tensors, strict=True):
             leaves[place] = tensor
@@ -280,7 +280,7 @@ class Trace:
 
 
 def signature_of(nest: Any, batch: int | None) -> Any:
-    """A key: structure, dtypes, shapes without the batch size, and what is no tensor as it is."""
+    """A key: structure, dtypes, shapes without the batch size; leaves that are no tensors stand for themselves."""
     if isinstance(nest, tf.Tensor):
         shape = nest.shape.as_list()
         return nest.dtype.as_datatype_enum, tuple(["B", *shape[1:]] if shape and shape[0] == batch else shape)

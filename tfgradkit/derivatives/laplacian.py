@@ -102,7 +102,7 @@ def _chunk(problem: Problem) -> int | None:
 
 
 def _slopes(problem: Problem, samples: list[Dims], sizes: list[Any], ids: Any, directions: Tensors | None) -> Tensors:
-    """Directions by number, zero beyond the last: ``[D, 1, *sample]`` for unit ones, the same for all samples."""
+    """Tangents by number, zero beyond the last: ``[D, 1, *sample]`` for unit ones, the same for all samples."""
     count = len(ids) if isinstance(ids, range) else tf.size(ids)
     if directions is not None:
         return [_rows(d, ids) for d in directions]
@@ -128,7 +128,7 @@ def _rows(directions: tf.Tensor, ids: Any) -> tf.Tensor:
 
 
 def _in_chunks(program: JetProgram, count: Any, chunk: Any, slopes: Any) -> Any:
-    """The sum over the directions, some at a time: what is beyond the last is zero."""
+    """The sum over the directions, some at a time; directions beyond the last are zero."""
     connected: list[bool] = []
 
     def body(first: tf.Tensor, *sums: tf.Tensor) -> Any:
@@ -158,14 +158,14 @@ class SecondDerivatives(SeededProduct):
     directions: Tensors | None = None
 
     def along(self, index: int, seed: tf.Tensor) -> Tensors:
-        """Those of the ys, the seed being a direction of one x."""
+        """The second derivatives of the ys along ``seed``, a direction of one x."""
         seeds = self.seeds(index, seed)
         tangent = [tf.zeros_like(x) if s is None else s for s, x in zip(seeds, self.problem.xs, strict=True)]
         found = directional(self.problem.call, self.problem.xs, [tangent, tangent])
         return [tf.zeros_like(y) if d is None else d for d, y in zip(found, self.likes, strict=True)]
 
     def repeated(self, copies: Any) -> SecondDerivatives:
-        """The same, evaluated anew for the batch repeated."""
+        """The same second derivatives for the batch repeated, evaluated anew."""
         problem = self.problem.repeat(copies)
         return _second(problem, pullback(problem.call, problem.xs), self.directions)
 

@@ -43,8 +43,8 @@ class Options:
     # Of as many inputs as outputs, TensorFlow takes a fifth less time in reverse. Compiled, it is the same, but
     # forward every matrix product keeps the layout of the forward pass, which the C library needs.
     prefer_mode_when_equal: Literal["forward", "reverse"] = "reverse"
-    # What follows from them: whether the arguments are what is differentiated by, whether the memory of intermediate
-    # results is bounded, and argnums as a tuple.
+    # Derived from the keywords: whether arguments are differentiated by, whether the memory of intermediate results is
+    # bounded, and argnums as a tuple.
     by_inputs: bool = field(init=False, repr=False)
     limited: bool = field(init=False, repr=False)
     positions: tuple[int, ...] = field(init=False, repr=False)

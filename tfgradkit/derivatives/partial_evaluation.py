@@ -23,7 +23,7 @@ Product = Callable[[Tensors], Tensors]
 
 @dataclass
 class Written:
-    """What was written into a graph: tensors, products, and the structures of the caller."""
+    """A function written into a graph: tensors, products, and the structures of the caller."""
 
     xs: Any
     ys: Tensors
@@ -67,7 +67,7 @@ def written(source: Differentiable, options: Options, arguments: Sequence[Any]) 
 
 
 class Stages:
-    """One signature: the function runs at the call, and hands the products what they need of it.
+    """The function and its products for one signature: a call runs the function, whose values the products take over.
 
     Attributes:
         operations: of the graph that was written, before it was cut.
@@ -116,7 +116,7 @@ class Stages:
         )
 
     def __call__(self, arguments: list[Any]) -> tuple[Any, ...]:
-        """Written facts, ys, xs, aux, and the two products at the arguments."""
+        """The :class:`Written`, ys, xs, aux, and the two products at the arguments."""
         at = self._at
         tensors = [leaf for leaf in tf.nest.flatten(arguments) if isinstance(leaf, tf.Tensor)]
         with own_errors():
@@ -149,7 +149,7 @@ def _placeholder(like: Any) -> tf.Tensor:
 
 
 def _boundary(late: set[Any], known: set[Any], results: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """What the ``late`` ops on the way to the results take from others; constants are on both sides."""
+    """The tensors that the ``late`` ops on the way to the results take from other ops; constants are on both sides."""
     found: dict[Any, tf.Tensor] = {}
     seen, stack = set(), list(results)
     while stack:

@@ -152,7 +152,7 @@ def _unknown(problem: Problem, direction: Direction) -> SignatureError:
 
 
 def _tangent(problem: Problem, leaf: int, position: int | None, ys: Tensors) -> Partials:
-    """One along the axis, zero (None) along all others; the same at every place of the other axes."""
+    """The tangents of all xs: one along the axis, zero (None) elsewhere; the same at every place of the other axes."""
     x = problem.xs[leaf]
     along = _everywhere(problem, x, ys) if position is None else _unit(problem, x, position)
     return [along if i == leaf else None for i in range(len(problem.xs))]
@@ -176,7 +176,7 @@ def _unit(problem: Problem, x: tf.Tensor, position: int) -> tf.Tensor:
 
 
 def _everywhere(problem: Problem, x: tf.Tensor, ys: Tensors) -> tf.Tensor:
-    """For an argument that is one coordinate: of one point, or of many that do not meet."""
+    """The tangent of an argument that is a single coordinate, of one point or of many separate points."""
     sample = split(x, problem.batched)[1]
     points = not problem.batched and len(sample) == 1 and all(y.shape[:1] == x.shape for y in ys)
     if sample in ([], [1]) or (sample and sample[-1] == 1) or points:

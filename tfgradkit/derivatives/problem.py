@@ -27,13 +27,13 @@ from .pullback import Partials, Tensors
 
 # The name of the op that looks, where only the run knows the size of a result, whether it is one number a sample.
 SCALAR_VALUED = "scalar_valued"
-# f(xs, copies): with the batch of xs repeated, f repeats what else it takes.
+# f(xs, copies): with the batch of xs repeated, f repeats its other arguments.
 ProblemFunction = Callable[[Tensors, Any], Tensors]
 
 
 @dataclass
 class FirstCall:
-    """What the function returned beside flat tensors, the first time it was called."""
+    """Structure and aux of the function's results, kept from its first call."""
 
     structure: Any = None
     aux: Any = None
@@ -56,9 +56,9 @@ class Problem:
         first: fills up when f is called.
         variables: whether xs are variables.
         seeds: like ys for vjp, like xs for jvp and hvp.
-        inlined: whether the graph is somebody's own, who may differentiate or compile it.
-        extra: what single operators take beside (positions of a partial, probes of an estimate).
-        log: what was decided, for ``Derivative.plan``.
+        inlined: whether the graph belongs to the caller, who may differentiate or compile it.
+        extra: arguments of single operators (directions of a partial, probes of an estimate).
+        log: the decisions, for ``Derivative.plan``.
         copies: how often the batch of xs is there.
     """
 
@@ -86,7 +86,7 @@ class Problem:
     def repeatable(self) -> bool:
         """Whether f surely takes any batch.
 
-        A plain function may close over the data of its own batch; what declares its inputs has nothing else.
+        A plain function may close over data of its own batch; a function with declared inputs doesn't.
         """
         source = self.source
         if source is None or not self.batched:
@@ -108,7 +108,7 @@ class Problem:
         )
 
     def filled(self, derivative: tf.Tensor | None, like: Callable[[], tf.Tensor]) -> tf.Tensor | None:
-        """``derivative``, or what the caller wants where there is no connection."""
+        """``derivative``; where there is no connection, what ``unconnected`` says."""
         if derivative is not None:
             return derivative
         if self.options.unconnected == "raise":
@@ -136,7 +136,7 @@ def scalar_result(ys: Tensors, problem: Problem, operator: str) -> tf.Tensor:
     """The one scalar that a function returns, as ``[B]``, or a scalar where not batched.
 
     Raises:
-        GradientError: there are several, or it is none.
+        GradientError: there are several results, or the one is no scalar.
     """
     if len(ys) == 1 and problem.batched and ys[0].shape.rank == 2 and ys[0].shape[1] is None:
         ys = [tf.ensure_shape(ys[0], [None, 1], name=SCALAR_VALUED)]
@@ -154,7 +154,7 @@ def scalar_result(ys: Tensors, problem: Problem, operator: str) -> tf.Tensor:
 def check_seeds(
     seeds: Sequence[tf.Tensor], like: Sequence[tf.Tensor], role: Literal["output_gradients", "tangents"], name: str
 ) -> None:
-    """Raises :class:`SignatureError` where a seed has another shape than what it belongs to."""
+    """Raises :class:`SignatureError` where a seed has another shape than its tensor."""
     for seed, tensor in zip(seeds, like, strict=True):
         if not tensor.shape.is_compatible_with(seed.shape):
             raise SignatureError(
@@ -274,7 +274,7 @@ def wanted_variables(source: Differentiable, options: Options) -> list[tf.Variab
     """The TensorFlow variables that ``wrt=`` names.
 
     Raises:
-        SignatureError: it names none.
+        SignatureError: ``wrt`` names no variables.
     """
     wrt = options.wrt
     if isinstance(wrt, str) and wrt == "parameters":

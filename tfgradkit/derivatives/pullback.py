@@ -24,7 +24,7 @@ from ..op_gradients import ops as _rules  # noqa: F401  registers what second or
 from ..op_gradients.refused_gradients import SILENT_OPS, refuse_nonlinear, refuse_silent
 
 Tensors = list[tf.Tensor]
-# None where there is no connection; in a seed, where it is zero.
+# None stands for no connection; in a seed, for zero.
 Partials = list[tf.Tensor | None]
 Product = Callable[[Sequence[tf.Tensor | None]], Partials]
 
@@ -41,7 +41,7 @@ class Pullback:
         product: ``us ↦ Σ uᵀ ∂y/∂x`` for each x, None where no y depends on it.
         count_bytes: counts the bytes of all intermediate results on the way from x to y, for one sample.
         loops: whether the way from x to y leads through a loop.
-        aux: what it returned beside the results, with ``has_aux``.
+        aux: the second result of the function, with ``has_aux``.
     """
 
     ys: Tensors

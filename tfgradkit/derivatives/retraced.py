@@ -44,10 +44,10 @@ class Way:
 def another_way(
     error: Exception, way: Way, arguments: Sequence[Any], attempt: Callable[[Way], Result]
 ) -> tuple[Way, Result]:
-    """The first way that ``attempt`` goes after ``error`` came of ``way``, and what it returned.
+    """The first way in which ``attempt`` succeeds after ``way`` ended in ``error``, and the result of the attempt.
 
     Raises:
-        TfGradKitError: there is none. It is what came first; or the user's own exception.
+        TfGradKitError: no way succeeds: the first error, or the user's own exception.
     """
     for other in _ways_after(error, way, arguments):
         try:

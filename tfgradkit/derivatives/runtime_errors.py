@@ -1,4 +1,4 @@
-"""Errors of a running graph: TensorFlow raises its own, with nothing but a text. What they stand for.
+"""Errors of a running graph: TensorFlow raises its own classes with a text; here they become errors of the tree.
 
 An assertion of ours in a graph fails with words that a person understands; where Python called the graph, it is
 raised as what it is. What XLA can't compile is an error that names the ops.

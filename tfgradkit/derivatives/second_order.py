@@ -48,7 +48,7 @@ def hessian(problem: Problem) -> Parts:
 
 
 def _where_connected(first: list[list[Any]], found: list[list[Any]], absent: Any) -> list[list[Any]]:
-    """``found`` by y and x, ``absent`` where the first derivative is: where there is no connection."""
+    """``found`` by y and x; ``absent`` where the first derivative is absent, since there is no connection."""
     return [
         [absent if known is None else item for known, item in zip(*pair, strict=True)]
         for pair in zip(first, found, strict=True)

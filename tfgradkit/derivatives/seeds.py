@@ -1,4 +1,4 @@
-"""Seeds as the caller gives them: ``output_gradients=`` and ``tangents=``."""
+"""Seeds from the caller: ``output_gradients=`` and ``tangents=``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def wanted_seed(operator: str, given: Mapping[str, Any], name: str) -> Any:
     """The seed of the operator among the keywords; None where it takes none.
 
     Raises:
-        SignatureError: it is missing, or another one is there.
+        SignatureError: the operator's seed is missing, or a seed is there that it does not take.
     """
     wanted = SEED_NAMES.get(operator)
     for keyword, seed in given.items():

@@ -33,14 +33,14 @@ Tensors = list[tf.Tensor]
 # A sum of derivatives of the sum of the results, weighted by the first, along one direction after the other.
 Chain = tuple[Tensors, list[Tensors]]
 
-# What is left to rounding, of the norm of the result: sums of a network come in another order.
+# Tolerance relative to the norm of the result: the sums of a network come in another order.
 _ROUNDING = {tf.float64: 1e-8, tf.float32: 2e-3}
 # Of the weights of the results: small, so that a rule that clips large gradients lets them through.
 _SMALL = 2.0**-6
 # How much the plain product may move, in terms of what it moves when the point moves by rounding.
 _UNSTABLE = 100.0
 _MOST_ELEMENTS = 3
-# Ops with state that a call doesn't change.
+# Stateful ops whose state a call doesn't change.
 _READS = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VarHandleOp", "VarIsInitializedOp",
                     "StatefulPartitionedCall", "While", "If", "Case", "Assert", "Placeholder"})  # fmt: skip
 _FEW_DIGITS = (tf.bfloat16, tf.float16)
@@ -58,17 +58,17 @@ def check_first(
     operations: Iterable[Any],
     pattern: Any = None,
 ) -> None:
-    """Compares what an operator found at ``arguments`` with a plain product of the tape.
+    """Compares the results of an operator at ``arguments`` with a plain product of the tape.
 
     Args:
-        source, operator, options, extra: what the operator was told.
-        arguments, seed: where.
-        parts: its results by name.
-        operations: of the graph that made them.
+        source, operator, options, extra: the function, the operator, and the choices of the caller.
+        arguments, seed: the point.
+        parts: the results by name.
+        operations: the ops of the traced graph.
         pattern: of a sparse Jacobian.
 
     Raises:
-        GradientError: they differ beyond rounding.
+        VerificationError: they differ beyond rounding.
     """
     dtype = precision(operations)
     if dtype is None or extra.get("method") == "hutchinson":
@@ -119,7 +119,7 @@ class _Check:
     """The two sides of a comparison, along the same directions.
 
     Attributes:
-        problem: where.
+        problem: the function, and the point.
         dtype: the coarsest on the way.
         u, v, w: weights of the results, and two directions, flat.
     """
@@ -141,7 +141,7 @@ class _Check:
         self.w = list(map(self._vector, problem.xs))
 
     def _vector(self, like: Any) -> tf.Tensor:
-        """Of numbers between 0.5 and 1.5, of either sign."""
+        """A random vector like ``like``: magnitudes between 0.5 and 1.5, of either sign."""
         sizes = self._random.uniform(0.5, 1.5, like.shape) * self._random.choice([-1.0, 1.0], like.shape)
         return tf.constant(sizes, like.dtype)
 
@@ -213,7 +213,7 @@ class _Check:
         return max(abs(m - expected) for m in moved)
 
     def _chains(self, name: str) -> list[Chain]:
-        """What the plain product is a sum of."""
+        """The terms of the plain product."""
         if name == "laplacian":
             return [(self.u, [unit, unit]) for unit in self._units()]
         if name == "divergence":
@@ -250,7 +250,7 @@ class _Check:
         return _dot(tape.gradient(inner, xs, unconnected_gradients="zero"), directions[-1])
 
     def _contracted(self, name: str, leaves: list[Any], pattern: Any) -> float:
-        """The same number from the result."""
+        """The same number, contracted from the result."""
         u, v, w = list(map(np.asarray, self.u)), list(map(np.asarray, self.v)), list(map(np.asarray, self.w))
         if name == "sparse_jacobian":
             return self._by_entries(leaves[0], u, v, pattern)

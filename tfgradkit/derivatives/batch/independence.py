@@ -86,12 +86,12 @@ def independent(problem: Problem, sample_arguments: Any) -> Problem:
 
 
 def check_whole_batch(problem: Problem, sample_arguments: Any) -> None:
-    """Calls the function of variables once for all samples, whose derivatives are taken sample by sample.
+    """Calls a function of variables once for the whole batch, before its derivatives are taken sample by sample.
 
-    That is another function where samples are coupled.
+    Where samples are coupled, the function of one sample is another function.
 
     Raises:
-        GradientError: they are.
+        GradientError: the samples are coupled.
     """
     source = problem.source
     assert source is not None
@@ -105,7 +105,7 @@ class OnlyThisBatchError(GradientError):
     """The samples are independent in a batch of the size at hand, and not in others: each size is judged by itself."""
 
 
-# Functions of whose batches it was said that nobody knows.
+# Functions for which the warning has been given.
 _warned: Any = weakref.WeakSet()
 
 
@@ -153,7 +153,7 @@ def check_independence(
     xs: Tensors,
     sample_arguments: Any,
 ) -> tuple[Tensors, BatchIndependence]:
-    """``f(xs)``, called in the current graph, and what is found of it.
+    """``f(xs)`` in the current graph, and whether its samples are independent.
 
     Args:
         source, options: the function, and what is differentiated by what, for the probe.
@@ -190,7 +190,7 @@ def _probed(
     sample_arguments: Any,
     fixed: bool,
 ) -> BatchIndependence:
-    """What numbers say, where the graph doesn't prove it."""
+    """The verdict of a probe, where the graph proves nothing."""
     if any(y.shape.rank == 0 for y in ys):
         return _named("reduced", source, screen, "makes one result of all samples")
     finding = probe(source, options, sample_arguments, fixed=fixed)

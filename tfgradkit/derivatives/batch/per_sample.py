@@ -29,7 +29,7 @@ def per_sample(problem: Problem, operator: str, rule: Callable[[Problem], Parts]
     batch = batch_axis(problem.options, problem.arguments)
     flat = tf.nest.flatten(list(problem.arguments))
     mapped = [i for i, leaf in enumerate(flat) if is_batched(leaf, batch)]
-    # Gradients of results are a sample's; tangents of variables are everybody's.
+    # Each sample has output gradients of its own; tangents of variables belong to all samples.
     own_seeds = list(problem.seeds) if operator == "vjp" else []
     by_chance = False
 
@@ -52,7 +52,7 @@ def per_sample(problem: Problem, operator: str, rule: Callable[[Problem], Parts]
 
     parts = _mapped(one, [flat[i] for i in mapped] + own_seeds, problem)
     if by_chance:
-        # A sample's numbers depend on its place in the batch: a batch of one would have those of the first.
+        # A sample's random numbers depend on its place in the batch: a batch of one has those of the first.
         parts = _mapped(one_of_all, [tf.range(tf.shape(flat[mapped[0]])[0]), *own_seeds], problem)
     return tf.nest.map_structure(lambda part: None if part.dtype == _NONE else part, parts)
 

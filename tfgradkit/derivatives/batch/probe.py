@@ -22,7 +22,7 @@ from ..problem import batch_axis, is_batched, select
 from ..pullback import pullback
 
 _TRIALS = 3
-# Two samples would not show what comes back to its place after two; but some functions take no more. An odd number,
+# Two samples don't show a roll by two; but some functions take no more than two. The larger number is odd,
 # so that it is rarely the size of another axis.
 _SAMPLES, _FEWER = 5, 2
 # Of a large batch so many samples are looked at, and once.
@@ -33,7 +33,7 @@ _TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a probe found, and in words; ``own``, that samples are independent in the caller's batch all the same."""
+    """The status that a probe found, in words, too; ``own``: samples are independent in the caller's own batch."""
 
     status: Literal["independent", "coupled", "reduced", "unknown"]
     text: str
@@ -113,7 +113,7 @@ def _gradients(source: Differentiable, options: Options, arguments: Any, sample:
     selection = select(source, options, arguments)
     pull = pullback(selection.call, selection.xs, linear=False)
     sizes = [tf.shape(y)[0] if y.shape.rank else tf.constant(0) for y in pull.ys]
-    # The one that differs the most.
+    # The batch size that differs most.
     rows = tf.gather(sizes, tf.argmax(tf.abs(tf.stack(sizes) - count)))
     own, other = [tf.constant(0.0, tf.float64)], [tf.constant(0.0, tf.float64)]
     if all(y.shape.rank and y.shape[0] in (None, count) for y in pull.ys):

@@ -36,9 +36,9 @@ def evaluate_within_limit(
     extra: dict[str, Any],
     sample_arguments: Any = None,
 ) -> Evaluated:
-    """What :func:`evaluate` gives, over as many samples at a time, and then seeds, as there is memory for.
+    """The results of :func:`evaluate`, for as many samples at a time, and then seeds, as there is memory for.
 
-    A first evaluation of the whole batch only tells what everything takes, and is pruned from the graph.
+    A first evaluation of the whole batch only tells the memory of all results, and is pruned from the graph.
     """
     batch = batch_axis(options, arguments)
     refilled, rows = flat_function(tuple, (list(arguments), seed), lambda leaf: is_batched(leaf, batch))

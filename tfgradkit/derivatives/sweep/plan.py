@@ -1,4 +1,4 @@
-"""What was decided for a derivative, and why: ``Derivative.plan``."""
+"""The decisions for a derivative, and their reasons: ``Derivative.plan``."""
 
 from __future__ import annotations
 

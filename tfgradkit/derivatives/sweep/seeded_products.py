@@ -39,11 +39,11 @@ class SeededProduct:
     """A function linearized at a point in one direction.
 
     Attributes:
-        problem: where.
+        problem: the function, and the point.
         pull: the function, evaluated there.
         forward: whether seeds are tangents of the xs; else they are gradients of the ys.
         product: from seeds to results.
-        seeded, likes: what the seeds and the results are shaped like.
+        seeded, likes: tensors shaped like the seeds and like the results.
         colours: where a seed is the sum of the unit vectors of a colour, the colour of each; else None.
     """
 
@@ -68,7 +68,7 @@ class SeededProduct:
         return seeds
 
     def repeated(self, copies: Any) -> SeededProduct:
-        """The same, evaluated anew for the batch repeated."""
+        """The same products for the batch repeated, evaluated anew."""
         return replace(linearized(self.problem.repeat(copies), self.forward), colours=self.colours)
 
     def sample(self, index: int) -> Dims:
@@ -107,7 +107,7 @@ class Choice:
 
 
 def swept(product: SeededProduct, index: int, count: Any = None) -> tuple[Tensors, Facts]:
-    """The results for all unit seeds of a tensor, or ``count`` of them, each ``[count, *result]``, and how they came.
+    """The results for all unit seeds of a tensor, or ``count`` of them, ``[count, *result]`` each, and the plan's facts.
 
     Raises:
         GradientError: "tile" without a batch axis; "vectorize" where that can't be done.

@@ -53,7 +53,7 @@ class _Carry(Interpreter[Jet]):
     """
 
     def order(self, operations: list[Any], outputs: Sequence[Any]) -> Iterable[Any]:
-        """Those on the way to ``outputs``."""
+        """The ops on the way to ``outputs``."""
         wanted = {tensor.ref() for tensor in outputs} - set(self.values)
         return needed(
             operations,
@@ -62,7 +62,7 @@ class _Carry(Interpreter[Jet]):
         )
 
     def outside(self, tensor: Any) -> Jet:
-        """It does not depend on x."""
+        """A tensor that does not depend on x: no slopes."""
         return Jet(_own_handle(tensor))
 
     def results(self, operation: Any, inputs: list[Jet]) -> Sequence[Jet]:
@@ -91,11 +91,11 @@ class _Carry(Interpreter[Jet]):
         return super().call(operation, graph, inputs)
 
     def custom_gradient(self, operation: Any, inputs: list[Jet]) -> Sequence[Jet]:
-        """Nothing is known of a gradient of somebody's own."""
+        """There is no rule for a gradient of the user's own."""
         raise NoRuleError(operation.type)
 
     def opaque(self, operation: Any, inputs: list[Jet]) -> Sequence[Jet]:
-        """Nor of a function that isn't there."""
+        """There is no rule for a function whose graph is missing."""
         raise NoRuleError(operation.type)
 
     def branch(self, operation: Any, graphs: list[Any], inputs: list[Jet]) -> Sequence[Jet]:
@@ -127,7 +127,7 @@ def _own_handle(tensor: Any) -> Any:
 
 
 def _differentiated(operation: Any, inputs: list[Jet], active: list[int]) -> list[Jet]:
-    """Nothing is known of an op that may not be run twice."""
+    """There is no rule for an op that may not run twice."""
     plain = all(inputs[i].value.dtype.is_floating for i in active) and not any(map(_hides, operation.outputs))
     ranked = all(t.shape.rank is not None for t in (*operation.inputs, *operation.outputs))
     once = operation.op_def.is_stateful or operation.type == "PreventGradient" or calls_functions(operation)

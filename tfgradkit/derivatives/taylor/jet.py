@@ -1,4 +1,4 @@
-"""What is carried for each tensor of a graph."""
+"""The jet that is carried for each tensor of a graph."""
 
 from __future__ import annotations
 
