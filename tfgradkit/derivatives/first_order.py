@@ -1,6 +1,6 @@
 """First derivatives, each a few lines over the primitives.
 
-Every operator takes a :class:`Problem` and returns its parts by name, the value among them; ``value_and_`` operators and
+Every operator takes a :class:`Problem` and returns its parts by name, the value among them; ``value_and_`` fronts and
 the others pick from these, and TensorFlow prunes the rest. A part is a list by y, by x, or nested, y outside.
 """
 

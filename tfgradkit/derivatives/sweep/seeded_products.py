@@ -107,7 +107,7 @@ class Choice:
 
 
 def swept(product: SeededProduct, index: int, count: Any = None) -> tuple[Tensors, Facts]:
-    """The results for all unit seeds of a tensor, or ``count`` of them, ``[count, *result]`` each, and the plan's facts.
+    """Results for all unit seeds of a tensor, or ``count`` of them, ``[count, *result]`` each, and the plan's facts.
 
     Raises:
         GradientError: "tile" without a batch axis; "vectorize" where that can't be done.
