@@ -142,10 +142,10 @@ def _complex_segments() -> list[Entry]:
     ]
 
 
-ALL_WRITERS = {
-    order: ("wrong", "the gradient of TensorScatterUpdate goes to all that were written to a row, not to the last")
-    for order in ("first", "second")
-}
+ALL_WRITERS = dict.fromkeys(
+    ("first", "second"),
+    ("wrong", "the gradient of TensorScatterUpdate goes to all that were written to a row, not to the last"),
+)
 
 
 def _stitched() -> list[Entry]:
