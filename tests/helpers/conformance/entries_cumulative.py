@@ -142,6 +142,12 @@ def _complex_segments() -> list[Entry]:
     ]
 
 
+ALL_WRITERS = dict.fromkeys(
+    ("first", "second"),
+    ("wrong", "the gradient of TensorScatterUpdate goes to all that were written to a row, not to the last"),
+)
+
+
 def _stitched() -> list[Entry]:
     update = [[0], [0], [1]]
     return [
@@ -158,6 +164,7 @@ def _stitched() -> list[Entry]:
             "tf.tensor_scatter_nd_update, repeated",
             lambda x: tf.tensor_scatter_nd_update(tf.ones_like(x), update, x * x),
             X,
+            known=ALL_WRITERS,
         ),
         entry("tf.tensor_scatter_nd_add, repeated", lambda x: tf.tensor_scatter_nd_add(x, update, x * x), X),
         entry("tf.tensor_scatter_nd_sub, repeated", lambda x: tf.tensor_scatter_nd_sub(x, update, x * x), X),
@@ -165,7 +172,10 @@ def _stitched() -> list[Entry]:
         entry("tf.tensor_scatter_nd_min, repeated", lambda x: tf.tensor_scatter_nd_min(x, update, x * x - 0.1), X),
         entry("tf.scatter_nd, repeated", lambda x: tf.scatter_nd(update, x * x, [4, 2]), X),
         entry(
-            "keras.ops.scatter_update, repeated", lambda x: keras.ops.scatter_update(tf.ones_like(x), update, x * x), X
+            "keras.ops.scatter_update, repeated",
+            lambda x: keras.ops.scatter_update(tf.ones_like(x), update, x * x),
+            X,
+            known=ALL_WRITERS,
         ),
         entry("keras.ops.slice_update", lambda x: keras.ops.slice_update(x, (1, 0), x[:2] ** 2), X),
         entry("tf.math.bincount by weights", lambda x: M.bincount([0, 2, 2], weights=x, minlength=4), A),

@@ -18,7 +18,7 @@ ONE = np.eye(2)
 def _decompositions() -> list[Entry]:
     def rebuilt(x: tf.Tensor) -> tf.Tensor:
         s, u, v = L.svd(x)
-        return tf.matmul(u * s[..., None, :], v, adjoint_b=True)
+        return tf.matmul(u * tf.cast(s, u.dtype)[..., None, :], v, adjoint_b=True)
 
     def from_eigh(x: tf.Tensor, f: Any = tf.identity) -> tf.Tensor:
         e, v = L.eigh(symmetric(x))
