@@ -28,6 +28,7 @@ _ALL = 16
 _CHECK_VERDICTS: dict[CheckStatus, Verdict] = {
     "right": "good",
     "wrong": "bad",
+    "nan": "bad",
     "kink": "attention",
     "noise": "attention",
 }
