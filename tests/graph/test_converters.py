@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 import zlib
 
@@ -12,8 +11,7 @@ import pytest
 import tensorflow as tf
 from converter_cases import CASES, NO_CASE, Case, ops_in
 
-import tfgradkit as tgk
-from tfgradkit.graph.pfor import converted_types, has_vector_form
+from tfgradkit.graph.pfor import converted_types
 from tfgradkit.graph.vectorized_map import NotVectorizedError, vectorized_map
 
 SWEEP = bool(os.environ.get("TFGRADKIT_SWEEP"))

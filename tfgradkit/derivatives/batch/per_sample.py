@@ -74,9 +74,7 @@ def _at(
     A result [B, 1] counts as scalar-valued where it does for a batch.
     """
     assert problem.source is not None
-    selected = select(
-        problem.source, problem.options, tf.nest.pack_sequence_as(list(problem.arguments), arguments)
-    )
+    selected = select(problem.source, problem.options, tf.nest.pack_sequence_as(list(problem.arguments), arguments))
     scalars = operator in ("gradient", "hvp", "hessian")
 
     def call(xs: Any, copies: Any) -> Any:

@@ -168,7 +168,9 @@ def _sweep(product: SeededProduct, index: int, ids: Any, choice: Choice) -> tupl
         if product.problem.options.strategy == "vectorize":
             others = 'strategy="tile" or "loop", or "auto", which takes one of them where it has to'
             raise not_vectorized(product.problem.name, error, others) from error
-        return _sweep(product, index, ids, Choice(_instead(product), f"an op on the way can't be vectorized{which(error)}"))
+        return _sweep(
+            product, index, ids, Choice(_instead(product), f"an op on the way can't be vectorized{which(error)}")
+        )
 
 
 def not_vectorized(name: str, error: Exception, hint: str) -> GradientError:

@@ -106,6 +106,14 @@ def _gathered(given: Any, batch: int) -> Any:
     return wrapped([tf.gather(stacked(given, 0), stacked(given, 1), axis=axis, batch_dims=batch + 1)])
 
 
+@vectorized("Gather")
+def _rows(given: Any) -> Any:
+    """TensorFlow asks for an attribute that the op hasn't."""
+    if not is_stacked(given, 0):
+        return wrapped([tf.gather(given.unstacked_input(0), given.stacked_input(1))])
+    return wrapped([tf.gather(given.stacked_input(0), stacked(given, 1), batch_dims=1)])
+
+
 @vectorized("TensorScatterUpdate")
 def _scatter(given: Any) -> Any:
     tensor, indices, updates = (stacked(given, i) for i in range(3))
@@ -167,7 +175,11 @@ def _sparse_segments(given: Any) -> Any:
         count = tf.maximum(tf.reduce_max(ids) + 1, 0)
     indices = tf.reshape(_offset(indices, tf.shape(data)[1]), [-1])
     ids = tf.reshape(_offset(ids, count), [-1])
-    more = [tf.cast(count, given.op.inputs[3].dtype) * turns_of(given, given.op.inputs[3].dtype)[0]] if len(given.inputs) == 4 else []
+    more = (
+        [tf.cast(count, given.op.inputs[3].dtype) * turns_of(given, given.op.inputs[3].dtype)[0]]
+        if len(given.inputs) == 4
+        else []
+    )
     (found,) = emit(given.op, [folded(data), indices, ids, *more])
     return wrapped([_unfolded(found, turns_of(given), count)])
 
@@ -190,6 +202,7 @@ def _same_shapes(given: Any) -> Any:
 
 
 vectorized("ApproximateEqual")(_same_shapes)
+vectorized("Cast")(_same_shapes)  # with its way of rounding, which TensorFlow forgets
 
 
 @vectorized("ClipByValue")
@@ -200,7 +213,9 @@ def _clip(given: Any) -> Any:
         return theirs(given)
     given.expanddim_inputs_for_broadcast()
     tensor, low, high = (given.input(i).t for i in range(3))
-    shape = tf.broadcast_dynamic_shape(tf.shape(tensor), tf.concat([turns_of(given), tf.ones([tf.rank(tensor) - 1], tf.int32)], 0))
+    shape = tf.broadcast_dynamic_shape(
+        tf.shape(tensor), tf.concat([turns_of(given), tf.ones([tf.rank(tensor) - 1], tf.int32)], 0)
+    )
     return wrapped(emit(given.op, [tf.broadcast_to(t, shape) for t in (tensor, low, high)]))
 
 
@@ -217,5 +232,3 @@ def _fit(one: tf.TensorShape, two: tf.TensorShape) -> bool:
         return False
     pairs = zip(reversed(one.as_list()), reversed(two.as_list()), strict=False)
     return all(a == 1 or b == 1 or (a == b and a is not None) for a, b in pairs)
-
-

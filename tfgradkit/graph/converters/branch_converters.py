@@ -49,6 +49,3 @@ def _unless_empty(given: Any, name: str, turns: tf.Tensor, inputs: Sequence[Any]
 
     found = tf.cond(tf.size(turns) > 0, lambda: branch_results(given, name, turns, inputs), none)
     return found if isinstance(found, list) else [found]
-
-
-
