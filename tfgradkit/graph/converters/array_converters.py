@@ -104,6 +104,14 @@ def _gathered(given: Any, batch: int) -> Any:
     return wrapped([tf.gather(stacked(given, 0), stacked(given, 1), axis=axis, batch_dims=batch + 1)])
 
 
+@vectorized("Gather")
+def _rows(given: Any) -> Any:
+    """TensorFlow asks for an attribute that the op hasn't."""
+    if not is_stacked(given, 0):
+        return wrapped([tf.gather(given.unstacked_input(0), given.stacked_input(1))])
+    return wrapped([tf.gather(given.stacked_input(0), stacked(given, 1), batch_dims=1)])
+
+
 @vectorized("TensorScatterUpdate")
 def _scatter(given: Any) -> Any:
     tensor, indices, updates = (stacked(given, i) for i in range(3))
@@ -192,6 +200,7 @@ def _same_shapes(given: Any) -> Any:
 
 
 vectorized("ApproximateEqual")(_same_shapes)
+vectorized("Cast")(_same_shapes)  # with its way of rounding, which TensorFlow forgets
 
 
 @vectorized("ClipByValue")
