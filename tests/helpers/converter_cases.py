@@ -688,9 +688,6 @@ through(
     _V,
 )
 through("TensorListPopBack TensorListPushBack", gradient_of(power), _V, ints(low=1, high=5))
-through(
-    "TensorListPopBack TensorListFromTensor", gradient_of(lambda x: tf.scan(lambda a, r: a * r + 0.5, x)), floats(4, 2)
-)
 
 
 def with_array(x: tf.Tensor, read: Callable[[Any], Any], **options: Any) -> Any:

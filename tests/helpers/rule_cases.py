@@ -129,6 +129,11 @@ def sparse_segment_grad(kind: str, version: str = ""):
 
 
 CASES = {
+    "PadV2": Case(
+        "PadV2",
+        lambda x, value: tf.raw_ops.PadV2(input=x, paddings=[[0, 0], [1, 2]], constant_values=value),
+        (numbers(2, 3), np.array(0.3)),
+    ),
     # Powers and products
     "Pow": Case("Pow", tf.pow, (numbers(2, 3, low=0.5, high=2), numbers(3, low=1.2, high=3.3))),
     "Pow, whole exponents": Case("Pow", lambda x: tf.pow(x, np.array([0.0, 1, 2, 3])), (np.array([[-0.7, 0, 0, 0]]),)),

@@ -31,10 +31,10 @@ def per_sample(problem: Problem, operator: str, rule: Callable[[Problem], Parts]
     mapped = [i for i, leaf in enumerate(flat) if is_batched(leaf, batch)]
     # Each sample has output gradients of its own; tangents of variables belong to all samples.
     own_seeds = list(problem.seeds) if operator == "vjp" else []
-    by_chance = False
+    by_chance = looped = False
 
     def one(rows: list[tf.Tensor]) -> Parts:
-        nonlocal by_chance
+        nonlocal by_chance, looped
         filled = list(flat)
         for position, row in zip(mapped, rows, strict=False):
             filled[position] = row[None]
@@ -42,7 +42,8 @@ def per_sample(problem: Problem, operator: str, rule: Callable[[Problem], Parts]
         parts, operations = added(rule, sample)
         inner = list(everywhere(operations))
         by_chance |= any(map(_draws_from_seed, inner))
-        if problem.options.strategy == "auto" and any(operation.type in LOOPS for operation in inner):
+        if problem.options.strategy == "auto" and not looped and any(op.type in LOOPS for op in inner):
+            looped = True  # the next time it is one sample after the other
             raise NotVectorizedError("a loop on the way")
         return _without_none(parts)
 

@@ -135,3 +135,14 @@ def _range(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, tf.Tensor]:
     """start + i·delta; the limit only sets the number of elements."""
     steps = tf.cast(tf.range(tf.size(upstream)), upstream.dtype)
     return tf.reduce_sum(upstream), None, tf.reduce_sum(upstream * steps)
+
+
+@take_over("PadV2")
+def _pad(op: Any, upstream: tf.Tensor) -> list[Any]:
+    """By the value around, too, for which TensorFlow gives None."""
+    x, paddings, _ = op.inputs
+    by_x = tf.slice(upstream, paddings[:, 0], tf.shape(x))
+    if 2 in (getattr(op, "skip_input_indices", None) or ()):
+        return [by_x, None, None]
+    outside = tf.pad(tf.zeros_like(x), paddings, constant_values=1)
+    return [by_x, None, tf.reduce_sum(upstream * outside)]
