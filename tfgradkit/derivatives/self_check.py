@@ -23,6 +23,7 @@ import tensorflow as tf
 from ..differentiable import Differentiable
 from ..errors import VerificationError
 from ..graph.ops import CALLERS, functions_of
+from ..graph.python_code import PYTHON_OPS
 from ..op_gradients.exact_functions import exact_functions
 from .extrapolated_differences import along
 from .options import Options
@@ -99,7 +100,7 @@ def precision(operations: Iterable[Any]) -> tf.DType | None:
         if kind not in _stateful:
             _stateful[kind] = operation.op_def.is_stateful and kind not in _READS
         dtype = operation.outputs[0].dtype if operation.outputs else None
-        if _stateful[kind] or dtype in _FEW_DIGITS:
+        if _stateful[kind] or kind in PYTHON_OPS or dtype in _FEW_DIGITS:
             return None
         coarsest = tf.float32 if dtype == tf.float32 else coarsest
         for graph in functions_of(operation) if kind in CALLERS else ():
@@ -204,9 +205,13 @@ class _Check:
                 )
 
     def _moves(self, chains: list[Chain], expected: float) -> float:
-        """How much the plain product moves from call to call, and with the last digits of the point."""
+        """How much the plain product moves from call to call, with the last digits of the point, and with the weights.
+
+        A gradient that clips or cuts what comes to it is not linear in the weights, so that no matrix stands behind it.
+        """
         xs = self.problem.xs
-        moved = [self._plain(chains, xs)]
+        turned = [([w / -_SMALL for w in weights], directions) for weights, directions in chains]
+        moved = [self._plain(chains, xs), self._plain(turned, xs) * -_SMALL]
         for _ in range(0 if self.problem.variables else 3):
             ends = [x + self._vector(x) * tf.abs(x) * np.finfo(self.dtype.as_numpy_dtype).eps for x in xs]
             moved.append(self._plain(chains, ends))
