@@ -182,3 +182,12 @@ def test_wrong_calls_are_told(model):
         derivative(X, tangents=X)
     with pytest.raises(tgk.errors.SourceError, match="can't be differentiated"):
         tgk.jacobian(derivative)
+
+
+def test_a_rule_that_is_registered_later_counts(rules_as_before):
+    derivative = tgk.linearize(lambda x: tf.sin(x), verify="off")
+    x = np.array([0.3])
+    np.testing.assert_allclose(derivative(x)[1].matvec(x), np.cos(x) * x)
+    with tgk.register_gradient("Sin", lambda op, upstream: 2 * upstream, replace=True):
+        np.testing.assert_allclose(derivative(x)[1].matvec(x), 2 * x)
+    np.testing.assert_allclose(derivative(x)[1].matvec(x), np.cos(x) * x)

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from ..arguments import as_floating, map_leaves, packed_like, structure_text, tensors_of
 from ..errors import SignatureError, SourceError, TfGradKitError
+from ..op_gradients import register_gradient
 from ..public import not_pickled, public
 from .derivative import Derivative
 from .evaluate import signature_of
@@ -212,7 +213,7 @@ class Linearize(Derivative):
                 at = write(converted)
             return self._result(at, at.ys, at.xs, at.aux, at.forward, at.reverse)
         batch = batch_axis(self.options, converted)[0] if self.source.batched else None
-        key = signature_of((converted, None), batch)
+        key = signature_of((converted, None), batch), register_gradient.in_force
         if key not in self._stages:
             with told(str(self)):
                 stages = Stages(write, converted, batch, self.options.jit_compile is True)

@@ -3,41 +3,12 @@
 from __future__ import annotations
 
 import random
+from importlib import import_module
+from pathlib import Path
 
-from . import (
-    entries_activations,
-    entries_binary,
-    entries_complex,
-    entries_cumulative,
-    entries_decompositions,
-    entries_first,
-    entries_losses,
-    entries_matrices,
-    entries_powers,
-    entries_products,
-    entries_reductions,
-    entries_signal,
-    entries_special,
-    entries_unary,
-)
 from .entry import Entry
 
-_FAMILIES = (
-    entries_activations,
-    entries_binary,
-    entries_complex,
-    entries_cumulative,
-    entries_decompositions,
-    entries_first,
-    entries_losses,
-    entries_matrices,
-    entries_powers,
-    entries_products,
-    entries_reductions,
-    entries_signal,
-    entries_special,
-    entries_unary,
-)
+_FAMILIES = [import_module(f"{__package__}.{file.stem}") for file in sorted(Path(__file__).parent.glob("entries_*.py"))]
 TABLE: dict[str, Entry] = {}
 for _family in _FAMILIES:
     for _entry in _family.ENTRIES:
