@@ -50,6 +50,14 @@ def test_a_reason_for_having_none_goes_when_a_rule_comes():
     assert [op for op in SHIPPED if ops_table._reason(op, NONE) is not None] == []
 
 
+def test_every_rule_has_a_row(root):
+    """An ellipsis in a name stands for what its neighbours begin or end with."""
+    tgk.registered_gradients()
+    told = re.findall(r"`([\w…]+)`", (root / "docs" / "rules.md").read_text())
+    patterns = [name.replace("…", r"\w*") for name in told]
+    assert [op for op in SHIPPED if not any(re.fullmatch(pattern, op) for pattern in patterns)] == []
+
+
 def test_the_readme_counts_as_the_page(root):
     counted = re.search(r"\[(\d+) of (\d+) ops\]", (root / "README.md").read_text())
     tgk.registered_gradients()

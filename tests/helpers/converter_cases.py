@@ -228,6 +228,9 @@ for _shape in ([2, 3], [4, 2, 3], [2, 2, 3]):
     case("BroadcastTo", lambda x, s=_shape: R.BroadcastTo(input=x, shape=s), floats(3))
     case("BroadcastTo", lambda x, s=_shape: R.BroadcastTo(input=x, shape=tf.constant(s, tf.int64)), floats(2, 1))
     case("BroadcastTo", lambda x, s=_shape: R.BroadcastTo(input=x, shape=s), floats())
+for _shape in ((1, 2, 1, 2, 1), (2, 1, 2), (1, 2, 1, 1, 2), (2, 1, 2, 1, 2)):
+    # Too many axes for the kernel, with that of the turns.
+    case("BroadcastTo", lambda x: R.BroadcastTo(input=x, shape=[2, 2, 2, 2, 2]), floats(*_shape))
 for _type, _dims in itertools.product((tf.int32, tf.int64), ([2, 3], [], [4])):
     case("Fill", lambda v, t=_type, d=_dims: R.Fill(dims=tf.constant(d, t), value=v), floats())
     case("Tile", lambda x, t=_type: R.Tile(input=x, multiples=tf.constant([2, 3], t)), floats(2, 3))
@@ -310,6 +313,18 @@ for _type in ("int32", "int64"):
     case("TensorScatterUpdate", lambda x, i, u: R.TensorScatterUpdate(tensor=x, indices=i, updates=u),
          floats(4, 3), lambda seed, t=_type: (np.array([[0, 1], [2, 2]]) + np.array([seed % 2, 0])).astype(t),
          floats(2))  # fmt: skip
+for _op, _type in itertools.product(("Add", "Sub", "Max", "Min"), ("int32", "int64")):
+    # Repeated indices, and none.
+    case(f"TensorScatter{_op}",
+         lambda x, i, u, op=_op: getattr(R, f"TensorScatter{op}")(tensor=x, indices=i, updates=u),
+         floats(4, 3), ints(5, 1, high=4, dtype=_type), floats(5, 3))  # fmt: skip
+    case(f"TensorScatter{_op}",
+         lambda x, i, u, op=_op: getattr(R, f"TensorScatter{op}")(tensor=x, indices=i, updates=u),
+         floats(4, 3), ints(2, 2, 2, high=3, dtype=_type), floats(2, 2))  # fmt: skip
+for _type in ("int32", "int64"):
+    for _indices, _updates in (((5, 1), (5, 3)), ((2, 3, 2), (2, 3)), ((2, 1), (2, 3)), ((0, 1), (0, 3))):
+        case("ScatterNd", lambda i, u, t=_type: R.ScatterNd(indices=i, updates=u, shape=tf.constant([4, 3], t)),
+             ints(*_indices, high=3, dtype=_type), floats(*_updates))  # fmt: skip
 for _op, _type in itertools.product(("LowerBound", "UpperBound"), (tf.int32, tf.int64)):
     case(_op, lambda s, v, op=_op, t=_type: getattr(R, op)(sorted_inputs=s, values=v, out_type=t),
          ordered(2, 5, high=9), ints(2, 3, high=9))  # fmt: skip
@@ -351,6 +366,7 @@ for _equation, _shapes in {
     "ij,jk->ik": ((2, 3), (3, 4)), "...ij,jk->...ik": ((2, 2, 3), (3, 4)), "ii->i": ((3, 3),), "ij->": ((2, 3),),
     "ij->ji": ((2, 3),), "i,i->": ((3,), (3,)), "bij,bj->bi": ((2, 3, 4), (2, 4)), "ij,->ij": ((2, 3), ()),
     "...i,...i->...": ((2, 3), (3,)), "ab...,...c->...ca": ((2, 3, 2), (2, 4)), "aab->ab": ((2, 2, 3),),
+    "i->ii": ((3,),), "ai,a->aii": ((2, 3), (2,)), "b...i->b...ii": ((2, 2, 3),),
 }.items():  # fmt: skip
     case("Einsum", lambda *xs, e=_equation: R.Einsum(inputs=xs, equation=e), *(floats(*s) for s in _shapes))
 for _lead in ((), (2,)):

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
+from conformance import results
 from conformance.line_derivatives import line_derivatives
-from conformance.properties import verdicts
+from conformance.properties import Subject, verdicts, verdicts_of
 from conformance.table import TABLE, sample
 
 SAMPLED = 40
+# Where the sweep writes what it sees, for scripts/ops_table.py.
+RESULTS = os.environ.get("TFGRADKIT_CONFORMANCE")
 NAMES = sorted(TABLE) if os.environ.get("TFGRADKIT_SWEEP") else sample(SAMPLED)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_entry(name):
     entry = TABLE[name]
-    seen = dict(verdicts(entry))
+    subject = Subject(entry)
+    seen = dict(verdicts_of(subject))
+    if RESULTS:
+        results.append(Path(RESULTS), results.seen(name, subject.op_types, seen))
     expected = {property_: state for property_, (state, _) in entry.known.items()}
     faults = {property_: v for property_, v in seen.items() if v.state in ("wrong", "nan", "raw")}
     assert {p: v for p, v in faults.items() if expected.get(p) != v.state} == {}

@@ -6,7 +6,8 @@ number up to rounding, whatever J is; that of a wrong J differs, but for u and v
 "Probabilistic machines can use less running time", 1977). A wrong gradient of an op is not seen where both sides use
 it: for that, "differences" compares with the values of the function, too.
 
-Not compared is what can't be: a function that draws random numbers, has state, calls Python, or only runs in a graph; a
+Not compared is what can't be: a function that draws random numbers, has state, calls Python, chooses
+elements in no order, or only runs in a graph; a
 result that is complex, of half precision, an estimate, or not finite; a sum over many elements (the Laplacian and the
 divergence of more than three).
 """
@@ -100,7 +101,7 @@ def precision(operations: Iterable[Any]) -> tf.DType | None:
         if kind not in _stateful:
             _stateful[kind] = operation.op_def.is_stateful and kind not in _READS
         dtype = operation.outputs[0].dtype if operation.outputs else None
-        if _stateful[kind] or kind in PYTHON_OPS or dtype in _FEW_DIGITS:
+        if _stateful[kind] or kind in PYTHON_OPS or dtype in _FEW_DIGITS or _is_unordered(operation):
             return None
         coarsest = tf.float32 if dtype == tf.float32 else coarsest
         for graph in functions_of(operation) if kind in CALLERS else ():
@@ -110,6 +111,11 @@ def precision(operations: Iterable[Any]) -> tf.DType | None:
             if inner is None:
                 return None
     return coarsest
+
+
+def _is_unordered(operation: Any) -> bool:
+    """Whether an op gives the largest elements in any order, which XLA and the kernel choose each for itself."""
+    return operation.type in ("TopK", "TopKV2") and not operation.get_attr("sorted")
 
 
 class _NotComparableError(Exception):

@@ -63,3 +63,36 @@ _HANDLES = (tf.resource, tf.variant)
 
 def _size(tensor: Any) -> int:
     return tensor.shape.num_elements() or 0
+
+
+# Of what :func:`small_constant` looks at.
+_FEW, _DEPTH = 32, 8
+
+
+def small_constant(tensor: Any, depth: int = _DEPTH) -> np.ndarray | None:
+    """The value of a tensor of few elements, which a few ops make of constants; None where that isn't so.
+
+    More than ``tf.get_static_value`` knows: ranks compared, axes counted from the end.
+    """
+    if isinstance(tensor, tf.Tensor) and hasattr(tensor, "numpy"):
+        value: np.ndarray = tensor.numpy()
+        return value
+    static = tf.get_static_value(tensor)
+    if static is not None or depth == 0 or not _is_small(tensor):
+        return None if static is None else np.asarray(static)
+    operation = tensor.op
+    if operation.op_def is None or operation.op_def.is_stateful or calls_functions(operation) or not operation.inputs:
+        return None
+    values: list[np.ndarray] = []
+    for given in operation.inputs:
+        value_or_none = small_constant(given, depth - 1)
+        if value_or_none is None:
+            return None
+        values.append(value_or_none)
+    found = computed(operation, values)
+    return None if found is None else found[tensor.value_index]
+
+
+def _is_small(tensor: Any) -> bool:
+    count = tensor.shape.num_elements()
+    return tensor.dtype not in _HANDLES and count is not None and count <= _FEW

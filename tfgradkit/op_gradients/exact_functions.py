@@ -13,6 +13,9 @@ that was traced before keeps the stock ones.
 - ``logaddexp``, ``logaddexp2``, ``hypot``, ``sinc``, ``ldexp`` and ``celu`` of Keras and ``tf.experimental.numpy``,
   and ``tf.nn.weighted_cross_entropy_with_logits``, are smooth, and built of kinked parts or of branches with 0/0:
   :mod:`smooth_functions`.
+- ``tf.math.reduce_euclidean_norm`` is an op that XLA can't compile.
+- ``tf.cond`` of a condition that is known, as Keras has it of ranks, traces and differentiates the branch that is never
+  taken, too, which may have another shape.
 - ``tf.nn.log_poisson_loss`` has 0·log 0 in the branch that is not taken.
 """
 
@@ -27,8 +30,10 @@ from functools import partial, wraps
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
+from ..graph.fold import small_constant
 from . import smooth_functions as smooth
 from .ops.images import hsv_to_rgb
 from .ops.matrix_functions import expm
@@ -85,6 +90,40 @@ def _of_real_tensors(formula: Callable[..., tf.Tensor], stock: Callable[..., Any
     return exact
 
 
+def _euclidean_norm(stock: Callable[..., Any]) -> Callable[..., Any]:
+    """The root of the sum of squares, as the op has it."""
+
+    @wraps(stock)
+    def exact(input_tensor: Any, axis: Any = None, keepdims: bool = False, name: str | None = None) -> Any:
+        x = tf.convert_to_tensor(input_tensor)
+        if not (x.dtype.is_floating or x.dtype.is_complex):
+            return stock(x, axis, keepdims, name)
+        with tf.name_scope(name or "euclidean_norm"):
+            squares = x * tf.math.conj(x) if x.dtype.is_complex else tf.square(x)
+            return tf.sqrt(tf.reduce_sum(squares, axis, keepdims))
+
+    return exact
+
+
+def _cond(stock: Callable[..., Any]) -> Callable[..., Any]:
+    """The branch alone where the condition is known while tracing."""
+
+    @wraps(stock)
+    def exact(pred: Any, true_fn: Any = None, false_fn: Any = None, name: str | None = None) -> Any:
+        symbolic = tf.is_tensor(pred) and not hasattr(pred, "numpy") and callable(true_fn) and callable(false_fn)
+        known = small_constant(pred) if symbolic else None
+        if known is None or known.shape:
+            return stock(pred, true_fn, false_fn, name)
+        with tf.name_scope(name or "cond"):
+            return tf.nest.map_structure(_as_tensor, (true_fn if known else false_fn)())
+
+    return exact
+
+
+def _as_tensor(y: Any) -> Any:
+    return tf.convert_to_tensor(y) if isinstance(y, bool | int | float | complex | np.ndarray | np.generic) else y
+
+
 def _poisson_loss(stock: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(stock)
     def exact(targets: Any, log_input: Any, compute_full_loss: bool = False, name: str | None = None) -> Any:
@@ -129,6 +168,8 @@ _EXACT = (
     (tf.nn, "silu", _exact_silu(tf.nn.silu)),
     (tf.nn, "swish", _exact_silu(tf.nn.swish)),
     (tf.nn, "weighted_cross_entropy_with_logits", weighted_cross_entropy_with_logits),
+    (tf.math, "reduce_euclidean_norm", _euclidean_norm(tf.math.reduce_euclidean_norm)),
+    (tf, "cond", _cond(tf.cond)),
     (tf.nn, "log_poisson_loss", _poisson_loss(tf.nn.log_poisson_loss)),
     *_in(tf.experimental.numpy, _of_real_tensors, **_NUMPY),
     *_of_keras(),

@@ -215,7 +215,11 @@ def program(seed: int) -> Program:
 
 def composed(seed: int) -> Entry:
     """The entry of a seed: its program at a random point."""
-    made = program(seed)
+    return entry_of(program(seed), seed)
+
+
+def entry_of(made: Program, seed: int) -> Entry:
+    """A program at the random point of a seed."""
     random = np.random.default_rng(seed + 10**6)
     point = tuple(random.normal(size=(SAMPLES, WIDTH)) for _ in range(made.arguments))
     return Entry(f"program {seed}: {made}", made, (point,), tolerance=1e-5)

@@ -51,7 +51,13 @@ def _cumulative() -> list[Entry]:
         ),
         entry("tf.math.cumprod of seven", M.cumprod, numbers(7), np.array([1.0, 0, 2, 0, 3, 0, 1])),
         entry("tf.cumsum of complex", lambda x: tf.cumsum(as_complex(x), reverse=True), numbers(3, 2)),
-        entry("keras.ops.associative_scan", lambda x: keras.ops.associative_scan(tf.multiply, x), X, ZEROS),
+        entry(
+            "keras.ops.associative_scan",
+            lambda x: keras.ops.associative_scan(tf.multiply, x),
+            X,
+            ZEROS,
+            skip=dict.fromkeys(("batch", "tile"), "Keras recurses without end over an axis of unknown length"),
+        ),
         entry(
             "tf.scan of products",
             lambda x: tf.scan(tf.multiply, x),

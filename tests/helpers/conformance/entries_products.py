@@ -69,7 +69,7 @@ def _matmuls() -> list[Entry]:
         entry("keras.ops.outer", K.outer, (V, W)),
         entry("keras.ops.vdot", K.vdot, (V, W)),
         entry("keras.ops.vdot of complex", lambda x, y: K.vdot(as_complex(x), as_complex(y)), (C[0], D[0])),
-        entry("keras.ops.kron", K.kron, (S, V)),
+        entry("keras.ops.kron", K.kron, (S, T)),
         entry("keras.ops.tensordot", partial(K.tensordot, axes=[[0], [1]]), (X, S)),
         entry("keras.ops.vander", lambda x: K.vander(x, 3), V),
         entry("tf.tensordot, axes=1", partial(tf.tensordot, axes=1), (X, numbers(3, 2))),
@@ -100,7 +100,8 @@ def _matmuls() -> list[Entry]:
         entry(
             "tf.linalg.LinearOperatorCirculant",
             lambda x, y: L.LinearOperatorCirculant(
-                tf.cast(x, tf.complex128 if x.dtype == tf.float64 else tf.complex64)
+                tf.cast(x, tf.complex128 if x.dtype == tf.float64 else tf.complex64),
+                input_output_dtype=tf.complex128 if x.dtype == tf.float64 else tf.complex64,
             ).matvec(tf.cast(y, tf.complex128 if y.dtype == tf.float64 else tf.complex64)),
             (V, W),
         ),
@@ -180,8 +181,13 @@ def _parts() -> list[Entry]:
         entry("tf.linalg.band_part of a batch", lambda x: L.band_part(x * x, -1, 1), batch),
         entry("tf.linalg.diag", L.diag, X),
         entry("tf.linalg.diag, k=(-1, 0)", lambda x: L.diag(x, k=(-1, 0), padding_value=0), X),
-        entry("tf.linalg.diag, padding", lambda x: L.diag(x, k=1, num_rows=4, num_cols=5, padding_value=2.0), X),
+        entry("tf.linalg.diag, padding", lambda x: L.diag(x, k=2, num_rows=4, num_cols=5, padding_value=2.0), X),
         entry("tf.linalg.diag by its padding", lambda x, p: L.diag(x, k=1, padding_value=p), (X, np.array(0.3))),
+        entry(
+            "tf.linalg.diag_part by its padding",
+            lambda x, p: L.diag_part(x, k=(-1, 1), padding_value=p, align="LEFT_LEFT") ** 2,
+            (Y, np.array(0.3)),
+        ),
         entry("tf.linalg.diag_part", L.diag_part, batch),
         entry("tf.linalg.diag_part, k=(-1, 1)", lambda x: L.diag_part(x, k=(-1, 1), padding_value=1.0), batch),
         entry("tf.linalg.diag_part, k=-1, LEFT_RIGHT", lambda x: L.diag_part(x, k=(-2, -1), align="LEFT_RIGHT"), batch),

@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 import tfgradkit as tgk
-from tfgradkit.errors import TfGradKitError
+from tfgradkit.errors import TfGradKitError, VerificationError
+from tfgradkit.graph.ops import ELEMENTWISE, SMOOTH, STEPS, op_types
 from tfgradkit.op_gradients.exact_functions import exact_functions
 
 from .entry import Entry
@@ -45,6 +46,12 @@ class Subject:
     def operator(self, make: Callable[..., Any], **keywords: Any) -> Callable[..., Any]:
         """An operator applied to the entry's function, by all its arguments."""
         return make(self.entry.real, argnums=self._argnums, **keywords)
+
+    @functools.cached_property
+    def op_types(self) -> set[str]:
+        """The types of the ops of the function."""
+        specs = [tf.TensorSpec(x.shape, x.dtype) for x in self.points[0]]
+        return op_types(self._numpy.get_concrete_function(*specs).graph)
 
     @functools.cached_property
     def plain(self) -> list[np.ndarray]:
@@ -252,9 +259,21 @@ def batch(s: Subject, **keywords: Any) -> Verdict:
 def tile(s: Subject) -> Verdict:
     """The same over a repeated batch, which is for independent samples alone."""
     count = _samples(s)
-    if not count or _blocks(s, count) is None:
+    if not count or _blocks(s, count) is None or not _by_sample(s):
         return Verdict("–", "not of independent samples")
     return batch(s, mode="reverse", strategy="tile")
+
+
+def _by_sample(s: Subject) -> bool:
+    """Whether a sample's result is the same at another place of a larger batch."""
+    point = s.points[0]
+    try:
+        once, twice = s.entry.real(*point), s.entry.real(*(tf.concat([x, x], 0) for x in point))
+    except (ValueError, tf.errors.InvalidArgumentError):
+        return False
+    return twice.shape == [2 * once.shape[0], *once.shape[1:]] and bool(
+        np.allclose(twice, np.concatenate([once, once]), equal_nan=True)
+    )
 
 
 def _samples(s: Subject) -> int:
@@ -272,10 +291,31 @@ def _blocks(s: Subject, count: int) -> np.ndarray | None:
     blocks = []
     for part in np.split(s.plain[0], np.cumsum(sizes)[:-1], 1):
         by_sample = part.reshape(count, part.shape[0] // count, count, part.shape[1] // count)
-        if any(by_sample[i, :, j].any() for i in range(count) for j in range(count) if i != j):
+        rounding = 1e-13 * np.abs(by_sample).max(initial=1)
+        if any((np.abs(by_sample[i, :, j]) > rounding).any() for i in range(count) for j in range(count) if i != j):
             return None
         blocks.append(np.stack([by_sample[i, :, i] for i in range(count)]))
     return np.concatenate(blocks, 2)
+
+
+_PLUMBING = frozenset({"Placeholder", "Const", "Identity", "NoOp"})
+
+
+def facts(s: Subject) -> Verdict:
+    """What the graph's core holds for known of the ops: element by element, a step, smooth."""
+    types = s.op_types - _PLUMBING
+    one = len(s.points[0]) == 1
+    for number, (point, plain) in enumerate(zip(s.entry.points, s.plain, strict=True)):
+        known = s.known(number)
+        if one and types <= ELEMENTWISE and plain.shape[0] == point[0].size:
+            off = plain[~np.eye(len(plain), dtype=bool)]
+            if off.any():
+                return Verdict("wrong", f"{sorted(types)} are not element by element")
+        if types and types <= STEPS and plain[known].any():
+            return Verdict("wrong", f"{sorted(types)} is no step")
+    if types and types <= SMOOTH and not all(e.known.all() for _, line in s.lines[:1] for e in line):
+        return Verdict("wrong", f"{sorted(types)} are not smooth at a generic point")
+    return Verdict("right")
 
 
 PROPERTIES: dict[str, Callable[[Subject], Verdict]] = {
@@ -290,20 +330,29 @@ PROPERTIES: dict[str, Callable[[Subject], Verdict]] = {
     "sparse": sparse,
     "batch": batch,
     "tile": tile,
+    "facts": facts,
 }
 
 
 def verdicts(entry: Entry) -> Iterator[tuple[str, Verdict]]:
     """Each property of an entry, and its state."""
-    subject = Subject(entry)
+    yield from verdicts_of(Subject(entry))
+
+
+def verdicts_of(subject: Subject) -> Iterator[tuple[str, Verdict]]:
+    """Each property of a subject's entry, and its state."""
+    entry = subject.entry
     for name, judge in PROPERTIES.items():
         if name not in entry.skip and not (name == "third" and entry.orders < 3):
-            yield name, _guarded(judge, subject)
+            yield name, guarded(judge, subject)
 
 
-def _guarded(judge: Callable[[Subject], Verdict], subject: Subject) -> Verdict:
+def guarded(judge: Callable[[Subject], Verdict], subject: Subject) -> Verdict:
+    """The verdict of a judge, also where it raises. A derivative that finds itself wrong is."""
     try:
         return judge(subject)
+    except VerificationError as error:
+        return Verdict("wrong", str(error))
     except TfGradKitError as error:
         return Verdict("refused", f"{type(error).__name__}: {error}")
     except Exception as error:

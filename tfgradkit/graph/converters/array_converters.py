@@ -48,6 +48,24 @@ def _pad(given: Any) -> Any:
     return wrapped([tf.where(inside, tf.pad(tensor, paddings), value)])
 
 
+# Axes that the kernel can broadcast apart from one another, with those that stay between.
+_MOST_BROADCAST = 5
+
+
+@vectorized("BroadcastTo")
+def _broadcast(given: Any) -> Any:
+    """In two steps where the turns make one axis too many for the kernel."""
+    shape, rank = given.unstacked_input(1), given.op.outputs[0].shape.rank
+    if rank is None or rank < _MOST_BROADCAST:
+        return theirs(given)
+    tensor, shape = given.stacked_input(0), tf.concat([turns_of(given, shape.dtype), shape], 0)
+    ones = [1] * (rank + 1 - tensor.shape.rank)
+    tensor = tf.reshape(tensor, [*dims(tensor)[:1], *ones, *dims(tensor)[1:]])
+    half = (rank + 1) // 2
+    first = tf.concat([shape[:half], tf.shape(tensor, shape.dtype)[half:]], 0)
+    return wrapped([tf.broadcast_to(tf.broadcast_to(tensor, first), shape)])
+
+
 @vectorized("Squeeze")
 def _squeeze(given: Any) -> Any:
     """TensorFlow squeezes the turns away where there is one turn and no axis is named."""
@@ -112,14 +130,25 @@ def _rows(given: Any) -> Any:
     return wrapped([tf.gather(given.stacked_input(0), stacked(given, 1), batch_dims=1)])
 
 
-@vectorized("TensorScatterUpdate")
+@vectorized("TensorScatterUpdate", *(f"TensorScatter{name}" for name in ("Add", "Sub", "Max", "Min")))
 def _scatter(given: Any) -> Any:
     tensor, indices, updates = (stacked(given, i) for i in range(3))
-    turn = tf.range(turns_of(given, indices.dtype)[0], dtype=indices.dtype)
+    return wrapped(emit(given.op, [tensor, _with_turn(indices), updates]))
+
+
+@vectorized("ScatterNd")
+def _scatter_into_zeros(given: Any) -> Any:
+    """The gradients of what is gathered, sorted or chosen; TensorFlow has no converter."""
+    indices, updates, sizes = stacked(given, 0), stacked(given, 1), given.unstacked_input(2)
+    return wrapped(emit(given.op, [_with_turn(indices), updates, tf.concat([turns_of(given, sizes.dtype), sizes], 0)]))
+
+
+def _with_turn(indices: tf.Tensor) -> tf.Tensor:
+    """Indices ``[turns, ..., depth]`` with the number of the turn before them: ``[turns, ..., depth + 1]``."""
     sizes = tf.shape(indices)
+    turn = tf.range(tf.shape(indices, indices.dtype)[0], dtype=indices.dtype)
     turn = tf.reshape(turn, tf.concat([sizes[:1], tf.ones_like(sizes[1:])], 0))
-    turn = tf.broadcast_to(turn, tf.concat([sizes[:-1], [1]], 0))
-    return wrapped(emit(given.op, [tensor, tf.concat([turn, indices], -1), updates]))
+    return tf.concat([tf.broadcast_to(turn, tf.concat([sizes[:-1], [1]], 0)), indices], -1)
 
 
 def _offset(ids: tf.Tensor, step: Any) -> tf.Tensor:

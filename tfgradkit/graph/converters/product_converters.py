@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from typing import Any
 
 import tensorflow as tf
@@ -16,6 +17,21 @@ from .array_converters import folded, turns_of
 def _batch_products(given: Any) -> Any:
     """TensorFlow takes an axis of a plain matrix for one that counts."""
     return wrapped(emit(given.op, [stacked(given, 0), stacked(given, 1)]))
+
+
+@vectorized("Einsum")
+def _einsum(given: Any) -> Any:
+    """The gradient of a diagonal has a label twice in its result, which ``tf.einsum`` refuses, and the op doesn't."""
+    terms, result = given.get_attr("equation").decode().split("->")
+    if len(set(result.replace("...", ""))) == len(result.replace("...", "")):
+        return theirs(given)
+    turn = next((letter for letter in string.ascii_letters if letter not in terms + result), None)
+    if turn is None:
+        raise refused("no letter is left for the turns")
+    fronts = [turn if is_stacked(given, i) else "" for i in range(len(given.inputs))]
+    terms = ",".join(front + term for front, term in zip(fronts, terms.split(","), strict=True))
+    tensors = [given.input(i).t for i in range(len(given.inputs))]
+    return wrapped(emit(given.op, tensors, equation=f"{terms}->{turn}{result}"))
 
 
 @vectorized("BiasAdd")

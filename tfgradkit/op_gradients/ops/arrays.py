@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..registry import enable, register, take_over
+from ..registry import SHIPPED, attributes, enable, register, take_over
 
 
 @register("Mod", "TruncateMod")
@@ -135,6 +135,31 @@ def _range(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, tf.Tensor]:
     """start + i·delta; the limit only sets the number of elements."""
     steps = tf.cast(tf.range(tf.size(upstream)), upstream.dtype)
     return tf.reduce_sum(upstream), None, tf.reduce_sum(upstream * steps)
+
+
+@take_over("MatrixDiagV2", "MatrixDiagV3")
+def _diagonals(op: Any, upstream: tf.Tensor) -> list[Any]:
+    """By the value around, too, for which TensorFlow gives None. Of the inputs, a tape keeps k alone."""
+    by_diagonals, *_ = SHIPPED[op.type].replaces(op, upstream)
+    sizes = tf.shape(upstream)
+    given = {"diagonal": tf.zeros_like(by_diagonals), "k": op.inputs[1], "num_rows": sizes[-2], "num_cols": sizes[-1]}
+    return [by_diagonals, None, None, None, _by_padding(op, upstream, 4, given)]
+
+
+@take_over("MatrixDiagPartV2", "MatrixDiagPartV3")
+def _diagonal_parts(op: Any, upstream: tf.Tensor) -> list[Any]:
+    """By the value that fills short diagonals, too."""
+    by_matrix, *_ = SHIPPED[op.type].replaces(op, upstream)
+    return [by_matrix, None, _by_padding(op, upstream, 2, {"input": tf.zeros_like(by_matrix), "k": op.inputs[1]})]
+
+
+def _by_padding(op: Any, upstream: tf.Tensor, place: int, given: dict[str, tf.Tensor]) -> tf.Tensor | None:
+    """The gradients of what the padding fills, summed."""
+    if place in (getattr(op, "skip_input_indices", None) or ()):
+        return None
+    align = attributes(op, "align") if op.type.endswith("V3") else {}
+    padded = getattr(tf.raw_ops, op.type)(**given, padding_value=tf.ones([], upstream.dtype), **align)
+    return tf.reduce_sum(upstream * padded)
 
 
 @take_over("PadV2")

@@ -1,4 +1,6 @@
-"""Gradients of cumulative products and sums of exponentials, and of norms, linear in what comes from above.
+"""Gradients of products, of cumulative ones, of cumulative sums of exponentials, and of norms.
+
+They are linear in what comes from above.
 
 TensorFlow's own divide by the elements of a product, by the gradient from above, or take its logarithm. Here a
 gradient along an axis is a recurrence S_j = u_j + a_j S_{j+1}, which is composed of itself in about log₂ n steps
@@ -12,10 +14,34 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..registry import attributes, take_over
+from ...graph.fold import small_constant
+from ..registry import SHIPPED, attributes, take_over
 
 # Steps for an axis of unknown length: enough for every one.
 _MOST_STEPS = 31
+
+
+@take_over("Prod")
+def _product_gradient(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+    """u Π_{k≠j} x_k: the product of all before j times that of all after, as TensorFlow's.
+
+    Here a length that is known stays so, which decides how many steps the recurrence of the next order has.
+    """
+    x, axes = op.inputs
+    reduced, rank = small_constant(axes), x.shape.rank
+    if reduced is None or rank is None:
+        theirs: tuple[tf.Tensor, None] = SHIPPED["Prod"].replaces(op, upstream)
+        return theirs
+    first = sorted({int(axis) % rank for axis in reduced.ravel()})
+    order = first + [axis for axis in range(rank) if axis not in first]
+    ordered = tf.transpose(tf.math.conj(x), order)
+    sizes = [_count(ordered, axes) for axes in (range(len(first)), range(len(first), rank))]
+    factors = tf.reshape(ordered, sizes)
+    others = tf.math.cumprod(factors, exclusive=True) * tf.math.cumprod(factors, exclusive=True, reverse=True)
+    others = tf.transpose(tf.reshape(others, tf.shape(ordered)), [order.index(axis) for axis in range(rank)])
+    for axis in first if not op.get_attr("keep_dims") else ():
+        upstream = tf.expand_dims(upstream, axis)
+    return upstream * tf.ensure_shape(others, x.shape), None
 
 
 @take_over("Cumprod")
@@ -61,22 +87,22 @@ def _euclidean_norm(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
 
 def along_middle(x: tf.Tensor, axis: tf.Tensor) -> tf.Tensor:
     """``x`` as three axes, the middle one ``axis``."""
-    constant, rank = tf.get_static_value(axis), x.shape.rank
+    constant, rank = small_constant(axis), x.shape.rank
     if constant is None or rank is None:
         shape, axis = tf.shape(x), tf.cast(axis, tf.int32) % tf.rank(x)
         return tf.reshape(x, [tf.reduce_prod(shape[:axis]), shape[axis], tf.reduce_prod(shape[axis + 1 :])])
     place = int(constant) % rank
-    sizes = [_product(x, range(place)), _product(x, [place]), _product(x, range(place + 1, rank))]
+    sizes = [_count(x, range(place)), _count(x, [place]), _count(x, range(place + 1, rank))]
     return tf.reshape(x, sizes)
 
 
-def _product(x: tf.Tensor, axes: Any) -> Any:
-    """The product of some axes' lengths, a number where all are known."""
-    product: Any = 1
+def _count(x: tf.Tensor, axes: Any) -> Any:
+    """The number of elements along some axes, a number where their lengths are known."""
+    count: Any = 1
     for axis in axes:
         length = x.shape[axis]
-        product *= tf.shape(x)[axis] if length is None else length
-    return product
+        count *= tf.shape(x)[axis] if length is None else length
+    return count
 
 
 def recurrence(u: tf.Tensor, factors: tf.Tensor, *, back: bool = False) -> tf.Tensor:

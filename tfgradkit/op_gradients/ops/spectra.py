@@ -86,6 +86,7 @@ def _svd(op: Any, by_values: tf.Tensor, by_u: tf.Tensor, by_v: tf.Tensor) -> tf.
         _, u, v = tf.linalg.svd(a)
         return tf.ensure_shape(tf.matmul(u * by_values[..., None, :], v, adjoint_b=True), a.shape)
     s, u, v = op.outputs
+    s = tf.math.real(s)  # the op's own are complex where the matrix is
     full = op.get_attr("full_matrices")
     if full and (not a.shape[-2:].is_fully_defined() or abs(a.shape[-2] - a.shape[-1]) > 1):
         raise NotImplementedError("the gradient of Svd with full_matrices where rows and columns differ by more than 1")
