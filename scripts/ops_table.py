@@ -1,6 +1,7 @@
 """Writes ``docs/ops.md``: every op of TensorFlow that takes and gives real or complex numbers, and its gradient.
 
-``python scripts/ops_table.py`` writes it, ``--check`` only says whether it is current.
+``python scripts/ops_table.py`` writes it, ``--check`` only says whether it is current; ``--take FILE`` makes what the
+sweep of the table of conformance wrote the results that the page tells.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
+from conformance_results import read, take, verified
 from op_orders import measured_orders
 from op_reasons import BY_NATURE, NONE
 
@@ -106,7 +108,7 @@ def page(orders: dict[str, str]) -> str:
     text = HEAD.format(count=len(found), version=tf.__version__, summary=summary)
     for state, title in STATES.items():
         text += f"\n## {title[0].upper()}{title[1:]}\n\n" + _table([row for row in found if row.state == state])
-    return text
+    return text + verified(read())
 
 
 def recorded_orders(text: str) -> dict[str, str]:
@@ -127,6 +129,8 @@ def _table(found: list[Row]) -> str:
 
 def main() -> None:
     """Writes the page, or compares."""
+    if "--take" in sys.argv:
+        take(Path(sys.argv[-1]))
     tgk.registered_gradients()  # loads the rules
     text = page(measured_orders())
     if "--check" not in sys.argv:

@@ -89,7 +89,10 @@ def test_a_model_of_the_wrong_signature(tmp_path, export, make, words):
         pytest.param(lambda x: x, tf.TensorSpec(None), ("not fixed",), id="any rank"),
         pytest.param(lambda x: x, tf.TensorSpec([2], tf.int32), ("not floating", "int32"), id="integers"),
         pytest.param(
-            lambda x, y: x, PAIR, ("can't be traced", "missing a required argument"), id="one spec for two arguments"
+            lambda x, y: x,
+            PAIR,
+            ("does not take these arguments", "missing a required argument"),
+            id="one spec for two arguments",
         ),
         pytest.param(lambda x: x, "float32", ("something else than tf.TensorSpec", "float32"), id="no TensorSpec"),
         pytest.param(lambda x: tf.argmax(x), PAIR, ("not floating", "int64"), id="integers out"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import conformance_results as results
 import numpy as np
 import pytest
-from conformance import results
 from conformance.line_derivatives import line_derivatives
 from conformance.properties import Subject, verdicts, verdicts_of
 from conformance.table import TABLE, sample
@@ -24,7 +24,8 @@ def test_entry(name):
     subject = Subject(entry)
     seen = dict(verdicts_of(subject))
     if RESULTS:
-        results.append(Path(RESULTS), results.seen(name, subject.op_types, seen))
+        states = {property_: (verdict.state, verdict.note) for property_, verdict in seen.items()}
+        results.append(Path(RESULTS), results.seen(name, subject.op_types, states, entry.known))
     expected = {property_: state for property_, (state, _) in entry.known.items()}
     faults = {property_: v for property_, v in seen.items() if v.state in ("wrong", "nan", "raw")}
     assert {p: v for p, v in faults.items() if expected.get(p) != v.state} == {}

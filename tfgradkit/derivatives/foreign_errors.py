@@ -7,20 +7,25 @@ TensorFlow must not have cut its own frames off it. Everything here runs on the 
 from __future__ import annotations
 
 import dis
+import inspect
 import linecache
 import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import tensorflow as tf
 
 from ..errors import GradientError, SignatureError, SourceError, TfGradKitError
 from .problem import SCALAR_VALUED
 from .runtime_errors import not_compiled, refusal
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _GENERATED = "__autograph_generated_file"
@@ -92,6 +97,8 @@ def told(name: str) -> Iterator[None]:
         if filtering:
             tf.debugging.disable_traceback_filtering()
         yield
+    except (OSError, Warning):  # of files, and of the user's filters
+        raise
     except tf.errors.OpError as error:
         raise of_run(error, name) from error
     except Exception as error:
@@ -99,6 +106,27 @@ def told(name: str) -> Iterator[None]:
     finally:
         if filtering:
             tf.debugging.enable_traceback_filtering()
+
+
+def translating(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorates a public function, whose first argument is the user's: what that raises is told as by :func:`told`."""
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def translated(*args: P.args, **keywords: P.kwargs) -> R:
+        try:
+            first = next(iter(signature.bind(*args, **keywords).arguments.values()))
+        except (TypeError, StopIteration):
+            return function(*args, **keywords)  # which says itself what is wrong with the call
+        with told(_name_of(first)):
+            return function(*args, **keywords)
+
+    return translated
+
+
+def _name_of(fn: Any) -> str:
+    own = getattr(fn, "name", None)
+    return own if isinstance(own, str) else getattr(fn, "__name__", type(fn).__name__)
 
 
 def of_run(error: Exception, name: str, compiled: bool = False) -> TfGradKitError:

@@ -313,7 +313,7 @@ def facts(s: Subject) -> Verdict:
                 return Verdict("wrong", f"{sorted(types)} are not element by element")
         if types and types <= STEPS and plain[known].any():
             return Verdict("wrong", f"{sorted(types)} is no step")
-    if types and types <= SMOOTH and not all(e.known.all() for _, line in s.lines[:1] for e in line):
+    if types and types <= SMOOTH and not all(e.known.all() for _, orders in s.lines[0] for e in orders):
         return Verdict("wrong", f"{sorted(types)} are not smooth at a generic point")
     return Verdict("right")
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
+from ...derivatives.foreign_errors import translating
 from ...errors import SignatureError
 from ...op_gradients.exact_functions import exact_functions
 from ...sources.resolve import resolve
@@ -23,6 +24,7 @@ _TARGETS = ("eager", "xla", "native")
 _WRT = ("inputs", "parameters")
 
 
+@translating
 def audit(
     fn: Any,
     *specs: Any,

@@ -7,6 +7,7 @@ from typing import Any, Unpack
 import tensorflow as tf
 
 from ...derivatives.batch.independence import BatchIndependence, by_arguments, check_independence
+from ...derivatives.foreign_errors import translating
 from ...derivatives.keywords import Keywords, documented
 from ...derivatives.operators import build
 from ...derivatives.options import Options
@@ -14,6 +15,7 @@ from ...derivatives.problem import batch_axis, is_batched, narrowed, select
 from ...op_gradients.exact_functions import exact_functions
 
 
+@translating
 @documented(without=("batched",))
 def check_batch_independence(fn: Any, *arguments: Any, **keywords: Unpack[Keywords]) -> BatchIndependence:
     """Whether the results of a sample depend on that sample alone: what a batched derivative takes for granted.

@@ -12,6 +12,7 @@ import numpy as np
 from ...arguments import leaves
 from ...derivatives.derivative import Derivative
 from ...derivatives.extrapolated_differences import Difference, along
+from ...derivatives.foreign_errors import translating
 from ...derivatives.keywords import Keywords, documented
 from ...derivatives.operators import build
 from ...differentiable import Differentiable
@@ -29,6 +30,7 @@ _DIRECTIONS = 2
 _LOOKED_INTO = 4
 
 
+@translating
 @documented()
 def check_gradients(fn: Any, *arguments: Any, order: int = 1, **keywords: Unpack[Keywords]) -> GradientCheck:
     """Whether the derivatives of a function are those of its values.

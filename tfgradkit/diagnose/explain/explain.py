@@ -6,6 +6,7 @@ import inspect
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ...derivatives.foreign_errors import translating
 from ...differentiable import Differentiable
 from ...sources.resolve import resolve
 from ..trace_ops.recording import Recording
@@ -19,6 +20,7 @@ from .recorded_block import RecordedBlock
 from .user_code.source_lines import SourceCode
 
 
+@translating
 def explain(fn: Any, *args: Any, wrt: Any = "inputs", training: bool = False) -> Explanation:
     """Whether each output of ``fn`` has a gradient by each input; if not, what cuts it, and what to write instead.
 

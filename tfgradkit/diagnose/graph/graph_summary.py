@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...derivatives.foreign_errors import translating
 from ...public import public
 from .call_paths import everything_below, place_of, result_of
 from .graph_view import GraphView
@@ -54,6 +55,7 @@ class GraphSummary:
         return "\n".join([self.name, *_table(self), *_facts(self), *_constants(self)])
 
 
+@translating
 def graph_summary(fn: Any, *specs: Any, batched: bool | None = None, training: bool = False) -> GraphSummary:
     """Op counts of a function, or of a derivative, before and after :func:`simplify`.
 

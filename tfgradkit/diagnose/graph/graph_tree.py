@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
+from ...derivatives.foreign_errors import translating
 from .call_paths import CalledSection, CallPlace, everything_below, place_of, result_of
 from .graph_view import GraphView, view
 
@@ -14,6 +15,7 @@ _INDENT = "    "
 _SMALL = 3
 
 
+@translating
 def graph_tree(
     fn: Any, *specs: Any, depth: int = 40, size: int = 300, batched: bool | None = None, training: bool = False
 ) -> str:

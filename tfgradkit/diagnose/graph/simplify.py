@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ...derivatives.foreign_errors import translating
 from ...graph.grappler import frozen, optimized
 from .constant_results import ConstantResults, constants_of
 from .equal_results import check_equal, differ, repacked
@@ -30,6 +31,7 @@ class Simplified:
     constants: ConstantResults
 
 
+@translating
 def simplify(fn: Any, *specs: Any, batched: bool | None = None, training: bool = False) -> Any:
     """A ``ConcreteFunction`` that gives what ``fn`` gives, with less to do: no variables, no calls.
 

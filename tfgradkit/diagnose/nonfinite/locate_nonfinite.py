@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from ...arguments import leaves, shape_text
+from ...derivatives.foreign_errors import translating
 from ...errors import GradientError, SignatureError
 from ...op_gradients.exact_functions import exact_functions
 from ...sources.resolve import resolve
@@ -28,6 +29,7 @@ COMPILED: dict[str, Callable[..., Any]] = {
 }
 
 
+@translating
 def locate_nonfinite(
     fn: Any, *arguments: Any, wrt: str = "inputs", batched: bool | None = None, training: bool = False
 ) -> NonFinite:

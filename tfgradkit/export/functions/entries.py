@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from ...arguments import floating_results, shape_text, structure_text
+from ...derivatives.foreign_errors import told
 from ...differentiable import Differentiable
 from ...errors import ExportError, SignatureError
 from .interface import Entry, Port, check_name, identifier, make_entry
@@ -47,17 +48,8 @@ def describe(
 def _traced(source: Differentiable) -> Any:
     specs = source.input_specs
     assert specs is not None
-    try:
+    with told(f"{source.name} of {_text(specs)}"):
         y = tf.function(source.call, autograph=False).get_concrete_function(*specs).structured_outputs
-    except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
-        if isinstance(error, SignatureError):
-            raise
-        raise SignatureError(
-            "the function can't be traced with this input",
-            subject=source.name,
-            got=f"{_text(specs)}: {_first_line(error)}",
-            hint="call it with an array of that shape and dtype to see more",
-        ) from error
     for tensor in floating_results(y, source.name):
         shape = tensor.shape
         if shape.rank is None or (source.batched and shape.rank == 0) or None in shape[source.batched :].as_list():
@@ -71,14 +63,6 @@ def _text(specs: tuple[Any, ...]) -> str:
     if len(specs) == 1 and isinstance(specs[0], tf.TensorSpec):
         return f"{specs[0].dtype.name} {shape_text(specs[0].shape)}"
     return structure_text(specs)
-
-
-def _first_line(error: Exception) -> str:
-    """The first line with a reason in it; Keras writes colours into its messages."""
-    lines = [line.strip() for line in str(error).replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines()]
-    preamble = ("Exception encountered", "in user code", "File ")
-    reasons = (line for line in lines if line and not line.startswith(preamble))
-    return next(reasons, type(error).__name__)
 
 
 def _names(
