@@ -14,6 +14,7 @@ that was traced before keeps the stock ones.
   and ``tf.nn.weighted_cross_entropy_with_logits``, are smooth, and built of kinked parts or of branches with 0/0:
   :mod:`smooth_functions`.
 - ``tf.nn.log_poisson_loss`` has 0·log 0 in the branch that is not taken.
+- ``tf.recompute_grad`` has first derivatives alone: :mod:`recompute_grad`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ import tensorflow as tf
 from . import smooth_functions as smooth
 from .ops.images import hsv_to_rgb
 from .ops.matrix_functions import expm
+from .recompute_grad import exact_recompute_grad
 
 _lock = threading.RLock()
 
@@ -132,6 +134,7 @@ _EXACT = (
     (tf.nn, "log_poisson_loss", _poisson_loss(tf.nn.log_poisson_loss)),
     *_in(tf.experimental.numpy, _of_real_tensors, **_NUMPY),
     *_of_keras(),
+    *exact_recompute_grad(),
 )
 _OF_STOCK = {getattr(module, name): function for module, name, function in _EXACT}
 
