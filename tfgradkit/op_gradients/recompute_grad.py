@@ -27,7 +27,7 @@ def exact_recompute_grad() -> list[tuple[Any, str, Any]]:
         from tensorflow.python.ops import custom_gradient as module
     except ImportError:
         return []
-    makers = {
+    makers: dict[str, Callable[..., Any]] = {
         "_graph_mode_decorator": partial(_checkpointed, way="inlined"),
         "_eager_mode_decorator": partial(_checkpointed, way="__call__"),
         "custom_gradient": _differentiable,

@@ -18,6 +18,26 @@ def _batch_products(given: Any) -> Any:
     return wrapped(emit(given.op, [stacked(given, 0), stacked(given, 1)]))
 
 
+@vectorized("BatchMatMulV2")
+def _broadcast_products(given: Any) -> Any:
+    """A matrix that is the same for all turns multiplies turns and batch as one axis.
+
+    TensorFlow broadcasts it to [turns, batch]; where the batch is 1, oneDNN's product in float32 then writes beyond its
+    memory (TensorFlow 2.21): the process ends, or numbers elsewhere change.
+    """
+    for own, other in ((0, 1), (1, 0)):
+        ranks = given.op.inputs[own].shape.rank, given.op.inputs[other].shape.rank
+        if is_stacked(given, own) and not is_stacked(given, other) and ranks[0] is not None and ranks[1] == 2:
+            batches = dims(stacked(given, own))[:-2]
+            inputs = [given.unstacked_input(other)] * 2
+            inputs[own] = stacked(given, own)
+            for _ in batches[1:]:
+                inputs[own] = folded(inputs[own])
+            (product,) = emit(given.op, inputs)
+            return wrapped([tf.reshape(product, [*batches, *dims(product)[-2:]])])
+    return theirs(given)
+
+
 @vectorized("BiasAdd")
 def _bias(given: Any) -> Any:
     """TensorFlow knows where the channels are of pictures alone."""
