@@ -32,6 +32,7 @@ PRIVATE = {
     "pywrap_xla_ops": "export/native/compile/unsupported.py",
     "gradient_registry": "op_gradients/registry.py",
     "op_def_registry": "op_gradients/registry.py",
+    "tensorflow.python.ops.custom_gradient": "op_gradients/recompute_grad.py",
     "parallel_for": "graph/pfor.py",
     "get_registered_kernels_for_op": "diagnose/audit/eager.py",
     "tensorflow.python.eager.record": "graph/contexts.py",

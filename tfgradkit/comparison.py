@@ -21,3 +21,9 @@ def relative_error(got: np.ndarray, expected: np.ndarray, precision: str | None 
     scale = np.maximum(magnitude, SMALL[precision or expected.dtype.name] * magnitude.max())
     error = np.max(np.abs(got.astype(np.float64) - expected) / np.where(scale > 0, scale, 1.0))
     return float("inf") if np.isnan(error) else float(error)
+
+
+def absolute_error(got: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference; infinite where a number is NaN."""
+    error = np.max(np.abs(got.astype(np.float64) - expected), initial=0.0)
+    return float("inf") if np.isnan(error) else float(error)

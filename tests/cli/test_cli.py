@@ -36,6 +36,7 @@ LIBRARY_FILES = sorted(
         "python/tiny.py",
         "share/tiny/metadata.json",
         "share/tiny/testvectors.npz",
+        "share/tiny/testvectors_float64.npz",
         "src/CMakeLists.txt",
         "src/constants.c",
         "src/constants.h",

@@ -12,6 +12,7 @@ import tensorflow as tf
 from converter_cases import CASES, NO_CASE, Case, ops_in
 
 from tfgradkit.graph.converters import NotVectorizedError, vectorized_map
+from tfgradkit.graph.ops import everywhere
 from tfgradkit.graph.pfor import converted_types
 
 SWEEP = bool(os.environ.get("TFGRADKIT_SWEEP"))
@@ -119,3 +120,16 @@ def test_a_case_is_of_its_op(op):
         given = [tf.constant(make(0)) for make in case.args]
         graph = tf.function(case.f, autograph=False).get_concrete_function(*given).graph
         assert op in ops_in(graph), CASES.index(case)
+
+
+def test_a_plain_matrix_multiplies_turns_and_batch_as_one_axis():
+    """Of [turns, 1, m, k] and [k, n] in float32 oneDNN's product writes beyond its memory, and the process ends."""
+    w = np.random.default_rng(0).normal(size=(4, 8)).astype("float32")
+    x = np.random.default_rng(1).normal(size=(16, 1, 4, 4)).astype("float32")
+    f = tf.function(lambda rows: vectorized_map(lambda row: tf.matmul(row, w), rows), autograph=False)
+    operations = everywhere(f.get_concrete_function(tf.TensorSpec(x.shape, tf.float32)).graph.get_operations())
+    ranks = [[t.shape.rank for t in op.inputs] for op in operations if op.type.startswith("BatchMatMul")]
+    assert [3, 2] in ranks
+    assert [4, 2] not in ranks
+    for _ in range(30):
+        np.testing.assert_allclose(f(tf.constant(x)), x @ w, rtol=1e-5, atol=1e-5)

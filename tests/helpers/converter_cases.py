@@ -360,8 +360,13 @@ for _ta, _tb in itertools.product((False, True), (False, True)):
     for _op, _lead in itertools.product(("BatchMatMul", "BatchMatMulV2"), ((), (2,), (2, 3))):
         case(_op, lambda a, b, op=_op, ta=_ta, tb=_tb: getattr(R, op)(x=a, y=b, adj_x=ta, adj_y=tb),
              complexes(*_lead, *((3, 2) if _ta else (2, 3))), complexes(*_lead, *((2, 3) if _tb else (3, 2))))  # fmt: skip
-for _one, _two in (((2,), ()), ((), (2,)), ((1, 3), (2, 1)), ((2, 3), (3,))):
+for _one, _two in (((2,), ()), ((), (2,)), ((1, 3), (2, 1)), ((2, 3), (3,)), ((1,), ()), ((1, 1), ()), ((), (2, 1))):
     case("BatchMatMulV2", lambda a, b: R.BatchMatMulV2(x=a, y=b), floats(*_one, 2, 3), floats(*_two, 3, 4))
+for _one, _two in (((2,), (1,)), ((1,), (1,)), ((), (1,)), ((2, 2), (1, 1)), ((1, 2), (1,))):
+    # One matrix for the whole batch of the other.
+    case("BatchMatMulV2", lambda a, b: R.BatchMatMulV2(x=a, y=b), floats(*_one, 2, 3), floats(*_two, 3, 4))
+    case("BatchMatMulV2", lambda a, b: R.BatchMatMulV2(x=a, y=b, adj_x=True, adj_y=True),
+         floats(*_two, 3, 2), floats(*_one, 4, 3))  # fmt: skip
 for _equation, _shapes in {
     "ij,jk->ik": ((2, 3), (3, 4)), "...ij,jk->...ik": ((2, 2, 3), (3, 4)), "ii->i": ((3, 3),), "ij->": ((2, 3),),
     "ij->ji": ((2, 3),), "i,i->": ((3,), (3,)), "bij,bj->bi": ((2, 3, 4), (2, 4)), "ij,->ij": ((2, 3), ()),

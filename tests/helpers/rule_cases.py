@@ -219,6 +219,10 @@ CASES = {
         (np.array(0.3), np.array(0.55)),
     ),
     # Products, segments and what is stitched
+    "Prod": Case("Prod", lambda x: tf.reduce_prod(x, -1), (np.array([[0.3, 0.0, -2, 0], [1.0, 2, 3, 0]]),), True),
+    "Prod_axes": Case(
+        "Prod", lambda x: tf.reduce_prod(x, [0, 2], keepdims=True), (np.linspace(-1, 1.2, 12).reshape(2, 2, 3),)
+    ),
     "Cumprod": Case("Cumprod", lambda x: tf.math.cumprod(x, 1), (np.array([[0.3, 0.0, -2, 0], [1.0, 2, 3, 0]]),), True),
     "Cumprod_exclusive": Case(
         "Cumprod",

@@ -5,12 +5,18 @@ Each command imports the library inside, so that ``--help`` answers without Tens
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ..export.functions.interface import KINDS
-from .console import import_tensorflow, print_fields, print_success, print_table, progress
+from .console import import_tensorflow, print_fields, print_lines, print_success, print_table, progress
 from .model_options import Numbers, load_model, model_options, range_options, ranges
 
+if TYPE_CHECKING:
+    from ..native.loaded_library import Library
+
+_ERRORS = ("against TensorFlow", "against float64", "absolute")
 _derivatives = click.option(
     "--derivative",
     "derivatives",
@@ -136,6 +142,26 @@ def verify_command(folder: str) -> None:
     from ..native import load_native
 
     library = load_native(folder)
-    errors = library.verify()
-    print_table(("result", "largest relative error"), [(name, f"{error:.1e}") for name, error in errors.items()])
+    rounding = library.metadata.get("error_against_float64")  # of libraries that have float32
+    if rounding is None:
+        errors = library.verify()
+        print_table(("result", "largest relative error"), [(name, f"{error:.1e}") for name, error in errors.items()])
+    else:
+        print_table(("result", *_ERRORS), _verified(library))
+        print_lines(
+            f"The largest errors at {rounding['points']} points, relative to a component's largest magnitude; "
+            "the last column is against float64, too, but absolute."
+        )
+        for kind, reason in rounding["not_evaluated"].items():
+            print_lines(f"{kind} could not be evaluated in float64: {reason}")
     print_success(f"{library.name}: within {library.metadata['tolerance']:g}")
+
+
+def _verified(library: Library) -> list[tuple[str, ...]]:
+    """The errors of each result against TensorFlow, and against the same network in float64."""
+    wide = library.errors_against_float64()
+    rows = []
+    for name, error in library.verify().items():
+        rounding = [f"{number:.1e}" for number in wide[name]] if name in wide else ["unknown", ""]
+        rows.append((name, f"{error:.1e}", *rounding))
+    return rows

@@ -61,7 +61,8 @@ class NativeLibrary(Library):
     The interpreter is free during a call; calls from several threads may overlap.
 
     Beside the methods below: ``kinds``, ``input_names``, ``output_names``, ``metadata``, ``path``,
-    ``call`` for the C functions as they are, and ``verify`` for the recorded points.
+    ``call`` for the C functions as they are, ``verify`` for the recorded points, and ``errors_against_float64``
+    for what float32 costs there.
     """
 
     def value(self, *inputs: Any, out: Any = None, threads: Any = None, **named: Any) -> Any:

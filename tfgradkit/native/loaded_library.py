@@ -6,12 +6,13 @@ import ctypes
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..comparison import relative_error
+from ..comparison import absolute_error, relative_error
 from ..errors import LibraryError
 from .artifact import open_library, read_metadata
 from .c_function import CFunction, bind, read_functions
@@ -21,6 +22,18 @@ from .ports import Workspaces
 _PACKAGE = __package__.split(".")[0]
 # The choice of a function's results: the last group, or all groups.
 DERIVATIVE, ALL = False, True
+
+
+class RoundingError(NamedTuple):
+    """The largest error of a result over all recorded points.
+
+    Attributes:
+        relative: to the largest magnitude of each component over the points.
+        absolute: of any component.
+    """
+
+    relative: float
+    absolute: float
 
 
 class _Calls(dict[tuple[str, bool], NativeCall]):
@@ -86,14 +99,11 @@ class Library:
         Raises:
             LibraryError: an error is above the tolerance in the metadata.
         """
-        with np.load(self.path / self.metadata["files"]["vectors"]) as file:
-            vectors = dict(file)
-        errors = {}
-        for entry in self.metadata["functions"]:
-            results = self.call(entry["kind"], *(vectors[name] for name in entry["inputs"]))
-            for name, result in zip(entry["outputs"], results, strict=True):
-                error = relative_error(result, vectors[name], self.metadata["precision"])
-                errors[f"{entry['kind']}.{name}"] = error
+        vectors = self._arrays("vectors")
+        errors = {
+            f"{kind}.{name}": relative_error(result, vectors[name], self.metadata["precision"])
+            for kind, name, result in self._at_recorded_points(vectors)
+        }
         worst = max(errors, key=lambda key: errors[key])
         if not errors[worst] <= self.metadata["tolerance"]:
             raise LibraryError(
@@ -104,6 +114,35 @@ class Library:
                 hint="the machine may lack instructions it was compiled for: export it again here",
             )
         return errors
+
+    def errors_against_float64(self) -> dict[str, RoundingError]:
+        """What float32 costs: the largest errors of each result at the recorded points, against float64.
+
+        The reference is the same network, its weights and the points cast up from float32 and everything evaluated in
+        float64. A result is missing where that couldn't be; ``metadata["error_against_float64"]["not_evaluated"]`` says
+        why. Empty for a library that is float64 throughout.
+        """
+        if "vectors_float64" not in self.metadata["files"]:
+            return {}
+        expected, precision = self._arrays("vectors_float64"), self.metadata["precision"]
+        return {
+            f"{kind}.{name}": RoundingError(
+                relative_error(result, expected[name], precision), absolute_error(result, expected[name])
+            )
+            for kind, name, result in self._at_recorded_points(self._arrays("vectors"))
+            if name in expected
+        }
+
+    def _arrays(self, file: str) -> dict[str, np.ndarray]:
+        with np.load(self.path / self.metadata["files"][file]) as arrays:
+            return dict(arrays)
+
+    def _at_recorded_points(self, vectors: dict[str, np.ndarray]) -> Iterator[tuple[str, str, np.ndarray]]:
+        """Every result: the kind of its function, its name, the numbers."""
+        for entry in self.metadata["functions"]:
+            results = self.call(entry["kind"], *(vectors[name] for name in entry["inputs"]))
+            for name, result in zip(entry["outputs"], results, strict=True):
+                yield entry["kind"], name, result
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.path.absolute(),)  # another process opens the folder again

@@ -17,6 +17,7 @@ that was traced before keeps the stock ones.
 - ``tf.cond`` of a condition that is known, as Keras has it of ranks, traces and differentiates the branch that is never
   taken, too, which may have another shape.
 - ``tf.nn.log_poisson_loss`` has 0·log 0 in the branch that is not taken.
+- ``tf.recompute_grad`` has first derivatives alone: :mod:`recompute_grad`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from ..graph.fold import small_constant
 from . import smooth_functions as smooth
 from .ops.images import hsv_to_rgb
 from .ops.matrix_functions import expm
+from .recompute_grad import exact_recompute_grad
 
 _lock = threading.RLock()
 
@@ -173,6 +175,7 @@ _EXACT = (
     (tf.nn, "log_poisson_loss", _poisson_loss(tf.nn.log_poisson_loss)),
     *_in(tf.experimental.numpy, _of_real_tensors, **_NUMPY),
     *_of_keras(),
+    *exact_recompute_grad(),
 )
 _OF_STOCK = {getattr(module, name): function for module, name, function in _EXACT}
 

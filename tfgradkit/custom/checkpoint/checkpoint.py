@@ -12,10 +12,10 @@ from typing import Any
 import keras
 
 from ...errors import SignatureError
+from ...op_gradients.recompute import Checkpointed
 from ...public import public
 from ...sources.resolve import is_keras
 from ..override.backward_transforms import WrappedFunction
-from .recompute import Checkpointed
 
 
 @public("layers")

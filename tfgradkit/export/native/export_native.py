@@ -23,6 +23,7 @@ from .compile.tile_size import check_tile
 from .compile.toolchain import working_toolchain
 from .library.atomic_folder import output_folder
 from .library.c_library import MARKER, LibraryParts, write_library
+from .library.float64_reference import float64_reference
 from .library.recorded_points import check_ranges, record_points
 
 Progress = Callable[[str], None]
@@ -102,10 +103,13 @@ def export_native(
         weights = _weights_hash(resolve(fn))  # again: a model may have been built by the tracing
         progress("recording test points")
         count = max(_TESTED_POINTS, 2 * max(f.largest_tile for f in functions)) + 3
-        vectors = record_points(source, entries, bounds, count)
+        traced: dict[str, Any] = {}
+        vectors = record_points(source, entries, bounds, count, traced=traced)
+        wide = float64_reference(entries, traced, vectors, source.batched)
         progress("building the library")
         write_library(
-            folder, LibraryParts(name, source.name, functions, chosen, vectors, bounds, weights, Path(work), tools)
+            folder,
+            LibraryParts(name, source.name, functions, chosen, vectors, wide, bounds, weights, Path(work), tools),
         )
     return load_native(path)
 

@@ -34,6 +34,32 @@ def _einsum(given: Any) -> Any:
     return wrapped(emit(given.op, tensors, equation=f"{terms}->{turn}{result}"))
 
 
+@vectorized("BatchMatMulV2")
+def _broadcast_products(given: Any) -> Any:
+    """A matrix that is the same for all turns multiplies turns and batch as one axis.
+
+    TensorFlow broadcasts it to [turns, batch]; where the batch is 1, oneDNN's product in float32 then writes beyond its
+    memory (TensorFlow 2.21): the process ends, or numbers elsewhere change.
+    """
+    for own, other in ((0, 1), (1, 0)):
+        if is_stacked(given, own) and not is_stacked(given, other) and _is_plain_matrix(given, other, own):
+            batches = dims(stacked(given, own))[:-2]
+            matrix = given.unstacked_input(other)
+            inputs = [tf.reshape(matrix, dims(matrix)[-2:])] * 2
+            inputs[own] = stacked(given, own)
+            for _ in batches[1:]:
+                inputs[own] = folded(inputs[own])
+            (product,) = emit(given.op, inputs)
+            return wrapped([tf.reshape(product, [*batches, *dims(product)[-2:]])])
+    return theirs(given)
+
+
+def _is_plain_matrix(given: Any, place: int, by: int) -> bool:
+    """Whether an input is one matrix for the whole batch of another."""
+    shape, rank = given.op.inputs[place].shape, given.op.inputs[by].shape.rank
+    return shape.rank is not None and rank is not None and shape.rank <= rank and all(n == 1 for n in shape[:-2])
+
+
 @vectorized("BiasAdd")
 def _bias(given: Any) -> Any:
     """TensorFlow knows where the channels are of pictures alone."""

@@ -197,7 +197,18 @@ def _recorded(library: NativeLibrary) -> tuple[list[PageBlock], bool]:
         errors = library.verify()
     except LibraryError as error:
         return [problem("The library disagrees with its recorded answers", error)], False
-    return [_table("Against the answers recorded at export", errors, library)], True
+    return [_table("Against the answers recorded at export", errors, library), *_rounding(library)], True
+
+
+def _rounding(library: NativeLibrary) -> list[PageBlock]:
+    """What float32 costs, against the same network in float64."""
+    errors = library.errors_against_float64()
+    if not errors:
+        return []
+    points = count(library.metadata["error_against_float64"]["points"], "recorded point")
+    rows = [(name, short(error.relative, 2), short(error.absolute, 2)) for name, error in errors.items()]
+    title = f"What float32 costs: the largest errors against the same network in float64, at {points}"
+    return [table(title, ("result", "relative error", "absolute error"), rows, (1, 2))]
 
 
 def _against_the_model(context: Context, library: NativeLibrary) -> tuple[list[PageBlock], dict[str, float]]:

@@ -27,11 +27,13 @@ from ..compile.targets import Target
 from ..compile.toolchain import Toolchain, archive, compile_c, compiler_version, link_shared
 from .c_sources import CompiledFunction, Sources, write_sources
 from .clients import Clients, write_clients, write_python_module
+from .float64_reference import Float64Reference
 
 MARKER = "share/*/metadata.json"
 # The largest error, relative to the largest magnitude of a result, at which a library counts as the same function as
 # TensorFlow's. It comes from rounding, and from XLA's own approximations of tanh, exp and log.
 TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
+_WIDE_VECTORS = "testvectors_float64.npz"
 _SELFTEST_BYTES = 1 << 15
 _FUNCTIONS = ("workspace_size", "status_text", "metadata", "abi_version", "selftest", "target")
 
@@ -42,6 +44,7 @@ class LibraryParts:
 
     Attributes:
         vectors: the recorded points, and the operators' results there.
+        wide: the same network's results there in float64.
         work: the folder of the compiler's output.
     """
 
@@ -50,6 +53,7 @@ class LibraryParts:
     functions: tuple[CompiledFunction, ...]
     targets: tuple[Target, ...]
     vectors: dict[str, np.ndarray]
+    wide: Float64Reference
     ranges: dict[str, tuple[np.ndarray, np.ndarray]]
     weights_sha256: str
     work: Path
@@ -66,6 +70,8 @@ def write_library(folder: Path, parts: LibraryParts) -> None:
     share = folder / "share" / parts.name
     share.mkdir(parents=True)
     np.savez(share / "testvectors.npz", allow_pickle=False, **parts.vectors)
+    if parts.wide.results:
+        np.savez(share / _WIDE_VECTORS, allow_pickle=False, **parts.wide.results)
     _copy_kernels(folder, parts)
     _copy_licenses(folder)
     # Built twice: the metadata inside the library state the errors that the library reached.
@@ -79,6 +85,8 @@ def write_library(folder: Path, parts: LibraryParts) -> None:
             "the compiled model computes something else than TensorFlow", subject=parts.model, expected=error.expected,
             got=f"{error.got}, {error.subject}", hint="is there a random number in the model, or a result near a jump?",
         ) from error  # fmt: skip
+    if metadata["precision"] == "float32":
+        metadata["error_against_float64"] = _error_against_float64(library, parts)
     metadata["place_dependence"] = _place_dependence(library, parts)
     _build(folder, parts, metadata)
     NativeLibrary(folder).verify()
@@ -177,6 +185,7 @@ def _metadata(parts: LibraryParts) -> dict[str, Any]:
             "shared": f"lib/lib{parts.name}.so",
             "static": f"lib/lib{parts.name}.a",
             "vectors": f"share/{parts.name}/testvectors.npz",
+            **({"vectors_float64": f"share/{parts.name}/{_WIDE_VECTORS}"} if parts.wide.results else {}),
         },
     }
 
@@ -224,6 +233,18 @@ def _copy_kernels(folder: Path, parts: LibraryParts) -> None:
 def _copy_licenses(folder: Path) -> None:
     (folder / "LICENSES").mkdir()
     (folder / "LICENSES" / "Apache-2.0.txt").write_text(template("export", "Apache-2.0.txt"), encoding="utf-8")
+
+
+def _error_against_float64(library: NativeLibrary, parts: LibraryParts) -> dict[str, Any]:
+    """What rounding to float32 costs at the recorded points, and why it isn't known where it isn't."""
+    errors = library.errors_against_float64()
+    x = parts.vectors[parts.functions[0].entry.inputs[0].name]
+    return {
+        "points": len(np.unique(x.reshape(len(x), -1), axis=0)),
+        "relative": {name: error.relative for name, error in errors.items()},
+        "absolute": {name: error.absolute for name, error in errors.items()},
+        "not_evaluated": parts.wide.not_evaluated,
+    }
 
 
 def _place_dependence(library: NativeLibrary, parts: LibraryParts) -> float:

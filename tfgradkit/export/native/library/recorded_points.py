@@ -51,12 +51,17 @@ def _range(name: str, bounds: Any, x: Port) -> Range:
 
 
 def record_points(
-    source: Differentiable, entries: tuple[Entry, ...], ranges: dict[str, Range], count: int, seed: int = 0
+    source: Differentiable,
+    entries: tuple[Entry, ...],
+    ranges: dict[str, Range],
+    count: int,
+    seed: int = 0,
+    traced: dict[str, Any] | None = None,
 ) -> dict[str, np.ndarray]:
     """``count`` points and the results of every entry there, by port name, the point first.
 
     An input is uniform in its range where it has one, else standard normal. A point whose results are not all finite
-    is replaced by another.
+    is replaced by another. ``traced`` is filled with the concrete function of each kind.
 
     Raises:
         ExportError: no point has finite results.
@@ -69,7 +74,10 @@ def record_points(
             # Two kinds may share a seed, and the results of the first kind belong to the seed that it had.
             if port.name not in vectors:
                 vectors[port.name] = _draw(port, ranges, generator, count)
-        vectors.update(_results(source, entry, vectors))
+        concrete = _traced(source, entry, vectors)
+        if traced is not None:
+            traced[entry.kind] = concrete
+        vectors.update(_results(source, entry, _with_our_errors(concrete), vectors))
     finite = np.all([np.isfinite(v).reshape(count, -1).all(axis=1) for v in vectors.values()], axis=0)
     if not finite.any():
         raise ExportError(
@@ -90,9 +98,23 @@ def _draw(port: Port, ranges: dict[str, Range], generator: np.random.Generator, 
     return drawn.astype(port.dtype)
 
 
-def _results(source: Differentiable, entry: Entry, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _traced(source: Differentiable, entry: Entry, vectors: dict[str, np.ndarray]) -> Any:
+    """An entry as a concrete function of a dict: over all points, or of one for a function of one sample."""
+    function = named_function(source, entry)
+    arrays = {port.name: vectors[port.name] for port in entry.inputs}
+    specs = {
+        name: tf.TensorSpec(array.shape if source.batched else array.shape[1:], array.dtype)
+        for name, array in arrays.items()
+    }
+    # A result that is an argument would be fed and fetched.
+    call = tf.function(lambda named: tf.nest.map_structure(tf.identity, function(named)), autograph=False)
+    return call.get_concrete_function(specs)
+
+
+def _results(
+    source: Differentiable, entry: Entry, function: Callable[..., Any], vectors: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """The operators' results; a function of one sample is called once for each point."""
-    function = _with_our_errors(tf.function(named_function(source, entry), autograph=False))
     arguments = {port.name: tf.constant(vectors[port.name]) for port in entry.inputs}
     if source.batched:
         return {name: result.numpy() for name, result in function(arguments).items()}

@@ -14,10 +14,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ...errors import GradientError
-from ...graph.contexts import ours
-from ...graph.ops import everywhere
-from ...graph.trace import flat_function, is_tensor_or_variable
+from ..errors import GradientError
+from ..graph.contexts import ours
+from ..graph.ops import everywhere
+from ..graph.trace import flat_function, is_tensor_or_variable
 
 _RANDOM = (
     *("RandomUniform", "RandomStandardNormal", "TruncatedNormal", "ParameterizedTruncatedNormal", "RandomUniformInt"),
@@ -126,14 +126,15 @@ class Checkpointed:
         self.__name__: str = name or getattr(call, "__name__", None) or "function"
         self._function = tf.function(self.inlined, autograph=False, reduce_retracing=True)
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """The value of ``call``."""
         # Eagerly a tape would keep what a function computes, unless that is a function with a gradient of its own.
-        return (self._function if tf.executing_eagerly() else self.inlined)(*arguments)
+        return (self._function if tf.executing_eagerly() else self.inlined)(*arguments, **keywords)
 
-    def inlined(self, *arguments: Any) -> Any:
+    def inlined(self, *arguments: Any, **keywords: Any) -> Any:
         """In the current graph."""
-        flat, leaves = flat_function(lambda given: self._call(*given), arguments, is_tensor_or_variable)
+        nest = (arguments, keywords)
+        flat, leaves = flat_function(lambda given: self._call(*given[0], **given[1]), nest, is_tensor_or_variable)
         tensors = [tf.convert_to_tensor(leaf) for leaf in leaves]
         traced = stateless(flat, tensors, self.__name__)
         states = [tf.identity(variable.value) for variable in traced.states]
@@ -150,7 +151,7 @@ def _recomputed(
     """``traced``, whose gradient evaluates it again. What it closes over are arguments, so that they have gradients."""
     captured = traced.captured
     own = [i for i, tensor in enumerate(captured) if tensor.dtype not in (tf.resource, tf.variant)]
-    given = [*tensors, *states, *(captured[i] for i in own)]
+    given = [_here(x) for x in (*tensors, *states, *(captured[i] for i in own))]
 
     def evaluated(given: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         count = len(tensors) + len(states)
@@ -165,6 +166,12 @@ def _recomputed(
 
     found = run(*given)
     return list(found) if isinstance(found, (list, tuple)) else [found]
+
+
+def _here(x: tf.Tensor) -> tf.Tensor:
+    """``x`` in the current graph: the gradient of a branch knows the tensors of the branch, not of graphs around it."""
+    graph = getattr(x, "graph", None)
+    return x if tf.executing_eagerly() or graph is tf.compat.v1.get_default_graph() else tf.identity(x)
 
 
 def _gradient(
