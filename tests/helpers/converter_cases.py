@@ -231,6 +231,10 @@ for _shape in ([2, 3], [4, 2, 3], [2, 2, 3]):
 for _shape in ((1, 2, 1, 2, 1), (2, 1, 2), (1, 2, 1, 1, 2), (2, 1, 2, 1, 2)):
     # Too many axes for the kernel, with that of the turns.
     case("BroadcastTo", lambda x: R.BroadcastTo(input=x, shape=[2, 2, 2, 2, 2]), floats(*_shape))
+for _mode, _type in itertools.product(("REFLECT", "SYMMETRIC"), ("int32", "int64")):
+    _paddings = np.array([[1, 1], [0, 2]], _type)
+    case("MirrorPad", lambda x, m=_mode, p=_paddings: R.MirrorPad(input=x, paddings=p, mode=m), floats(2, 3))
+    case("MirrorPadGrad", lambda x, m=_mode, p=_paddings: R.MirrorPadGrad(input=x, paddings=p, mode=m), floats(4, 5))
 for _type, _dims in itertools.product((tf.int32, tf.int64), ([2, 3], [], [4])):
     case("Fill", lambda v, t=_type, d=_dims: R.Fill(dims=tf.constant(d, t), value=v), floats())
     case("Tile", lambda x, t=_type: R.Tile(input=x, multiples=tf.constant([2, 3], t)), floats(2, 3))

@@ -134,6 +134,27 @@ CASES = {
         lambda x, value: tf.raw_ops.PadV2(input=x, paddings=[[0, 0], [1, 2]], constant_values=value),
         (numbers(2, 3), np.array(0.3)),
     ),
+    "MatrixDiagV2": Case(
+        "MatrixDiagV2",
+        lambda x, value: R.MatrixDiagV2(diagonal=x, k=1, num_rows=4, num_cols=4, padding_value=value),
+        (numbers(2, 3), np.array(0.3)),
+    ),
+    "MatrixDiagV3": Case(
+        "MatrixDiagV3",
+        lambda x, value: tf.linalg.diag(x, k=(-1, 0), padding_value=value, align="LEFT_RIGHT"),
+        (numbers(2, 3), np.array(0.3)),
+    ),
+    "MatrixDiagPartV2": Case(
+        "MatrixDiagPartV2",
+        lambda x, value: R.MatrixDiagPartV2(input=x, k=[-1, 1], padding_value=value),
+        (numbers(2, 3, 3), np.array(0.3)),
+    ),
+    "MatrixDiagPartV3": Case(
+        "MatrixDiagPartV3",
+        lambda x, value: tf.linalg.diag_part(x, k=(-1, 1), padding_value=value),
+        (numbers(3, 4), np.array(0.3)),
+    ),
+    "Selu": Case("Selu", tf.nn.selu, (numbers(2, 3),), batched=True),
     # Powers and products
     "Pow": Case("Pow", tf.pow, (numbers(2, 3, low=0.5, high=2), numbers(3, low=1.2, high=3.3))),
     "Pow, whole exponents": Case("Pow", lambda x: tf.pow(x, np.array([0.0, 1, 2, 3])), (np.array([[-0.7, 0, 0, 0]]),)),

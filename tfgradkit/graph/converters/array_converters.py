@@ -48,6 +48,17 @@ def _pad(given: Any) -> Any:
     return wrapped([tf.where(inside, tf.pad(tensor, paddings), value)])
 
 
+@vectorized("MirrorPad", "MirrorPadGrad")
+def _mirrored(given: Any) -> Any:
+    """TensorFlow has no converter."""
+    rank = given.op.inputs[0].shape.rank
+    if rank is None or rank >= _MOST_MIRRORED:
+        raise refused("the kernel takes five axes, with that of the turns")
+    paddings = given.unstacked_input(1)
+    return wrapped(emit(given.op, [given.stacked_input(0), tf.concat([tf.zeros([1, 2], paddings.dtype), paddings], 0)]))
+
+
+_MOST_MIRRORED = 5
 # Axes that the kernel can broadcast apart from one another, with those that stay between.
 _MOST_BROADCAST = 5
 

@@ -13,6 +13,17 @@ import tensorflow as tf
 
 from ..registry import attributes, by_formula, register, take_over
 
+# λ and λα of G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, "Self-normalizing neural networks", 2017.
+_SCALE, _SCALE_ALPHA = 1.0507009873554805, 1.7580993408473769
+
+
+@take_over("Selu")
+def _selu(op: Any, upstream: tf.Tensor) -> tf.Tensor:
+    """λ, or y + λα below zero. At zero, where there is none, XLA's kernel says λα, and the other λ."""
+    y = op.outputs[0]
+    return upstream * tf.where(y < 0, y + tf.cast(_SCALE_ALPHA, y.dtype), tf.cast(_SCALE, y.dtype))
+
+
 
 @register("SoftsignGrad")
 def _softsign_grad(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
