@@ -225,11 +225,13 @@ class _Check:
 
         A gradient that clips or cuts what comes to it is not linear in the weights, so that no matrix stands behind it.
         """
-        xs = self.problem.xs
+        xs, limits = self.problem.xs, np.finfo(self.dtype.as_numpy_dtype)
+        # At 0 a kink that others take away, as |x|², may leave a part to the plain product.
+        eps, tiny = limits.eps, float(limits.tiny) ** 0.5
         turned = [([w / -_SMALL for w in weights], directions) for weights, directions in chains]
         moved = [self._plain(chains, xs), self._plain(turned, xs) * -_SMALL]
         for _ in range(0 if self.problem.variables else 3):
-            ends = [x + self._vector(x) * tf.abs(x) * np.finfo(self.dtype.as_numpy_dtype).eps for x in xs]
+            ends = [x + self._vector(x) * (tf.abs(x) * eps + tiny) for x in xs]
             moved.append(self._plain(chains, ends))
         return max(abs(m - expected) for m in moved)
 
