@@ -28,6 +28,7 @@ read on. The same facts are attributes of the exception: ``subject``, ``expected
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 __all__ = [
@@ -91,10 +92,12 @@ class TfGradKitError(Exception):
         super().__init__(self._message())
 
     def _message(self) -> str:
-        facts = (("expected", self.expected), ("got", self.got), ("try", self.hint))
         head = self.what if self.subject is None else f"{self.what}: {self.subject}"
-        text = "\n".join([head, *(f"  {name}: {fact}" for name, fact in facts if fact is not None)])
+        text = "\n".join([head, *(f"  {name}: {fact}" for name, fact in self._facts() if fact is not None)])
         return f"{_READ_ON.sub('', text)}\nRead on: {self.read_on}"
+
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        yield from (("expected", self.expected), ("got", self.got), ("try", self.hint))
 
     @property
     def read_on(self) -> str:
@@ -167,7 +170,36 @@ class ConvergenceError(TfGradKitError):
 
 
 class VerificationError(GradientError):
-    """A derivative differs from the plain product, or from the differences, that it is compared with."""
+    """A derivative differs from the plain product, or from the differences, that it is compared with.
+
+    Args:
+        error: by how much, relative to the larger of the two.
+        op: the type of the first op whose derivative is wrong by itself; None where none is found.
+        name: its name in the graph.
+        where: "file.py:LINE" of the user's code that calls it; None where that isn't known.
+        keywords: as of every exception here.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        error: float = float("nan"),
+        op: str | None = None,
+        name: str | None = None,
+        where: str | None = None,
+        **keywords: Any,
+    ) -> None:
+        self.error = error
+        self.op = op
+        self.name = name
+        self.where = where
+        super().__init__(what, **keywords)
+
+    def _facts(self) -> Iterator[tuple[str, object]]:
+        if self.op is not None:
+            yield "begins at", f"op {self.op}, {self.where or self.name}"
+        yield from super()._facts()
 
 
 class RuleError(GradientError):

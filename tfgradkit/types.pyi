@@ -12,6 +12,7 @@ from .derivatives.batch.independence import BatchIndependence as BatchIndependen
 from .derivatives.derivative import Derivative as Derivative
 from .derivatives.linearize import Linearize as Linearize
 from .derivatives.linearize import LinearMap as LinearMap
+from .derivatives.op_by_op.wrong_op import WrongOp as WrongOp
 from .derivatives.sparse.compression import ColouredStep as ColouredStep
 from .derivatives.sparse.matrices import CSRTensors as CSRTensors
 from .derivatives.sparse.sparse_jacobian import SparseJacobian as SparseJacobian
@@ -21,7 +22,6 @@ from .diagnose.audit.audit_result import Audit as Audit
 from .diagnose.audit.audit_result import Obstacle as Obstacle
 from .diagnose.check.gradient_check import Finding as Finding
 from .diagnose.check.gradient_check import GradientCheck as GradientCheck
-from .diagnose.check.gradient_check import WrongOp as WrongOp
 from .diagnose.explain.explanation import Connection as Connection
 from .diagnose.explain.explanation import Explanation as Explanation
 from .diagnose.graph.graph_summary import GraphSummary as GraphSummary

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from tfgradkit.diagnose.graph.graph_view import view
-from tfgradkit.diagnose.trace_ops.user_line import location_of
 from tfgradkit.errors import SignatureError
+from tfgradkit.graph.user_line import location_of
 
 
 def user_function(x, *, scale=2.0):

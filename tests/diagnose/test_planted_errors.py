@@ -14,7 +14,7 @@ import tensorflow as tf
 from planted import PLANTED_LINE, Block, Off, model, planted, planted_by_hand, program
 
 import tfgradkit as tgk
-from tfgradkit.diagnose.check.local_check import first_wrong_op
+from tfgradkit.derivatives.op_by_op.local_check import first_wrong_op
 
 SWEEP = bool(os.environ.get("TFGRADKIT_SWEEP"))
 PROGRAMS, MODELS, MOST = (range(50), range(50), 50) if SWEEP else (range(2), range(2, 4), 20)

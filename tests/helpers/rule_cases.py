@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -128,6 +129,12 @@ def sparse_segment_grad(kind: str, version: str = ""):
     return (lambda g: f(g)[0]) if version else f
 
 
+@cache
+def _variance() -> Callable[..., Any]:
+    """A graph with ``tf.nn.moments`` as it is in TensorFlow."""
+    return tf.function(lambda x: tf.nn.moments(x, [0])[1]).get_concrete_function(tf.TensorSpec([4], tf.float64))
+
+
 CASES = {
     "PadV2": Case(
         "PadV2",
@@ -161,6 +168,11 @@ CASES = {
     "Square": Case("Square", tf.square, (numbers(2, 3),), batched=True),
     "Square of Abs": Case("Abs", lambda x: tf.square(tf.abs(x)), (np.array([[0.3, -0.7], [0, 1]]),), batched=True),
     "fourth power of Abs": Case("Abs", lambda x: tf.abs(x) ** 4, (np.array([[0.3, -0.7], [0, 1]]),), batched=True),
+    "Mul": Case("Mul", tf.multiply, (numbers(2, 3), numbers(3))),
+    "product of Abs": Case(
+        "Mul", lambda x: (lambda y: y * y + y**4)(tf.abs(x)), (np.array([[0.3, -0.7], [0, 1]]),), batched=True
+    ),
+    "StopGradient": Case("StopGradient", lambda x: _variance()(x), (numbers(4),)),
     "Square of ComplexAbs": Case(
         "ComplexAbs", lambda x: tf.abs(as_complex(x)) ** 2, (np.array([[[0.3, -0.7]], [[0, 0]]]),), batched=True
     ),
@@ -280,6 +292,11 @@ CASES = {
         lambda x, y: tf.dynamic_stitch([[0, 2, 0], [1, 2]], [x, y]),
         (numbers(3, 2), numbers(2, 2)),
         vectorized=False,
+    ),
+    "TensorScatterUpdate": Case(
+        "TensorScatterUpdate",
+        lambda x, y: tf.tensor_scatter_nd_update(x, [[1], [1], [2]], y),
+        (numbers(4, 2), numbers(3, 2)),
     ),
     "ParallelDynamicStitch": Case(
         "ParallelDynamicStitch",

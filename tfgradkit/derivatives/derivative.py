@@ -163,8 +163,12 @@ class Derivative:
         parts = dict(zip(self.parts, results if several else [results], strict=False))
         pattern = getattr(trace.steps[-1], "pattern", None) if trace.steps else None
         given = (self.source, self.operator, self.options, self.extra)
-        check_first(*given, arguments, seed, parts, trace.graph.get_operations(), pattern)
+        check_first(*given, arguments, seed, parts, trace.graph.get_operations(), pattern, self._alike)
         trace.verified = True
+
+    def _alike(self, source: Differentiable, operator: str, parts: tuple[str, ...], options: Options) -> Derivative:
+        """An operator like this one of another function."""
+        return Derivative(source, operator, parts, options)
 
     def _by_name(self, names: tuple[str, ...]) -> Derivative:
         """The same derivative, of a function whose last arguments are those called ``names``."""

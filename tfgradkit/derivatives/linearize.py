@@ -220,7 +220,8 @@ class Linearize(Derivative):
                 *_, forward, reverse = stages(converted)
             if self.options.verify != "off":
                 products = {"jvp": forward, "vjp": reverse}
-                check_first(self.source, self.operator, self.options, {}, converted, None, products, stages.operations)
+                given = self.source, self.operator, self.options
+                check_first(*given, {}, converted, None, products, stages.operations, alike=Linearize)
             self._stages[key] = stages
         with told(str(self)):
             return self._result(*self._stages[key](converted))

@@ -27,6 +27,8 @@ from ..graph.ops import CALLERS, functions_of
 from ..graph.python_code import PYTHON_OPS
 from ..op_gradients.exact_functions import exact_functions
 from .extrapolated_differences import along
+from .op_by_op.differing_op import Alike, differing_op
+from .op_by_op.wrong_op import WrongOp
 from .options import Options
 from .partials import tangents_of
 from .problem import Problem, narrowed, select
@@ -59,6 +61,7 @@ def check_first(
     parts: dict[str, Any],
     operations: Iterable[Any],
     pattern: Any = None,
+    alike: Alike | None = None,
 ) -> None:
     """Compares the results of an operator at ``arguments`` with a plain product of the tape.
 
@@ -68,9 +71,10 @@ def check_first(
         parts: the results by name.
         operations: the ops of the traced graph.
         pattern: of a sparse Jacobian.
+        alike: makes the same operator of another function, for the search for the op.
 
     Raises:
-        VerificationError: they differ beyond rounding.
+        VerificationError: they differ beyond rounding; it names the op where that begins, where one is found.
     """
     dtype = precision(operations)
     if dtype is None or extra.get("method") == "hutchinson":
@@ -79,7 +83,7 @@ def check_first(
         source = source if options.of is None else narrowed(source, options)
         problem = replace(select(source, options, arguments), extra=extra)
         with exact_functions():
-            check = _Check(problem, operator, tf.nest.flatten(seed), dtype)
+            check = _Check(problem, operator, tf.nest.flatten(seed), dtype, alike)
             for name in sorted(parts.keys() - {"value"}):
                 check.compare(name, parts[name], pattern)
     except VerificationError:
@@ -131,11 +135,14 @@ class _Check:
         u, v, w: weights of the results, and two directions, flat.
     """
 
-    def __init__(self, problem: Problem, operator: str, seed: Tensors, dtype: tf.DType) -> None:
+    def __init__(
+        self, problem: Problem, operator: str, seed: Tensors, dtype: tf.DType, alike: Alike | None = None
+    ) -> None:
         for x in problem.xs:
             if x.dtype not in _ROUNDING:
                 raise _NotComparableError
         self.problem, self.dtype = problem, dtype
+        self._operator, self._alike = operator, alike
         self._random = np.random.default_rng(0)
         ys = problem.call(problem.xs)
         for y in ys:
@@ -171,6 +178,7 @@ class _Check:
         if np.isfinite(off) and off > allowed and off > _UNSTABLE * self._moves(chains, expected):
             raise VerificationError(
                 "the derivative differs from a plain product of TensorFlow's tape",
+                **self._named(found, expected),
                 subject=f"{name} of {self.problem.name}",
                 expected=f"uᵀJv = {expected:.9g}, for random u and v",
                 got=f"{found:.9g}",
@@ -204,22 +212,32 @@ class _Check:
                     "the derivative differs from differences of the function's values"
                     if order == 1
                     else "the derivative differs from differences of the derivative before it",
+                    **self._named(found, float(expected.derivative), order),
                     subject=f"{name} of {self.problem.name}, order {order}",
                     expected=f"{float(expected.derivative):.9g} ± {expected.error:.1g}, along a random direction",
                     got=f"{found:.9g}",
                     hint=f"check_gradients(fn, x, order={order}) looks closer; a tf.custom_gradient is the usual cause",
                 )
 
+    def _named(self, found: float, expected: float, order: int | None = None) -> dict[str, Any]:
+        """How far off a derivative is, and the op where that begins."""
+        error = abs(found - expected) / max(abs(found), abs(expected))
+        op = differing_op(self.problem, self._operator, order, self._alike)
+        known = {} if op is None else {"op": op.op, "name": op.name, "where": _place(op)}
+        return {"error": error, **known}
+
     def _moves(self, chains: list[Chain], expected: float) -> float:
         """How much the plain product moves from call to call, with the last digits of the point, and with the weights.
 
         A gradient that clips or cuts what comes to it is not linear in the weights, so that no matrix stands behind it.
         """
-        xs = self.problem.xs
+        xs, limits = self.problem.xs, np.finfo(self.dtype.as_numpy_dtype)
+        # At 0 a kink that others take away, as |x|², may leave a part to the plain product.
+        eps, tiny = limits.eps, float(limits.tiny) ** 0.5
         turned = [([w / -_SMALL for w in weights], directions) for weights, directions in chains]
         moved = [self._plain(chains, xs), self._plain(turned, xs) * -_SMALL]
         for _ in range(0 if self.problem.variables else 3):
-            ends = [x + self._vector(x) * tf.abs(x) * np.finfo(self.dtype.as_numpy_dtype).eps for x in xs]
+            ends = [x + self._vector(x) * (tf.abs(x) * eps + tiny) for x in xs]
             moved.append(self._plain(chains, ends))
         return max(abs(m - expected) for m in moved)
 
@@ -295,6 +313,10 @@ class _Check:
         rows, columns = (np.concatenate([t.reshape(lead, -1) for t in vectors], 1) for vectors in (u, v))
         places = pattern.tocoo()
         return float(np.sum(rows[:, places.row] * entries.reshape(lead, -1) * columns[:, places.col]))
+
+
+def _place(op: WrongOp) -> str | None:
+    return None if op.where is None else f"{op.where}: {op.code}"
 
 
 def _dot(xs: Sequence[Any], ys: Sequence[tf.Tensor]) -> tf.Tensor:

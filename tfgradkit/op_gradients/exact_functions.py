@@ -1,7 +1,9 @@
 """Functions of TensorFlow and Keras that stop, hide or lose a derivative; exact ones replace them while one is traced.
 
-Keras layers and users call them as ``tf.nn.moments`` and so on, so that replacing the attribute is enough. A function
-that was traced before keeps the stock ones.
+Keras layers and users call them as ``tf.nn.moments`` and so on, so that replacing the attribute is enough. A
+``tf.function`` may have been traced before, with the stock ones: a twin of it is traced with the exact ones. A graph
+that is there already, as that of a SavedModel, keeps the stock ones; for the mean of a variance see
+:mod:`ops.stopped_means`.
 
 - ``tf.nn.moments`` stops the gradient at the mean inside the variance. That does not change the first derivative, since
   the deviations sum to zero, but every second derivative: Hessians, and weight gradients of a Jacobian, through
@@ -185,12 +187,30 @@ def exact(function: Any) -> Any:
     return _OF_STOCK.get(function, function) if inspect.isfunction(function) else function
 
 
+_Function = type(tf.function(lambda: None))
+_call = _Function.__call__
+_TWIN = "_tfgradkit_twin"
+
+
+def _call_twin(function: Any, *args: Any, **keywords: Any) -> Any:
+    """A call of a ``tf.function`` by a twin of its own, which is traced with the exact functions."""
+    if type(function) is not _Function or not hasattr(function, "_clone"):
+        return _call(function, *args, **keywords)
+    twin = vars(function).get(_TWIN)
+    if twin is None:
+        twin = function._clone(None)
+        setattr(function, _TWIN, twin)
+    return _call(twin, *args, **keywords)
+
+
 @contextmanager
 def exact_functions() -> Iterator[None]:
     """Within the block, functions that are traced call the exact functions."""
     with _lock:
         stock = []
         try:
+            stock.append((_Function, "__call__", _Function.__call__))
+            _Function.__call__ = _call_twin
             for module, name, function in _EXACT:
                 stock.append((module, name, getattr(module, name)))
                 setattr(module, name, function)

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...analysis.sparsity.scipy_access import scipy_sparse
+from ...differentiable import Differentiable
 from ...errors import GradientError, SignatureError
 from ...public import public
 from ..derivative import Derivative
@@ -98,6 +99,9 @@ class SparseJacobian(Derivative):
         if not self.check:
             super()._verify(trace, arguments, seed, results)
         trace.verified = True
+
+    def _alike(self, source: Differentiable, operator: str, parts: tuple[str, ...], options: Options) -> Derivative:
+        return SparseJacobian(source, operator, parts, options, {"patterns": Patterns(None)})
 
     def _presented(self, results: Any, trace: Trace | None, arguments: tuple[Any, ...]) -> Any:
         parts = list(results) if len(self.parts) > 1 or self.options.has_aux else [results]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from ...arguments import dims
 from ...graph.emit import NoRuleError, emit
+from ...op_gradients.ops.stopped_means import stops_a_mean
 from .jet import Jet, static_integers
 from .taylor_rules import folded, local, rule
 
@@ -21,13 +23,20 @@ Shifted = Callable[[Any, list[tf.Tensor]], list[tf.Tensor]]
 def same_shape(operation: Any, inputs: list[Jet], active: list[int]) -> list[Jet]:
     """Element by element, so that axes of size 1 may stay."""
     outputs = emit(operation, [jet.value for jet in inputs])
-    if operation.type == "ZerosLike" or not all(y.dtype.is_floating for y in outputs):
-        return [Jet(y) for y in outputs]
     if operation.type == "IdentityN":
         return [Jet(y, jet.slopes, jet.bend) for y, jet in zip(outputs, inputs, strict=True)]
+    if operation.type == "ZerosLike" or not outputs[0].dtype.is_floating:
+        return [Jet(y) for y in outputs]
     (jet,) = inputs
     bend = None if jet.bend is None else emit(operation, [jet.bend])[0]
     return [Jet(outputs[0], emit(operation, [jet.slopes])[0], bend)]
+
+
+@rule("StopGradient")
+def stopped(operation: Any, inputs: list[Jet], active: list[int]) -> list[Jet]:
+    """Nothing goes on, but at the mean of a variance."""
+    (y,) = emit(operation, [inputs[0].value])
+    return [replace(inputs[0], value=y)] if stops_a_mean(operation) else [Jet(y)]
 
 
 @rule("Add", "AddV2", "Sub", "BiasAdd", "BiasAddV1", "AddN")

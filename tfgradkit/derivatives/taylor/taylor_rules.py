@@ -79,6 +79,7 @@ def power(operation: Any, inputs: list[Jet], active: list[int]) -> list[Jet]:
             return elementwise(operation, [inside, *inputs[1:]], active)
         if exponent is None or tf.get_static_value(exponent) == 2:
             return [Jet(inside.value, inside.slopes, inside.bend)]
+        return elementwise(operation, [inside, Jet(inputs[1].value / 2)], active)
     return elementwise(operation, inputs, active)
 
 
@@ -114,7 +115,10 @@ def _elementwise_derivatives(
 @rule("Mul", "MatMul", "BatchMatMulV2", "Conv2D", "DepthwiseConv2dNative")
 def product(operation: Any, inputs: list[Jet], active: list[int]) -> list[Jet]:
     """y = a ∘ b, linear in each: slopes A ∘ b + a ∘ B, bend a'' ∘ b + a ∘ b'' + 2 Σ A ∘ B."""
-    a, b = inputs
+    kind, inside = _common_root(operation, inputs)
+    if kind == "Sqrt":
+        return [Jet(inside.value, inside.slopes, inside.bend)]
+    a, b = inputs if inside is None else (inside, inside)
     apply = _PRODUCTS.get(operation.type)
     if apply is None or (len(active) == 2 and operation.type not in ("Mul", "BatchMatMulV2")):
         return local(operation, inputs, active)
@@ -184,6 +188,13 @@ def folded(function: Callable[[tf.Tensor], tf.Tensor], jet: Jet) -> tf.Tensor:
     flat = function(tf.reshape(slopes, [-1, *rest]))
     result = tf.reshape(flat, tf.concat([lead, tf.shape(flat)[1:]], 0))
     return tf.ensure_shape(result, [*slopes.shape[:2], *flat.shape[1:]])
+
+
+def _common_root(operation: Any, inputs: list[Jet]) -> tuple[str | None, Any]:
+    """Of a product of two roots of the same their type, and what they are taken of; None for others."""
+    roots = [jet.root for jet in inputs if jet.root is not None]
+    same = operation.type == "Mul" and len(roots) == 2 and roots[0][0] == roots[1][0]
+    return roots[0] if same and roots[0][1].value is roots[1][1].value else (None, None)
 
 
 _PRODUCTS: dict[str, Callable[[Any, Jet, tf.Tensor, bool, tf.Tensor], tf.Tensor]] = {

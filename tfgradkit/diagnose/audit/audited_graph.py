@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...graph.dependence import between
+from ...graph.gradient_names import differentiated
 from ...graph.ops import called_graphs
-from ..graph.gradient_graph import differentiated, variables_of
+from ...graph.user_line import made_at
+from ..graph.gradient_graph import variables_of
 from ..graph.graph_view import GraphView
-from ..trace_ops.user_line import made_at
 from .audit_result import Obstacle, ObstacleKind
 
 

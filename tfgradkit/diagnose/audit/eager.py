@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from ...graph.pfor import has_vector_form
-from ..trace_ops.user_line import Location, is_users
+from ...graph.user_line import Location, is_users
 from . import audit_result
 from .audit_result import Obstacle
 from .audited_graph import Look, is_transparent

@@ -17,9 +17,9 @@ from ...export.functions.tf_functions import argument_specs, exported, with_spec
 from ...export.native.compile.frozen_graph import freeze
 from ...export.native.compile.unsupported import compiled_by_xla, obstacles
 from ...graph.ops import CALLS, LOOPS, called_graphs
+from ...graph.user_line import made_at
 from ...sources.layer_results import layer_of
 from ..graph.graph_view import GraphView
-from ..trace_ops.user_line import made_at
 from . import audit_result
 from .audit_result import Obstacle
 from .audited_graph import Look

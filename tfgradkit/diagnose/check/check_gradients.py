@@ -14,14 +14,15 @@ from ...derivatives.derivative import Derivative
 from ...derivatives.extrapolated_differences import Difference, along
 from ...derivatives.foreign_errors import translating
 from ...derivatives.keywords import Keywords, documented
+from ...derivatives.op_by_op.local_check import has_own_rules, wrong_custom_gradients
+from ...derivatives.op_by_op.rounding import TOLERANCE, comparison_floor
+from ...derivatives.op_by_op.wrong_op import WrongOp
 from ...derivatives.operators import build
 from ...differentiable import Differentiable
 from ...errors import SignatureError, TfGradKitError
 from .checked_function import Arrays, CheckedFunction, checked_function
 from .float64_shadow import in_float64, wide_arguments
-from .gradient_check import CheckStatus, Finding, GradientCheck, WrongOp
-from .local_check import wrong_custom_gradients
-from .rounding import TOLERANCE, comparison_floor
+from .gradient_check import CheckStatus, Finding, GradientCheck
 from .wrong_ops import wrong_ops
 
 _SEED = 1982
@@ -88,8 +89,12 @@ def _checked(derivative: Derivative, arguments: Any, wide: Differentiable | None
 
 def _custom_gradients(function: CheckedFunction) -> Iterator[Finding]:
     """Each of the user's own gradients by itself, which may be wrong and yet not be seen in the whole."""
+    traced = function.traced
     try:
-        for op in wrong_custom_gradients(function.traced):
+        if not has_own_rules(traced.concrete.graph):
+            return
+        tape, _ = traced.run(traced.xs)
+        for op in wrong_custom_gradients(tape, traced.layer_names):
             yield Finding(1, "differences of one op", f"{op.op} at {op.where or op.name}", op.error, "wrong", op)
     except Exception:  # the graph can't be run op by op: its ops may raise anything
         return

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ...derivatives.op_by_op.rounding import epsilon_of
 from ...derivatives.options import Options
 from ...derivatives.problem import narrowed, select
 from ...derivatives.pullback import Tensors, or_zeros, pullback, transposed
 from ...differentiable import Differentiable
 from ...op_gradients.exact_functions import exact_functions
-from .rounding import epsilon_of
 from .wrong_ops import TracedFunction
 
 Arrays = list[np.ndarray]

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ...derivatives.op_by_op.rounding import epsilon_of
 from ...differentiable import Differentiable
 from ...graph.dependence import between
 from ...graph.trace import flat_function, specs_of
 from ...sources.resolve import flat_layers, is_keras, resolve
-from .rounding import epsilon_of
 
 _FLOATING = frozenset({"float16", "bfloat16", "float32", "mixed_float16", "mixed_bfloat16"})
 _NARROW = frozenset({"float16", "bfloat16", "float32"})

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ...derivatives.op_by_op.op_place import placed
+from ...derivatives.op_by_op.op_tape import OpTape, TapedStep, numbers, taped
+from ...derivatives.op_by_op.wrong_op import WrongOp
 from .float64_shadow import narrowest
-from .gradient_check import WrongOp
-from .op_place import placed
-from .op_tape import OpTape, TapedStep, numbers, taped
 
 Array = np.ndarray
 # Steps of the differences, as powers of the rounding error of one number.

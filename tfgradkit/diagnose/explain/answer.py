@@ -10,8 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from ...graph.user_line import Site
 from ..trace_ops.recording import Step
-from ..trace_ops.user_line import Site
 from .cut import Cut, carries
 from .explanation import SENTENCES, ZERO_SENTENCES, Connection, Explanation, Status
 from .named_tensors import NamedTensor

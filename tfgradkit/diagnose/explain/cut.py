@@ -9,9 +9,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from ...graph.user_line import Location, Site, is_users
 from ...op_gradients.registry import ABSENT, SHIPPED, entry
 from ..trace_ops.recording import Step
-from ..trace_ops.user_line import Location, Site, is_users
 from .explanation import Cause
 from .user_code.source_lines import SourceCode
 

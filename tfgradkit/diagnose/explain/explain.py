@@ -8,9 +8,9 @@ from typing import Any
 
 from ...derivatives.foreign_errors import translating
 from ...differentiable import Differentiable
+from ...graph.user_line import Location, is_users, users_frame
 from ...sources.resolve import resolve
 from ..trace_ops.recording import Recording
-from ..trace_ops.user_line import Location, is_users, users_frame
 from .answer import answers
 from .explained_arguments import floating, inputs_of, near, outputs_of, random_arguments, to_tensors
 from .explaining_tape import ExplainingTape

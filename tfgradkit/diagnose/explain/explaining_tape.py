@@ -9,9 +9,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from ...graph.user_line import Location, here, location_of, users_frame
 from ...public import not_pickled, public
 from ..trace_ops.recording import Recording, Step, steps_of
-from ..trace_ops.user_line import Location, here, location_of, users_frame
 from .answer import answers
 from .explained_arguments import as_tensor
 from .explanation import Explanation

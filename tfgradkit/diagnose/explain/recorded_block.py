@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...graph.ops import everywhere
+from ...graph.user_line import Location, Site
 from ...op_gradients.registry import ABSENT, SHIPPED
 from ..trace_ops.recording import Step
-from ..trace_ops.user_line import Location, Site
 from .cut import Cut
 from .explanation import Status
 from .named_tensors import NamedTensor

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ...graph.user_line import Location
 from ...op_gradients.registry import SHIPPED
-from ..trace_ops.user_line import Location
 from .explanation import Cause
 from .user_code.line_rewrites import (  # fmt: skip
     Change,

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ...graph.user_line import Site
 from ..trace_ops.recording import Step
-from ..trace_ops.user_line import Site
 from .cut import Cut, cut_by
 from .explanation import Cause
 from .named_tensors import NamedTensor

@@ -1,5 +1,5 @@
 """``locate_nonfinite``: the first op whose value or gradient is NaN or infinite, and the same calculation without.
 
-Each op is run with the values at hand (``recorded_run``); ``trace_back`` follows a number that is not finite to the op
-where it began.
+Each op is run with the values at hand (``graph/recorded_run``); ``trace_back`` follows a number that is not finite to
+the op where it began.
 """

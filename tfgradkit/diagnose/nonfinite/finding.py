@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ...graph.gradient_names import differentiated
+from ...graph.recorded_run import RecordedValue
+from ...graph.user_line import made_at
 from ...public import public
 from ...sources.layer_results import layer_of
-from ..graph.gradient_graph import differentiated
 from ..graph.graph_view import GraphView
-from ..trace_ops.user_line import made_at
 from .nonfinite_causes import cause_of
-from .recorded_run import RecordedValue
 from .trace_back import Culprit, Index, find_culprit, value_at
 
 

@@ -11,13 +11,13 @@ import tensorflow as tf
 from ...arguments import leaves, shape_text
 from ...derivatives.foreign_errors import translating
 from ...errors import GradientError, SignatureError
+from ...graph.recorded_run import RecordedValue, Runner
 from ...op_gradients.exact_functions import exact_functions
 from ...sources.resolve import resolve
 from ..audit.eager import left_tensorflow
 from ..graph.gradient_graph import add_gradient, variables_of
 from ..graph.graph_view import GraphView, view
 from .finding import NonFinite, described
-from .recorded_run import RecordedValue, Runner
 from .trace_back import NonFiniteTrouble, Watch, outside
 
 _WRT = ("inputs", "parameters")

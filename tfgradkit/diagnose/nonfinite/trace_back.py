@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...graph.ops import ELEMENTWISE, SELECTS
-from .recorded_run import RecordedValue, RunStep
+from ...graph.recorded_run import RecordedValue, RunStep
 
 _PRODUCTS = frozenset({"Mul", "MatMul", "BatchMatMulV2", "Einsum"})
 Origin = Literal["op", "constant", "input", "variable"]

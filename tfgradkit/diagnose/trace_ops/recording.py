@@ -17,8 +17,8 @@ from typing import Any
 import tensorflow as tf
 
 from ...graph.contexts import record_module
+from ...graph.user_line import Site, here, site_of
 from ...sources.layer_results import layer_of
-from .user_line import Site, here, site_of
 
 _lock = threading.RLock()
 # Of a thread: its recordings that are on, and the function that it calls.

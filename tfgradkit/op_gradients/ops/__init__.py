@@ -23,3 +23,4 @@ from . import signal as _signal  # noqa: F401
 from . import sparse_tensors as _sparse_tensors  # noqa: F401
 from . import special_functions as _special_functions  # noqa: F401
 from . import spectra as _spectra  # noqa: F401
+from . import stopped_means as _stopped_means  # noqa: F401

@@ -171,3 +171,24 @@ def _pad(op: Any, upstream: tf.Tensor) -> list[Any]:
         return [by_x, None, None]
     outside = tf.pad(tf.zeros_like(x), paddings, constant_values=1)
     return [by_x, None, tf.reduce_sum(upstream * outside)]
+
+
+@take_over("TensorScatterUpdate")
+def _scatter_update(op: Any, upstream: tf.Tensor) -> list[Any]:
+    """Of several updates of one place the last stays, whose number is found by scattering numbers alike."""
+    _, indices, updates = op.inputs
+    places = tf.shape(indices)[:-1]
+    numbers = tf.reshape(tf.range(1, tf.reduce_prod(places) + 1), places)
+    written = tf.tensor_scatter_nd_update(
+        tf.zeros(tf.shape(upstream)[: tf.shape(indices)[-1]], tf.int32), indices, numbers
+    )
+    there = tf.equal(tf.gather_nd(written, indices), numbers)
+    rows = tf.gather_nd(upstream, indices)
+    by_updates = tf.where(_over(there, rows), rows, tf.zeros_like(rows))
+    by_x = tf.where(_over(tf.equal(written, 0), upstream), upstream, tf.zeros_like(upstream))
+    return [by_x, None, tf.ensure_shape(by_updates, updates.shape)]
+
+
+def _over(mask: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """A mask of the first axes, with an axis of size 1 for each other one."""
+    return tf.reshape(mask, tf.concat([tf.shape(mask), tf.ones([tf.rank(like) - tf.rank(mask)], tf.int32)], 0))

@@ -9,16 +9,18 @@ or a sign that the next order would lose.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from ..registry import take_over
+from ..registry import SHIPPED, take_over
 from .arrays import sum_to_shape_of
 
 # An attribute of a gradient: (a, r), where the gradient is r()·conj(a).
 _FACTOR = "_tfgradkit_factor"
+Formula = Callable[[tf.Tensor], tf.Tensor]
 _ROOTS = frozenset({"Abs", "ComplexAbs", "Sqrt"})
 
 
@@ -101,10 +103,48 @@ def is_even(y: Any) -> bool:
     return known is not None and np.ndim(known) == 0 and known.real > 0 and known % 2 == 0
 
 
-def _rest(upstream: Any, op: Any) -> tf.Tensor | None:
-    """What is left of ``upstream`` without the factor y, the result of ``op``; None where it has no such factor."""
-    factor, rest = getattr(upstream, _FACTOR, (None, None))
-    return rest() if rest is not None and factor is not None and _is_result(factor, op) else None
+def _by_root(op: Any, upstream: tf.Tensor, plain: Formula, exact: Formula, others_by: Formula | None = None) -> Any:
+    """The gradient of a root: ``exact`` of the r of terms of ``upstream`` that are r·y, ``others_by`` of the others.
+
+    ``plain`` where there are no such terms; it stands for ``others_by``, too.
+
+    A gradient comes as a sum where a root is used several times, and in a function that is called, whose
+    intermediate results are results, too.
+    """
+    rests, others = [], []
+    for term in _terms(upstream):
+        factor, rest = getattr(term, _FACTOR, (None, None))
+        if rest is not None and factor is not None and _is_result(factor, op):
+            rests.append(rest())
+        else:
+            others.append(term)
+    if not rests:
+        return plain(upstream)
+    found = exact(_sum(rests))
+    return found + (others_by or plain)(_sum(others)) if others else found
+
+
+def _terms(upstream: Any) -> list[tf.Tensor]:
+    """The terms of a sum of gradients of a graph."""
+    if isinstance(upstream, tf.IndexedSlices) or _is_eager(upstream) or upstream.op.type != "AddN":
+        return [upstream]
+    return [term for given in upstream.op.inputs for term in _terms(given)]
+
+
+def _sum(terms: list[tf.Tensor]) -> tf.Tensor:
+    return terms[0] if len(terms) == 1 else tf.add_n(terms)
+
+
+@take_over("Mul")
+def _product(op: Any, upstream: tf.Tensor) -> list[Any]:
+    """TensorFlow's own, with a factor that is a root written down."""
+    found = list(SHIPPED["Mul"].replaces(op, upstream))
+    for i, other in enumerate(reversed(op.inputs)):
+        # Of equal shapes, so that nothing was summed.
+        root = not _is_eager(other) and other.op.type in _ROOTS and other.shape.is_fully_defined()
+        if root and found[i] is not None and other.shape == op.inputs[i].shape:
+            setattr(found[i], _FACTOR, (other, lambda: tf.convert_to_tensor(upstream)))
+    return found
 
 
 def _is_result(y: tf.Tensor, op: Any) -> bool:
@@ -121,24 +161,31 @@ def _is_result(y: tf.Tensor, op: Any) -> bool:
 def _absolute(op: Any, upstream: tf.Tensor) -> tf.Tensor:
     """u·sign(x), and r·x for u = r·|x|."""
     x = op.inputs[0]
-    rest = _rest(upstream, op)
-    return upstream * tf.sign(x) if rest is None else rest * x
+    return _by_root(op, upstream, lambda u: u * tf.sign(x), lambda rest: rest * x)
 
 
 @take_over("ComplexAbs")
 def _complex_absolute(op: Any, upstream: tf.Tensor) -> tf.Tensor:
     """u·x/|x|, and r·x for u = r·|x|."""
     x, y = op.inputs[0], op.outputs[0]
-    rest = _rest(upstream, op)
-    if rest is not None:
-        return tf.complex(rest, tf.zeros_like(rest)) * x
-    upstream = tf.convert_to_tensor(upstream)
-    product = tf.complex(upstream, tf.zeros_like(upstream)) * x
-    return tf.math.divide_no_nan(product, tf.complex(y, tf.zeros_like(y)))
+
+    def times_x(u: tf.Tensor) -> tf.Tensor:
+        return tf.complex(u, tf.zeros_like(u)) * x
+
+    def plain(u: tf.Tensor) -> tf.Tensor:
+        return tf.math.divide_no_nan(times_x(tf.convert_to_tensor(u)), tf.complex(y, tf.zeros_like(y)))
+
+    return _by_root(op, upstream, plain, times_x)
 
 
 @take_over("Sqrt")
 def _square_root(op: Any, upstream: tf.Tensor) -> tf.Tensor:
     """u/(2√x), and r/2 for u = r·√x."""
-    rest = _rest(upstream, op)
-    return tf.raw_ops.SqrtGrad(y=op.outputs[0], dy=upstream) if rest is None else rest / 2
+    y = op.outputs[0]
+
+    def rest_of_sum(u: tf.Tensor) -> tf.Tensor:
+        """Where the other terms are zero, as for results that nobody has used, they add nothing at 0 either."""
+        nothing = tf.logical_and(tf.equal(y, 0), tf.equal(u, 0))
+        return tf.raw_ops.SqrtGrad(y=tf.where(nothing, tf.ones([], y.dtype), y), dy=u)
+
+    return _by_root(op, upstream, lambda u: tf.raw_ops.SqrtGrad(y=y, dy=u), lambda rest: rest / 2, rest_of_sum)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
-from ...trace_ops.user_line import Location
+from ....graph.user_line import Location
 from .syntax import (  # fmt: skip
     FUNCTIONS,
     assignments,

@@ -10,7 +10,7 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
-from ...trace_ops.user_line import is_users
+from ....graph.user_line import is_users
 
 _DESCRIPTIVE = frozenset({"shape", "dtype", "name", "ndim", "size"})
 _PRINTS = frozenset({"print", "info", "debug", "warning", "log"})

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from ...graph.gradient_names import differentiated
+from ...graph.user_line import Location, is_copy, is_users, made_at
 from ...sources.layer_results import layer_of
-from ..graph.gradient_graph import differentiated
-from ..trace_ops.user_line import Location, is_copy, is_users, made_at
-from .gradient_check import WrongOp
 from .op_tape import TapedStep, own_rule
+from .wrong_op import WrongOp
 
 
 def placed(step: TapedStep, layer_names: Sequence[str], error: float) -> WrongOp:

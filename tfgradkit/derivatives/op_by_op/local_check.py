@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ...derivatives.extrapolated_differences import along
 from ...graph.emit import executed
 from ...graph.ops import INTENDED_ENDS, everywhere
-from ..nonfinite.recorded_run import RecordedValue
-from .gradient_check import WrongOp
+from ...graph.recorded_run import RecordedValue
+from ..extrapolated_differences import along
 from .op_place import is_users_rule, placed
-from .op_tape import OpTape, TapedStep, own_rule
+from .op_tape import OpTape, TapedStep, own_rule, taped
 from .rounding import TOLERANCE, epsilon_of, value_floor
-from .wrong_ops import TracedFunction
+from .wrong_op import WrongOp
 
 # An op as a function of its floating inputs, and their values, to how much its derivatives are off; 0.0 if they aren't.
 Judge = Callable[[Callable[..., list[Any]], list[Any]], float]
@@ -27,7 +26,11 @@ _SEED, _DIRECTIONS = 1982, 2
 
 
 def first_wrong_op(
-    function: Callable[..., Any], arguments: Sequence[Any], judge: Judge | None = None
+    function: Callable[..., Any],
+    arguments: Sequence[Any],
+    judge: Judge | None = None,
+    layer_names: Sequence[str] = (),
+    variables: Sequence[Any] = (),
 ) -> WrongOp | None:
     """The first op of a function, in the order in which they run, whose gradient is wrong; None if there is none.
 
@@ -39,27 +42,31 @@ def first_wrong_op(
         judge: says by how much an op is off, relative, from the op as a function, which can be traced and
             differentiated, and the values of its floating inputs. If left out, the op's gradient is compared with
             differences of its values; that of a ``tf.custom_gradient``, which is one op here and which no other judge
-            gets, too.
+            gets, too. Ops that are alike but for the numbers that they take are judged once.
+        layer_names: of the layers whose scopes name ops.
+        variables: that count as arguments, too.
 
     Raises:
         SourceError: the function has loops of TensorFlow 1.
     """
     specs = [tf.TensorSpec(x.shape, x.dtype) for x in arguments]
     flat = tf.function(lambda *xs: tf.nest.flatten(function(*xs)), autograph=False)
-    traced = TracedFunction(flat.get_concrete_function(*specs), arguments)
-    tape, _ = traced.run(arguments)
+    concrete = flat.get_concrete_function(*specs)
+    given = [t.ref() for t in concrete.inputs[: len(arguments)]]
+    handles = {id(variable.handle) for variable in variables}
+    read = [inner.ref() for outer, inner in concrete.graph.captures if id(outer) in handles]
+    run = dict(zip(given, arguments, strict=True)), concrete.outputs, {*given, *read}
+    tape, _ = taped(concrete.graph, *run)
+    judged: set[Any] = set()
     for step in tape.steps:
-        error = _error(tape, step) if judge is None else _judged(step, judge)
+        error = _error(tape, step) if judge is None else _judged(step, judge, judged)
         if error:
-            return placed(step, (), error)
+            return placed(step, layer_names, error)
     return None
 
 
-def wrong_custom_gradients(function: TracedFunction) -> Iterator[WrongOp]:
-    """Each ``tf.custom_gradient`` of the user's whose gradient is not that of its values, once."""
-    if not _has_own_rules(function.concrete.graph):
-        return
-    tape, _ = function.run(function.xs)
+def wrong_custom_gradients(tape: OpTape, layer_names: Sequence[str]) -> Iterator[WrongOp]:
+    """Each ``tf.custom_gradient`` of the user's in a run whose gradient is not that of its values, once."""
     seen: set[Any] = set()
     for step in tape.steps:
         rule = own_rule(step.operation)
@@ -67,20 +74,23 @@ def wrong_custom_gradients(function: TracedFunction) -> Iterator[WrongOp]:
             seen.add(step.operation)
             error = _error(tape, step)
             if error:
-                yield placed(step, function.layer_names, error)
+                yield placed(step, layer_names, error)
 
 
-def _has_own_rules(graph: Any) -> bool:
+def has_own_rules(graph: Any) -> bool:
+    """Whether there is a ``tf.custom_gradient``, or another gradient of a user's, in a graph."""
     return any(own_rule(operation) is not None for operation in everywhere(graph.get_operations()))
 
 
-def _judged(step: TapedStep, judge: Judge) -> float:
-    """By how much an op is off, by the judge; what takes no numbers, or has a gradient of the user's, isn't."""
+def _judged(step: TapedStep, judge: Judge, before: set[Any]) -> float:
+    """By how much an op is off, by the judge; what takes no numbers, has a user's gradient, or was judged, isn't."""
     values = [cell.value for cell in step.inputs]
     places = [i for i, cell in enumerate(step.inputs) if cell.note is not None and values[i].dtype.is_floating]
     results = [i for i, cell in enumerate(step.results) if cell.value.dtype.is_floating]
-    if own_rule(step.operation) is not None or not places or not results:
+    kind = _kind(step, places)
+    if own_rule(step.operation) is not None or not places or not results or kind in before:
         return 0.0
+    before.add(kind)
 
     def call(*xs: Any) -> list[Any]:
         filled = list(values)
@@ -90,6 +100,20 @@ def _judged(step: TapedStep, judge: Judge) -> float:
         return [ys[i] for i in results]
 
     return judge(call, [values[place] for place in places])
+
+
+def _kind(step: TapedStep, places: list[int]) -> Any:
+    """What ops have in common that differ in the numbers that they take."""
+    attributes = step.operation.node_def.attr
+    known = tuple((n, attributes[n].SerializeToString(deterministic=True)) for n in sorted(attributes) if n[0] != "_")
+    taken = tuple(
+        (cell.value.shape, cell.value.dtype, i in places or _bytes(cell)) for i, cell in enumerate(step.inputs)
+    )
+    return step.operation.type, known, taken
+
+
+def _bytes(cell: RecordedValue) -> Any:
+    return cell.value.dtype in (tf.resource, tf.variant) or cell.value.dtype.is_floating or cell.value.numpy().tobytes()
 
 
 def _error(tape: OpTape, step: TapedStep) -> float:

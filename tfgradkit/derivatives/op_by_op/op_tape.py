@@ -17,8 +17,8 @@ import tensorflow as tf
 from ...graph.emit import executed
 from ...graph.interpret import needed
 from ...graph.ops import INTENDED_ENDS, carries
+from ...graph.recorded_run import RecordedValue, Runner, RunStep
 from ...op_gradients.registry import entry
-from ..nonfinite.recorded_run import RecordedValue, Runner, RunStep
 
 Tensors = Sequence[Any]
 _OPAQUE = (tf.resource, tf.variant)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import SourceError
-from ...graph.emit import executed
-from ...graph.interpret import Concrete, needed
-from ...graph.ops import OLD_BRANCHES, OLD_LOOPS, assigns
+from ..errors import SourceError
+from .emit import executed
+from .interpret import Concrete, needed
+from .ops import OLD_BRANCHES, OLD_LOOPS, assigns
 
 # They end a run where a number isn't finite, which is what is looked for.
 _GUARDS = frozenset({"CheckNumerics", "CheckNumericsV2"})
