@@ -188,4 +188,16 @@ def _square_root(op: Any, upstream: tf.Tensor) -> tf.Tensor:
         nothing = tf.logical_and(tf.equal(y, 0), tf.equal(u, 0))
         return tf.raw_ops.SqrtGrad(y=tf.where(nothing, tf.ones([], y.dtype), y), dy=u)
 
-    return _by_root(op, upstream, lambda u: tf.raw_ops.SqrtGrad(y=y, dy=u), lambda rest: rest / 2, rest_of_sum)
+    def plain(u: tf.Tensor) -> tf.Tensor:
+        return u / (2 * tf.math.conj(y)) if y.dtype.is_complex else tf.raw_ops.SqrtGrad(y=y, dy=u)
+
+    return _by_root(op, upstream, plain, lambda rest: rest / 2, None if y.dtype.is_complex else rest_of_sum)
+
+
+@take_over("Rsqrt", "Reciprocal", "Inv")
+def _inverse(op: Any, upstream: tf.Tensor) -> tf.Tensor:
+    """−u conj(y³)/2 and −u conj(y²) of complex numbers, whose conjugate XLA's own kernels leave out."""
+    y = op.outputs[0]
+    if not y.dtype.is_complex:
+        return SHIPPED[op.type].replaces(op, upstream)
+    return -upstream * tf.math.conj(y * y * y / 2 if op.type == "Rsqrt" else y * y)
