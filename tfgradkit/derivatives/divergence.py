@@ -12,7 +12,7 @@ from ..errors import SignatureError
 from .first_order import Parts
 from .jacobian import connections
 from .problem import Problem
-from .pullback import Tensors, or_zeros, pullback
+from .pullback import Tensors, bilinear, or_zeros, pullback
 from .sweep.plan import PlanStep
 from .sweep.seeded_products import SeededProduct, linearized, swept
 
@@ -24,7 +24,9 @@ class Diagonal(SeededProduct):
     def along(self, index: int, seed: tf.Tensor) -> Tensors:
         """∂yᵢ/∂xᵢ, where the seed is the unit vector i."""
         seeds = self.seeds(index, seed)
-        result = or_zeros(self.product(seeds)[index], seeds[index])
+        # A real seed is its own conjugate; TensorFlow's gradients multiply by the conjugate of a complex Jacobian.
+        found = self.product(seeds)[index] if self.forward else bilinear(self.product, seeds)[index]
+        result = or_zeros(found, seeds[index])
         return [tf.reduce_sum(result * tf.cast(seed, result.dtype), _sample_axes(result, self.problem.batched))]
 
     def repeated(self, copies: Any) -> Diagonal:

@@ -273,10 +273,19 @@ class Trace:
 
     def _on_empty(self, tensors: list[tf.Tensor]) -> Any:
         """Vectorized loops divide by the batch size: an empty batch runs as one sample, dropped again."""
-        filled = [tf.ones([1, *t.shape[1:]], t.dtype) if t.shape.rank and t.shape[0] == 0 else t for t in tensors]
-        return tf.nest.map_structure(
-            lambda t: t[:0] if isinstance(t, tf.Tensor) and t.shape.rank else t, self._packed(self._run(filled))
-        )
+        filled = list(tensors)
+        for place, spec in enumerate(self._specs.values()):
+            if _has_batch(spec) and tensors[place].shape[0] == 0:
+                filled[place] = tf.ones([1, *tensors[place].shape[1:]], spec.dtype)
+        if all(given is t for given, t in zip(filled, tensors, strict=True)):
+            return self._packed(self._run(tensors))  # what is empty is no batch
+        flat = [t[:0] if _has_batch(y) else t for t, y in zip(self._run(filled), self._concrete.outputs, strict=True)]
+        return self._packed(flat)
+
+
+def _has_batch(like: Any) -> bool:
+    """Whether the first axis of a tensor of a trace has any size."""
+    return bool(like.shape.rank) and like.shape[0] is None
 
 
 def signature_of(nest: Any, batch: int | None) -> Any:

@@ -97,8 +97,11 @@ class Stages:
         known = _after(graph.graph, graph.inputs)
         boundaries = [_boundary(_after(graph.graph, seeds), known, results) for results, seeds in pairs]
         self._aux = [leaf for leaf in tf.nest.flatten(at.aux) if isinstance(leaf, tf.Tensor)]
+        given = {t.ref() for t in self._inputs}
+        # By a layer's result xs are no arguments.
+        self._inner = [] if at.by_variables else [x for x in at.xs if x.ref() not in given]
         self._value = self._ready(
-            graph.prune(self._inputs, [*at.ys, *self._aux, *boundaries[0], *boundaries[1]]), self._inputs
+            graph.prune(self._inputs, [*at.ys, *self._aux, *self._inner, *boundaries[0], *boundaries[1]]), self._inputs
         )
         self._products = [
             self._ready(graph.prune([*seeds, *boundary], results), [*seeds, *boundary])
@@ -123,17 +126,18 @@ class Stages:
             found = list(self._value(*tensors))
         ys, found = found[: len(at.ys)], found[len(at.ys) :]
         aux, found = iter(found[: len(self._aux)]), found[len(self._aux) :]
+        inner, found = found[: len(self._inner)], found[len(self._inner) :]
         kept = found[: self._widths[0]], found[self._widths[0] :]
         forward, reverse = (_bound(f, tensors) for f, tensors in zip(self._products, kept, strict=True))
         filled = [next(aux) if isinstance(leaf, tf.Tensor) else leaf for leaf in tf.nest.flatten(at.aux)]
-        return at, ys, self._points(tensors), tf.nest.pack_sequence_as(at.aux, filled), forward, reverse
+        return at, ys, self._points(tensors, inner), tf.nest.pack_sequence_as(at.aux, filled), forward, reverse
 
-    def _points(self, tensors: list[tf.Tensor]) -> Any:
+    def _points(self, tensors: list[tf.Tensor], inner: list[tf.Tensor]) -> Any:
         """xs of this call, for their shapes: an argument or a result's batch may be unknown in the graph."""
         if self._at.by_variables:
             return self._at.xs
-        numbers = {t.ref(): n for n, t in enumerate(self._inputs)}
-        return [tensors[numbers[x.ref()]] for x in self._at.xs]
+        values = dict(zip([t.ref() for t in (*self._inputs, *self._inner)], (*tensors, *inner), strict=True))
+        return [values[x.ref()] for x in self._at.xs]
 
 
 def _bound(product: Any, kept: list[tf.Tensor]) -> Product:

@@ -105,7 +105,10 @@ def precision(operations: Iterable[Any]) -> tf.DType | None:
         if kind not in _stateful:
             _stateful[kind] = operation.op_def.is_stateful and kind not in _READS
         dtype = operation.outputs[0].dtype if operation.outputs else None
-        if _stateful[kind] or kind in PYTHON_OPS or dtype in _FEW_DIGITS or _is_unordered(operation):
+        # The largest elements in any order, which XLA and the kernel choose each for itself.
+        if kind in ("TopK", "TopKV2") and not operation.get_attr("sorted"):
+            return None
+        if _stateful[kind] or kind in PYTHON_OPS or dtype in _FEW_DIGITS:
             return None
         coarsest = tf.float32 if dtype == tf.float32 else coarsest
         for graph in functions_of(operation) if kind in CALLERS else ():
@@ -115,11 +118,6 @@ def precision(operations: Iterable[Any]) -> tf.DType | None:
             if inner is None:
                 return None
     return coarsest
-
-
-def _is_unordered(operation: Any) -> bool:
-    """Whether an op gives the largest elements in any order, which XLA and the kernel choose each for itself."""
-    return operation.type in ("TopK", "TopKV2") and not operation.get_attr("sorted")
 
 
 class _NotComparableError(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,27 @@ class KnownValues:
 
     def value(self, tensor: Any) -> np.ndarray | None:
         """The value; None where only a run knows it."""
-        if tensor.ref() not in self._values:
-            self._values[tensor.ref()] = self._computed(tensor)
+        waiting, opened = [tensor], set()
+        while waiting:  # no recursion: a chain of constants may be long
+            last = waiting[-1]
+            inputs = [] if last.ref() in self._values or last.ref() in opened else self._needed(last)
+            opened.add(last.ref())
+            unknown = [given for given in inputs if given.ref() not in self._values and given.ref() not in opened]
+            if unknown:
+                waiting += unknown
+                continue
+            waiting.pop()
+            if last.ref() not in self._values:
+                self._values[last.ref()] = self._computed(last)
         return self._values[tensor.ref()]
+
+    def _needed(self, tensor: Any) -> Sequence[Any]:
+        """The tensors whose values a value is computed from."""
+        operation = tensor.op
+        large = tensor.dtype in _HANDLES or _size(tensor) > _MOST
+        if large or operation.op_def is None or operation.op_def.is_stateful or calls_functions(operation):
+            return ()
+        return () if tf.get_static_value(tensor) is not None else operation.inputs
 
     def _computed(self, tensor: Any) -> np.ndarray | None:
         if tensor.dtype in _HANDLES or _size(tensor) > _MOST:
@@ -51,7 +70,7 @@ class KnownValues:
             or calls_functions(operation)
         ):
             return None
-        values = [self.value(given) for given in operation.inputs]
+        values = [self._values.get(given.ref()) for given in operation.inputs]
         if any(value is None for value in values):
             return None
         found = computed(operation, values)

@@ -38,7 +38,7 @@ def _registry() -> dict[str, Converter] | None:
     return found if isinstance(found, dict) else None
 
 
-def vectorized(*op_types: str, negative: str | None = None) -> Callable[[Converter], Converter]:
+def vectorized(*op_types: str, negative: str | None = None, from_rank: int = 0) -> Callable[[Converter], Converter]:
     """Registers how ops are done for all turns of a loop at once.
 
     An op that TensorFlow has a converter for is done by ours in our loops, and by TensorFlow's in all others.
@@ -46,24 +46,26 @@ def vectorized(*op_types: str, negative: str | None = None) -> Callable[[Convert
     Args:
         op_types: the types of the ops.
         negative: the name of an attribute: in our loops, too, TensorFlow's converter stays where that is not negative.
+        from_rank: likewise, where the result has fewer axes, or nobody knows how many.
     """
 
     def decorate(converter: Converter) -> Converter:
         registry = _registry()
         if registry is not None:
             for op_type in op_types:
-                registry[op_type] = _chosen(converter, registry.get(op_type), negative)
+                registry[op_type] = _chosen(converter, registry.get(op_type), negative, from_rank)
         return converter
 
     return decorate
 
 
-def _chosen(converter: Converter, theirs: Converter | None, negative: str | None) -> Converter:
+def _chosen(converter: Converter, theirs: Converter | None, negative: str | None, from_rank: int) -> Converter:
     if theirs is None:
         return converter
 
     def chosen(given: Any) -> Any:
         ours = _ours.get() and (negative is None or given.get_attr(negative) < 0)
+        ours = ours and (not from_rank or (given.op.outputs[0].shape.rank or 0) >= from_rank)
         return converter(given) if ours else theirs(given)
 
     return chosen

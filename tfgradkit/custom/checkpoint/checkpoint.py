@@ -109,7 +109,7 @@ def checkpoint(fn: Any) -> Any:
 
     Returns:
         Of a layer or model a Keras layer, :class:`tfgradkit.layers.Checkpoint`; else a function, a
-        :class:`~tfgradkit.types.Transformed`.
+        :class:`~tfgradkit.types.WrappedFunction`.
 
     Raises:
         SourceError: ``fn`` is no function or layer.

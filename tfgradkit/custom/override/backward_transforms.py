@@ -212,7 +212,7 @@ def straight_through(fn: str | Elementwise, *, surrogate: str | Elementwise = "i
             elsewhere), or a function with derivatives (``tf.tanh``).
 
     Returns:
-        A :class:`~tfgradkit.types.StraightThrough`, a function of one tensor.
+        A :class:`~tfgradkit.types.StraightThroughFunction`, a function of one tensor.
 
     Raises:
         SignatureError: no function of this name; from the call: another shape or dtype than the surrogate's.

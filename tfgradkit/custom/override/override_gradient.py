@@ -83,7 +83,7 @@ def clip_gradient(
         at: "layer:NAME": in place of the model's results those of a layer inside.
 
     Returns:
-        Of a tensor a tensor, of a function a :class:`~tfgradkit.types.Transformed`, of a Keras model a Keras model.
+        Of a tensor a tensor, of a function a :class:`~tfgradkit.types.WrappedFunction`, of a Keras model a Keras model.
 
     Raises:
         SignatureError: not one positive bound, or no such layer.
@@ -110,7 +110,7 @@ def reverse_gradient(target: Any, *, scale: float = 1.0, at: str | None = None) 
         at: "layer:NAME": in place of the model's results those of a layer inside.
 
     Returns:
-        Of a tensor a tensor, of a function a :class:`~tfgradkit.types.Transformed`, of a Keras model a Keras model.
+        Of a tensor a tensor, of a function a :class:`~tfgradkit.types.WrappedFunction`, of a Keras model a Keras model.
 
     Raises:
         SignatureError: no such layer.
@@ -136,7 +136,7 @@ def stop_gradient(target: Any, *, at: str | None = None) -> Any:
         at: "layer:NAME": in place of the model's results those of a layer inside.
 
     Returns:
-        Of a tensor a tensor, of a function a :class:`~tfgradkit.types.Transformed`, of a Keras model a Keras model.
+        Of a tensor a tensor, of a function a :class:`~tfgradkit.types.WrappedFunction`, of a Keras model a Keras model.
 
     Raises:
         SignatureError: no such layer.

@@ -90,7 +90,7 @@ class Patterns:
             self.latest = fitted(self.given, y.shape[-1], x.shape[-1], problem.name)
             return self.latest, "given"
         arguments = list(problem.arguments)
-        key = signature_of((arguments, None), problem.batched)
+        key = signature_of((arguments, None), None)
         if key not in self._found:
             self._found[key] = self._detected(problem, arguments)
         self.latest = self._found[key]

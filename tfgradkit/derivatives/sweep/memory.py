@@ -110,6 +110,8 @@ def _in_groups(
     """
     write = _scattered if compiled else _in_place
     batch = dims(leaves[0])[0]
+    if isinstance(batch, int) and batch == 0:
+        return [tf.zeros([0, *dims(result)[1:]], result.dtype) for result in like]
     size = min(samples, batch) if isinstance(batch, int) else tf.minimum(samples, batch)
 
     def body(first: tf.Tensor, *results: tf.Tensor) -> Any:

@@ -63,12 +63,10 @@ _MOST_MIRRORED = 5
 _MOST_BROADCAST = 5
 
 
-@vectorized("BroadcastTo")
+@vectorized("BroadcastTo", from_rank=_MOST_BROADCAST)
 def _broadcast(given: Any) -> Any:
     """In two steps where the turns make one axis too many for the kernel."""
     shape, rank = given.unstacked_input(1), given.op.outputs[0].shape.rank
-    if rank is None or rank < _MOST_BROADCAST:
-        return theirs(given)
     tensor, shape = given.stacked_input(0), tf.concat([turns_of(given, shape.dtype), shape], 0)
     ones = [1] * (rank + 1 - tensor.shape.rank)
     tensor = tf.reshape(tensor, [*dims(tensor)[:1], *ones, *dims(tensor)[1:]])

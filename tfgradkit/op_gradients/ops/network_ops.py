@@ -24,7 +24,6 @@ def _selu(op: Any, upstream: tf.Tensor) -> tf.Tensor:
     return upstream * tf.where(y < 0, y + tf.cast(_SCALE_ALPHA, y.dtype), tf.cast(_SCALE, y.dtype))
 
 
-
 @register("SoftsignGrad")
 def _softsign_grad(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """SoftsignGrad(g, x) = g / (1 + |x|)²."""

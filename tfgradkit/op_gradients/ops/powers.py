@@ -113,11 +113,11 @@ def _by_root(op: Any, upstream: tf.Tensor, plain: Formula, exact: Formula, other
     """
     rests, others = [], []
     for term in _terms(upstream):
-        factor, rest = getattr(term, _FACTOR, (None, None))
-        if rest is not None and factor is not None and _is_result(factor, op):
-            rests.append(rest())
-        else:
+        rest = _without_root(term, op)
+        if rest is None:
             others.append(term)
+        else:
+            rests.append(rest)
     if not rests:
         return plain(upstream)
     found = exact(_sum(rests))
@@ -135,22 +135,24 @@ def _sum(terms: list[tf.Tensor]) -> tf.Tensor:
     return terms[0] if len(terms) == 1 else tf.add_n(terms)
 
 
-@take_over("Mul")
-def _product(op: Any, upstream: tf.Tensor) -> list[Any]:
-    """TensorFlow's own, with a factor that is a root written down."""
-    found = list(SHIPPED["Mul"].replaces(op, upstream))
-    for i, other in enumerate(reversed(op.inputs)):
-        # Of equal shapes, so that nothing was summed.
-        root = not _is_eager(other) and other.op.type in _ROOTS and other.shape.is_fully_defined()
-        if root and found[i] is not None and other.shape == op.inputs[i].shape:
-            setattr(found[i], _FACTOR, (other, lambda: tf.convert_to_tensor(upstream)))
-    return found
+def _without_root(term: Any, op: Any) -> tf.Tensor | None:
+    """r where a term is r·y, of what ``op`` gave: as it was written down, or by the product that made the term."""
+    factor, rest = getattr(term, _FACTOR, (None, None))
+    if rest is not None and factor is not None and _is_result(factor, op):
+        found: tf.Tensor = rest()
+        return found
+    if isinstance(term, tf.IndexedSlices) or _is_eager(term) or term.op.type != "Mul":
+        return None
+    for y, other in (term.op.inputs, reversed(term.op.inputs)):
+        if other.shape == term.shape and other.shape.is_fully_defined() and _is_result(y, op):
+            return other
+    return None
 
 
 def _is_result(y: tf.Tensor, op: Any) -> bool:
     """Whether y is what ``op`` gave; for absolute values an eager tape has kept the input alone."""
     if op.type != "Abs":
-        return y is op.outputs[0]
+        return y is op.outputs[0] or (not _is_eager(y) and y.ref() == op.outputs[0].ref())
     x = op.inputs[0]
     if not _is_eager(y):
         return y.op.type == "Abs" and y.op.inputs[0] is x
@@ -188,4 +190,16 @@ def _square_root(op: Any, upstream: tf.Tensor) -> tf.Tensor:
         nothing = tf.logical_and(tf.equal(y, 0), tf.equal(u, 0))
         return tf.raw_ops.SqrtGrad(y=tf.where(nothing, tf.ones([], y.dtype), y), dy=u)
 
-    return _by_root(op, upstream, lambda u: tf.raw_ops.SqrtGrad(y=y, dy=u), lambda rest: rest / 2, rest_of_sum)
+    def plain(u: tf.Tensor) -> tf.Tensor:
+        return u / (2 * tf.math.conj(y)) if y.dtype.is_complex else tf.raw_ops.SqrtGrad(y=y, dy=u)
+
+    return _by_root(op, upstream, plain, lambda rest: rest / 2, None if y.dtype.is_complex else rest_of_sum)
+
+
+@take_over("Rsqrt", "Reciprocal", "Inv")
+def _inverse(op: Any, upstream: tf.Tensor) -> tf.Tensor:
+    """−u conj(y³)/2 and −u conj(y²) of complex numbers, whose conjugate XLA's own kernels leave out."""
+    y = op.outputs[0]
+    if not y.dtype.is_complex:
+        return SHIPPED[op.type].replaces(op, upstream)
+    return -upstream * tf.math.conj(y * y * y / 2 if op.type == "Rsqrt" else y * y)
