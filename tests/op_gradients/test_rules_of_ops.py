@@ -10,7 +10,7 @@ import tensorflow as tf
 from rule_cases import CASES, Case
 
 import tfgradkit as tgk
-from tfgradkit.derivatives.runtime_errors import refusal
+from tfgradkit.derivatives.failures.runtime_errors import refusal
 from tfgradkit.errors import GradientError
 from tfgradkit.op_gradients import ops as _builtin  # noqa: F401  registers them, as a first derivative does
 from tfgradkit.op_gradients.registry import SHIPPED

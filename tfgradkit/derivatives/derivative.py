@@ -15,10 +15,10 @@ from ..errors import GradientError, SignatureError
 from ..op_gradients import register_gradient
 from ..public import not_pickled, public
 from .evaluate import Evaluated, Trace, evaluate, signature_of
+from .failures.retraced import Way, another_way
 from .operator_table import EXACT_PRODUCTS, SEED_NAMES
 from .options import Options
 from .problem import batch_axis, positions
-from .retraced import Way, another_way
 from .seeds import converted_seed, wanted_seed
 from .self_check import check_first
 from .sweep.memory import evaluate_within_limit

@@ -17,12 +17,12 @@ from ..op_gradients import register_gradient
 from ..op_gradients.exact_functions import exact_functions
 from .batch.independence import check_whole_batch, independent
 from .batch.per_sample import per_sample
+from .failures.foreign_errors import of_run, of_trace
+from .failures.runtime_errors import meant
 from .first_order import Parts
-from .foreign_errors import of_run, of_trace
 from .operator_table import EXACT_PRODUCTS, LAYOUTS, OPERATORS, SEED_NAMES
 from .options import Options
 from .problem import Problem, check_seeds, narrowed, select
-from .runtime_errors import meant
 from .sweep.plan import PlanStep
 
 

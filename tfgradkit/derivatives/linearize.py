@@ -20,7 +20,7 @@ from ..op_gradients import register_gradient
 from ..public import not_pickled, public
 from .derivative import Derivative
 from .evaluate import signature_of
-from .foreign_errors import told
+from .failures.foreign_errors import told
 from .keywords import Keywords, documented
 from .operators import build
 from .partial_evaluation import Stages, Written, written

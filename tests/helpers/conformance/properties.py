@@ -313,7 +313,8 @@ def facts(s: Subject) -> Verdict:
                 return Verdict("wrong", f"{sorted(types)} are not element by element")
         if types and types <= STEPS and plain[known].any():
             return Verdict("wrong", f"{sorted(types)} is no step")
-    if types and types <= SMOOTH and not all(e.known.all() for _, orders in s.lines[0] for e in orders):
+    finite = np.isfinite(s.plain[0]).all(1)
+    if types and types <= SMOOTH and not all(e.known[finite].all() for _, orders in s.lines[0] for e in orders):
         return Verdict("wrong", f"{sorted(types)} are not smooth at a generic point")
     return Verdict("right")
 
@@ -334,6 +335,10 @@ PROPERTIES: dict[str, Callable[[Subject], Verdict]] = {
 }
 
 
+# Of the differences that a property is compared with.
+_ORDERS = {"second": 2, "laplacian": 2, "third": 3}
+
+
 def verdicts(entry: Entry) -> Iterator[tuple[str, Verdict]]:
     """Each property of an entry, and its state."""
     yield from verdicts_of(Subject(entry))
@@ -343,7 +348,7 @@ def verdicts_of(subject: Subject) -> Iterator[tuple[str, Verdict]]:
     """Each property of a subject's entry, and its state."""
     entry = subject.entry
     for name, judge in PROPERTIES.items():
-        if name not in entry.skip and not (name == "third" and entry.orders < 3):
+        if name not in entry.skip and _ORDERS.get(name, 1) <= entry.orders:
             yield name, guarded(judge, subject)
 
 

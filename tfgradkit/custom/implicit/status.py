@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from ...derivatives.runtime_errors import assertion
+from ...derivatives.failures.runtime_errors import assertion
 from ...errors import ConvergenceError
 
 # ACTIVE is the status of a sample while Newton's method goes on.

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from ...derivatives.foreign_errors import translating
+from ...derivatives.failures.foreign_errors import translating
 from ...errors import SignatureError
 from ...op_gradients.exact_functions import exact_functions
 from ...sources.resolve import resolve

@@ -7,7 +7,7 @@ from typing import Any, Unpack
 import tensorflow as tf
 
 from ...derivatives.batch.independence import BatchIndependence, by_arguments, check_independence
-from ...derivatives.foreign_errors import translating
+from ...derivatives.failures.foreign_errors import translating
 from ...derivatives.keywords import Keywords, documented
 from ...derivatives.operators import build
 from ...derivatives.options import Options

@@ -12,7 +12,7 @@ import numpy as np
 from ...arguments import leaves
 from ...derivatives.derivative import Derivative
 from ...derivatives.extrapolated_differences import Difference, along
-from ...derivatives.foreign_errors import translating
+from ...derivatives.failures.foreign_errors import translating
 from ...derivatives.keywords import Keywords, documented
 from ...derivatives.op_by_op.local_check import has_own_rules, wrong_custom_gradients
 from ...derivatives.op_by_op.rounding import TOLERANCE, comparison_floor

@@ -6,7 +6,7 @@ import inspect
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...derivatives.foreign_errors import translating
+from ...derivatives.failures.foreign_errors import translating
 from ...differentiable import Differentiable
 from ...graph.user_line import Location, is_users, users_frame
 from ...sources.resolve import resolve

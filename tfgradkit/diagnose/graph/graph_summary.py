@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...derivatives.foreign_errors import translating
+from ...derivatives.failures.foreign_errors import translating
 from ...public import public
 from .call_paths import everything_below, place_of, result_of
 from .graph_view import GraphView

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from ...derivatives.foreign_errors import translating
+from ...derivatives.failures.foreign_errors import translating
 from .call_paths import CalledSection, CallPlace, everything_below, place_of, result_of
 from .graph_view import GraphView, view
 

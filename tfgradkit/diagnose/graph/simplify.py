@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ...derivatives.foreign_errors import translating
+from ...derivatives.failures.foreign_errors import translating
 from ...graph.grappler import frozen, optimized
 from .constant_results import ConstantResults, constants_of
 from .equal_results import check_equal, differ, repacked

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from ...arguments import leaves, shape_text
-from ...derivatives.foreign_errors import translating
+from ...derivatives.failures.foreign_errors import translating
 from ...errors import GradientError, SignatureError
 from ...graph.recorded_run import RecordedValue, Runner
 from ...op_gradients.exact_functions import exact_functions

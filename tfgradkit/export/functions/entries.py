@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from ...arguments import floating_results, shape_text, structure_text
-from ...derivatives.foreign_errors import told
+from ...derivatives.failures.foreign_errors import told
 from ...differentiable import Differentiable
 from ...errors import ExportError, SignatureError
 from .interface import Entry, Port, check_name, identifier, make_entry

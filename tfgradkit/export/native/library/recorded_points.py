@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ....derivatives.runtime_errors import meant
+from ....derivatives.failures.runtime_errors import meant
 from ....differentiable import Differentiable
 from ....errors import ExportError, SignatureError
 from ...functions.interface import Entry, Port

@@ -6,35 +6,30 @@ TensorFlow must not have cut its own frames off it. Everything here runs on the 
 
 from __future__ import annotations
 
-import dis
 import inspect
 import linecache
 import os
 import re
-import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import tensorflow as tf
 
-from ..errors import GradientError, SignatureError, SourceError, TfGradKitError
-from .problem import SCALAR_VALUED
+from ...errors import GradientError, SignatureError, SourceError, TfGradKitError
+from ..problem import SCALAR_VALUED
+from .raised_by import FILE, KERAS, first_raised, is_users_own, last_line, lines_of, op_of, shortened
 from .runtime_errors import not_compiled, refusal
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_GENERATED = "__autograph_generated_file"
-_FILE = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
 _OP = re.compile(r"\{\{node [^}]*\}\} = (\w+)\[")
 _NODE = re.compile(r"\{\{node ([^}]*)\}\}")
 _FUNCTION_NODE = re.compile(r"\{\{function_node [^}]*\}\} ?")
 _DEFINED = re.compile(r"Detected at node (\S+) defined at")
-_KERAS = re.compile("Exception encountered when calling .*?\n\n\x1b\\[1m(.*?)\x1b\\[0m", re.DOTALL)
 # How TensorFlow names what a gradient or a vectorized loop adds to a graph.
 _DERIVED = re.compile("[Gg]rad|loop_body|pfor")
 _GENERIC = re.compile(r"Graph execution error:|Detected at node|File \"|Stack trace|\[\[\{\{|node: |$")
@@ -80,12 +75,12 @@ def of_trace(error: Exception, name: str) -> Exception:
         error: with its whole traceback.
         name: the function's, for the message.
     """
-    root = _root(error)
+    root = first_raised(error)
     if isinstance(root, TfGradKitError):
         return root if root is error else _caused(root, error)
-    leaving = _leaving(root, _lines_of(error, root))
-    if leaving is None and _is_own(root):
-        return _shortened(root)
+    leaving = _leaving(root, lines_of(error, root))
+    if leaving is None and is_users_own(root):
+        return shortened(root)
     return _caused(leaving(name) if leaving else _of_tensorflow(error, root, name), error)
 
 
@@ -132,7 +127,7 @@ def _name_of(fn: Any) -> str:
 def of_run(error: Exception, name: str, compiled: bool = False) -> TfGradKitError:
     """The error for what a running graph raised, which stands for nothing else of ours; or for what XLA raised."""
     message = str(error)
-    place = _last_line(_FILE.findall(message))
+    place = last_line(FILE.findall(message))
     told = _told(message)
     asserted = "ssert" in _named(message)
     if isinstance(error, tf.errors.ResourceExhaustedError):
@@ -168,79 +163,10 @@ def of_run(error: Exception, name: str, compiled: bool = False) -> TfGradKitErro
     )
 
 
-def _root(error: BaseException) -> BaseException:
-    """The exception that was raised first: AutoGraph raises a copy that says where in the user's code."""
-    seen = set()
-    while id(error) not in seen and "in user code:" in str(error).lstrip()[:20] and error.__context__ is not None:
-        seen.add(id(error))
-        error = error.__context__
-    return error
-
-
 def _caused(error: Exception, cause: BaseException) -> Exception:
     if error.__cause__ is None and error is not cause:
         error.__cause__ = cause
     return error
-
-
-def _is_own(root: BaseException) -> bool:
-    """Whether code that is neither TensorFlow's nor ours raised it."""
-    frames = list(traceback.walk_tb(root.__traceback__))
-    if not frames:
-        return False
-    frame, _ = frames[-1]
-    if is_internal(frame.f_code.co_filename):
-        return False
-    if type(root).__module__.startswith(("tensorflow", "keras")):
-        return _raises(root.__traceback__)
-    return _raises(root.__traceback__) or _KERAS.search(str(root)) is None
-
-
-def _raises(tb: Any) -> bool:
-    """Whether the last frame of a traceback is at a ``raise``, rather than in a call that was cut off below."""
-    while tb.tb_next is not None:
-        tb = tb.tb_next
-    code = tb.tb_frame.f_code.co_code
-    return dis.opname[code[tb.tb_lasti]] in ("RAISE_VARARGS", "RERAISE")
-
-
-def is_internal(filename: str) -> bool:
-    """Whether a file is TensorFlow's, Keras' or of this package."""
-    if filename.startswith(_roots()):
-        return True
-    if "tensorflow/python/" in filename or "keras/src/" in filename:
-        return True
-    # In what XLA says, the beginning of a path is cut off.
-    _, found, rest = filename.rpartition("tfgradkit/")
-    return bool(found) and not os.path.isabs(filename) and os.path.exists(os.path.join(_PACKAGE, rest))
-
-
-def _roots() -> tuple[str, ...]:
-    found = [_PACKAGE + os.sep]
-    for name in ("tensorflow", "keras", "tf_keras"):
-        file = getattr(sys.modules.get(name), "__file__", None)
-        found += [os.path.dirname(file) + os.sep] if file else []
-    return tuple(found)
-
-
-def _lines_of(error: BaseException, root: BaseException) -> list[tuple[str, int]]:
-    """The user's lines, outermost first; those of code that AutoGraph rewrote are in its message."""
-    told = [(file, int(line)) for file, line, _ in _FILE.findall(str(error)) if not is_internal(file)]
-    frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(root.__traceback__)]
-    seen = [(file, line) for file, line in frames if not is_internal(file) and _GENERATED not in file]
-    generated = any(_GENERATED in file for file, _ in frames)
-    found = [*seen, *told] if generated or not seen else seen
-    # Of NumPy, say, the line that called it.
-    return [(file, line) for file, line in found if "site-packages" not in file] or found
-
-
-def _last_line(found: Iterable[tuple[str, str, str]]) -> tuple[str, int] | None:
-    lines = [(file, int(line)) for file, line, _ in found if not is_internal(file) and not file.startswith("<frozen")]
-    if not lines:
-        return None
-    file, line = lines[-1]
-    # XLA leaves the beginning of a path out.
-    return (file if os.path.exists(file) or not os.path.exists(os.sep + file) else os.sep + file), line
 
 
 def _subject(name: str, op: str | None, place: tuple[str, int] | None) -> str:
@@ -275,8 +201,8 @@ def _of_tensorflow(error: BaseException, root: BaseException, name: str) -> TfGr
     """An error for what TensorFlow or Keras says of the function, or of its gradient."""
     text = str(root)
     op = _OP.search(text)
-    lines = _lines_of(error, root)
-    subject = _subject(name, op[1] if op else _op_of(root), lines[-1] if lines else None)
+    lines = lines_of(error, root)
+    subject = _subject(name, op[1] if op else op_of(root), lines[-1] if lines else None)
     got = f"{type(root).__name__}: {_told(text)}"
     if isinstance(root, ValueError) and _RANK.search(text) and not lines:
         return GradientError(
@@ -300,19 +226,9 @@ def _of_tensorflow(error: BaseException, root: BaseException, name: str) -> TfGr
     return SourceError("TensorFlow can't trace the function", subject=subject, got=got, hint=_ITSELF)
 
 
-def _op_of(root: BaseException) -> str | None:
-    """The op whose rule of shapes, gradient or vectorization raised, where a frame says so."""
-    for frame, _ in reversed(list(traceback.walk_tb(root.__traceback__))):
-        op = frame.f_locals.get("op")
-        kind = getattr(op, "type", None)
-        if isinstance(kind, str):
-            return kind
-    return None
-
-
 def _told(text: str) -> str:
     """The line of a long message that says something."""
-    inner = _KERAS.search(text)
+    inner = KERAS.search(text)
     if inner is not None:
         text = inner[1]
     text = _FUNCTION_NODE.sub("", text)
@@ -330,19 +246,3 @@ def _named(message: str) -> str:
     """The node that a running graph names."""
     found = _DEFINED.search(message) or _NODE.search(message)
     return found[1] if found else ""
-
-
-def _shortened(error: BaseException) -> Exception:
-    """The user's exception, its traceback without the frames that are not the user's."""
-    kept = [tb for tb in _each(error.__traceback__) if not is_internal(tb.tb_frame.f_code.co_filename)]
-    shown = None
-    for tb in reversed(kept):
-        shown = type(tb)(shown, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)
-    assert isinstance(error, Exception)
-    return error.with_traceback(shown)
-
-
-def _each(tb: Any) -> Iterable[Any]:
-    while tb is not None:
-        yield tb
-        tb = tb.tb_next

@@ -12,8 +12,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..errors import ConvergenceError, GradientError, TfGradKitError
-from ..graph.python_code import original
+from ...errors import ConvergenceError, GradientError, TfGradKitError
+from ...graph.python_code import original
 
 NOT_COMPILED = "XLA can't compile the derivative"
 _MARK = "tfgradkit: "

@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 
 import tensorflow as tf
 
-from ..differentiable import Differentiable
-from ..errors import TfGradKitError
-from .batch.independence import OnlyThisBatchError
+from ...differentiable import Differentiable
+from ...errors import TfGradKitError
+from ..batch.independence import OnlyThisBatchError
+from ..options import Options
 from .foreign_errors import RANK_UNKNOWN, of_trace, told
-from .options import Options
 from .runtime_errors import NOT_COMPILED
 
 Result = TypeVar("Result")
