@@ -161,6 +161,11 @@ CASES = {
         lambda x, value: tf.linalg.diag_part(x, k=(-1, 1), padding_value=value),
         (numbers(3, 4), np.array(0.3)),
     ),
+    "MatrixSetDiagV2": Case(
+        "MatrixSetDiagV2",
+        lambda x, y: R.MatrixSetDiagV2(input=x, diagonal=y, k=[-1, 1]),
+        (numbers(3, 3), numbers(3, 3, seed=1)),
+    ),
     "Selu": Case("Selu", tf.nn.selu, (numbers(2, 3),), batched=True),
     # Powers and products
     "Pow": Case("Pow", tf.pow, (numbers(2, 3, low=0.5, high=2), numbers(3, low=1.2, high=3.3))),

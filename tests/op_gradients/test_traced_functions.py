@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow.experimental.numpy as tnp
+from tensorflow.experimental.numpy import logaddexp as by_name
 
 import tfgradkit as tgk
 
@@ -147,3 +151,20 @@ def test_an_identity_of_mixed_types_keeps_slopes():
         return tf.reduce_sum(y**3)
 
     np.testing.assert_allclose(tgk.laplacian(f)(X), 6 * X.sum())
+
+
+def test_a_function_is_exact_by_whatever_name():
+    """TensorFlow has its API in several modules; and names of a module of the user's stand for the same functions."""
+    numpy = sys.modules["tensorflow.experimental.numpy"]
+    assert numpy is not sys.modules["tensorflow._api.v2.experimental.numpy"]
+    for logaddexp in (numpy.logaddexp, tf.experimental.numpy.logaddexp):
+        assert logaddexp is tnp.logaddexp is by_name
+    for f in (
+        lambda x: tnp.logaddexp(x, 0.0),
+        lambda x: numpy.logaddexp(x, 0.0),
+        lambda x: tf.experimental.numpy.logaddexp(x, 0.0),
+        lambda x: tf.compat.v2.experimental.numpy.logaddexp(x, 0.0),
+        lambda x: by_name(x, 0.0),
+    ):
+        np.testing.assert_allclose(tgk.jacobian(f)(ZEROS), np.eye(3) / 2)
+    assert by_name is tnp.logaddexp

@@ -38,6 +38,7 @@ import tensorflow as tf
 
 from ..graph.fold import small_constant
 from . import smooth_functions as smooth
+from .bound_names import Binding, BoundNames
 from .ops.images import hsv_to_rgb
 from .ops.matrix_functions import expm
 from .recompute_grad import exact_recompute_grad
@@ -180,6 +181,7 @@ _EXACT = (
     *exact_recompute_grad(),
 )
 _OF_STOCK = {getattr(module, name): function for module, name, function in _EXACT}
+_bound_names = BoundNames(_OF_STOCK)
 
 
 def exact(function: Any) -> Any:
@@ -207,16 +209,22 @@ def _call_twin(function: Any, *args: Any, **keywords: Any) -> Any:
 def exact_functions() -> Iterator[None]:
     """Within the block, functions that are traced call the exact functions."""
     with _lock:
-        stock = []
+        stock: list[tuple[Any, str, Any]] = []
+        others: list[Binding] = []
         try:
             stock.append((_Function, "__call__", _Function.__call__))
             _Function.__call__ = _call_twin
             for module, name, function in _EXACT:
                 stock.append((module, name, getattr(module, name)))
                 setattr(module, name, function)
+            others = _bound_names()
+            for namespace, name, function in others:
+                namespace[name] = _OF_STOCK[function]
             yield
         finally:
-            for module, name, function in stock:
+            for namespace, name, function in reversed(others):
+                namespace[name] = function
+            for module, name, function in reversed(stock):
                 setattr(module, name, function)
 
 

@@ -25,6 +25,8 @@ _special = {
     "steps": [(A, B), (10 * P, Q), (-P, Q)],
 }
 
+_JUMPS = {"float32": "a whole quotient is rounded to another number"}
+
 
 def both(name: str, f: Any, kind: str, scale: float = 1.0, orders: int = 2, **keywords: Any) -> Iterator[Entry]:
     """By both arguments, by each of them with the other broadcast, and by one x for both."""
@@ -62,12 +64,12 @@ _TF = [
     *both("tf.minimum", tf.minimum, "zeros"),
     *both("tf.math.squared_difference", tf.math.squared_difference, "zeros", orders=3),
     *both("tf.math.atan2", tf.math.atan2, "whole", 0.3),
-    *both("tf.math.floormod", tf.math.floormod, "steps", 0.1),
-    *both("tf.math.xlogy", tf.math.xlogy, "by positive", 0.3),
+    *both("tf.math.floormod", tf.math.floormod, "steps", 0.1, skip=_JUMPS),
+    *both("tf.math.xlogy", lambda x, y: tf.math.xlogy(x, tf.abs(y)), "by positive", 0.3),
     *both("tf.math.xlog1py", tf.math.xlog1py, "by positive", 0.3),
     *both("tf.math.xdivy", tf.math.xdivy, "by positive", 0.3),
     *both("tf.pow", tf.pow, "positive", 0.3),
-    *both("tf.raw_ops.Mod", lambda x, y: tf.raw_ops.Mod(x=x, y=y), "steps", 0.1),
+    *both("tf.raw_ops.Mod", lambda x, y: tf.raw_ops.Mod(x=x, y=y), "steps", 0.1, skip=_JUMPS),
     *both("tf.raw_ops.Div", lambda x, y: tf.raw_ops.Div(x=x, y=y), "whole", 0.3),
     *both("tf.complex, parts", lambda x, y: tf.complex(x, y), "zeros"),
 ]
@@ -93,7 +95,7 @@ _OTHERS = [
     entry("keras.ops.logaddexp, a constant", lambda x: ops.logaddexp(x, tf.cast(0.0, x.dtype)), A, ZERO, orders=3),
     entry("keras.ops.logaddexp2, a constant", lambda x: ops.logaddexp2(x, tf.cast(0.0, x.dtype)), A, ZERO, orders=3),
     entry("keras.ops.hypot, a constant", lambda x: ops.hypot(x, tf.cast(2.0, x.dtype)), A, ZERO, 2 * ONES, orders=3),
-    entry("tnp.hypot, a constant", lambda x: tnp.hypot(x, 2.0), A, ZERO, 2 * ONES, orders=3),
+    entry("tnp.hypot, a constant", lambda x: tnp.hypot(x, tf.cast(2.0, x.dtype)), A, ZERO, 2 * ONES, orders=3),
     entry("keras.ops.hypot, broadcast", ops.hypot, ([0.5], BLOCK)),
     entry("keras.ops.hypot, large", ops.hypot, ([3e5, 1.0, 4e-3], [1.0, 3e5, 3e-3]), tolerance=1e-5),
     entry("keras.ops.ldexp", lambda x: ops.ldexp(x, tf.constant([2, -1, 3])), A, ZERO),

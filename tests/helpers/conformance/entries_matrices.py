@@ -97,7 +97,7 @@ def _solutions() -> list[Entry]:
     entries += [
         entry(f"{name}, complex", lambda x, y, f=f: f(as_complex(x), as_complex(y)), (C, C[::-1]))
         for name, f in solve.items()
-        if name.startswith("tf.")
+        if name.startswith("tf.") and "regularized" not in name
     ]
     entries += [
         entry(

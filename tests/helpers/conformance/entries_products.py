@@ -69,7 +69,6 @@ def _matmuls() -> list[Entry]:
         entry("keras.ops.outer", K.outer, (V, W)),
         entry("keras.ops.vdot", K.vdot, (V, W)),
         entry("keras.ops.vdot of complex", lambda x, y: K.vdot(as_complex(x), as_complex(y)), (C[0], D[0])),
-        entry("keras.ops.kron", K.kron, (S, T)),
         entry("keras.ops.tensordot", partial(K.tensordot, axes=[[0], [1]]), (X, S)),
         entry("keras.ops.vander", lambda x: K.vander(x, 3), V),
         entry("tf.tensordot, axes=1", partial(tf.tensordot, axes=1), (X, numbers(3, 2))),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import keras
 import numpy as np
@@ -65,11 +64,6 @@ def _norms() -> list[Entry]:
     return vectors + matrices + kerass
 
 
-def _in_a_branch(f: Any) -> Any:
-    """A function with an ``if`` of a tensor, which AutoGraph rewrites in a ``def`` of the user's alone."""
-    return tf.autograph.to_graph(f, recursive=False)
-
-
 def _kerass() -> list[Entry]:
     k = keras.ops
     one = {
@@ -96,7 +90,6 @@ def _kerass() -> list[Entry]:
         "take_along_axis": (lambda x: k.take_along_axis(x, k.argsort(x, -1), -1), ()),
         "trapezoid": (lambda x: k.trapezoid(x, dx=0.3), ()),
         "ptp": (lambda x: tnp.ptp(x, 0), ()),
-        "corrcoef": (_in_a_branch(k.corrcoef), ()),
         "segment_sum": (lambda x: k.segment_sum(tf.transpose(x), tf.constant([0, 2, 2]), 4), ()),
         "segment_max": (lambda x: k.segment_max(tf.transpose(x), tf.constant([0, 2, 2]), 3), ()),
         "in_top_k": (lambda x: x * tf.cast(k.in_top_k([0, 1], tf.cast(x, tf.float32), 1), x.dtype)[:, None], ()),

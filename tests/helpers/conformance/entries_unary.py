@@ -48,9 +48,7 @@ _TF = [
     *each("tf.math", tf.math, ABOVE_ONE, "acosh", orders=3, scale=0.3),
 ]
 _KERAS = [
-    *each(
-        "keras.ops", ops, WHOLE, "arcsinh arctan cos cosh exp exp2 expm1 sin sinh square tan deg2rad rad2deg", orders=3
-    ),
+    *each("keras.ops", ops, WHOLE, "arcsinh arctan cos cosh exp expm1 sin sinh square tan deg2rad rad2deg", orders=3),
     *each("keras.ops", ops, LARGE, "erf erfc tanh", orders=3),
     *each("keras.ops", ops, WHOLE, "abs absolute negative sign real imag conj conjugate angle copy nan_to_num"),
     *each("keras.ops", ops, STEPS, "floor ceil trunc round"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..registry import SHIPPED, attributes, enable, register, take_over
+from ..registry import attributes, enable, register, take_over
 
 
 @register("Mod", "TruncateMod")
@@ -137,29 +137,54 @@ def _range(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, tf.Tensor]:
     return tf.reduce_sum(upstream), None, tf.reduce_sum(upstream * steps)
 
 
+def _alignment(op: Any) -> str:
+    """Where diagonals shorter than the longest stand; the second versions have them at the left, always."""
+    align: str = attributes(op, "align")["align"] if op.type.endswith("V3") else "LEFT_LEFT"
+    return align
+
+
+def _skips(op: Any, place: int) -> bool:
+    return place in (getattr(op, "skip_input_indices", None) or ())
+
+
 @take_over("MatrixDiagV2", "MatrixDiagV3")
 def _diagonals(op: Any, upstream: tf.Tensor) -> list[Any]:
     """By the value around, too, for which TensorFlow gives None. Of the inputs, a tape keeps k alone."""
-    by_diagonals, *_ = SHIPPED[op.type].replaces(op, upstream)
-    sizes = tf.shape(upstream)
-    given = {"diagonal": tf.zeros_like(by_diagonals), "k": op.inputs[1], "num_rows": sizes[-2], "num_cols": sizes[-1]}
-    return [by_diagonals, None, None, None, _by_padding(op, upstream, 4, given)]
+    k, sizes, align = op.inputs[1], tf.shape(upstream), _alignment(op)
+    by_diagonals = tf.linalg.diag_part(upstream, k=k, align=align)
+    if _skips(op, 4):
+        return [by_diagonals, None, None, None, None]
+    one = tf.ones([], upstream.dtype)
+    around = tf.linalg.diag(
+        tf.zeros_like(by_diagonals), k=k, num_rows=sizes[-2], num_cols=sizes[-1], padding_value=one, align=align
+    )
+    return [by_diagonals, None, None, None, tf.reduce_sum(upstream * around)]
 
 
 @take_over("MatrixDiagPartV2", "MatrixDiagPartV3")
 def _diagonal_parts(op: Any, upstream: tf.Tensor) -> list[Any]:
     """By the value that fills short diagonals, too."""
-    by_matrix, *_ = SHIPPED[op.type].replaces(op, upstream)
-    return [by_matrix, None, _by_padding(op, upstream, 2, {"input": tf.zeros_like(by_matrix), "k": op.inputs[1]})]
+    matrix, k = op.inputs[:2]
+    align = _alignment(op)
+    rows, columns = matrix.shape[-2:] if matrix.shape.rank is not None else (None, None)
+    if rows is None or columns is None:
+        by_matrix = tf.linalg.set_diag(tf.zeros_like(matrix), upstream, k=k, align=align)
+    else:
+        by_matrix = tf.linalg.diag(upstream, k=k, num_rows=rows, num_cols=columns, align=align)
+    if _skips(op, 2):
+        return [by_matrix, None, None]
+    one = tf.ones([], upstream.dtype)
+    filled = tf.linalg.diag_part(tf.zeros_like(by_matrix), k=k, padding_value=one, align=align)
+    return [by_matrix, None, tf.reduce_sum(upstream * filled)]
 
 
-def _by_padding(op: Any, upstream: tf.Tensor, place: int, given: dict[str, tf.Tensor]) -> tf.Tensor | None:
-    """The gradients of what the padding fills, summed."""
-    if place in (getattr(op, "skip_input_indices", None) or ()):
-        return None
-    align = attributes(op, "align") if op.type.endswith("V3") else {}
-    padded = getattr(tf.raw_ops, op.type)(**given, padding_value=tf.ones([], upstream.dtype), **align)
-    return tf.reduce_sum(upstream * padded)
+@take_over("MatrixSetDiagV2")
+def _set_diagonals(op: Any, upstream: tf.Tensor) -> list[Any]:
+    """TensorFlow reads several diagonals as the third version aligns them."""
+    k = op.inputs[2]
+    by_diagonals = tf.linalg.diag_part(upstream, k=k, align="LEFT_LEFT")
+    by_matrix = tf.linalg.set_diag(upstream, tf.zeros_like(by_diagonals), k=k, align="LEFT_LEFT")
+    return [by_matrix, by_diagonals, None]
 
 
 @take_over("PadV2")

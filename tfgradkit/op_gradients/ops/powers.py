@@ -144,9 +144,19 @@ def _without_root(term: Any, op: Any) -> tf.Tensor | None:
     if isinstance(term, tf.IndexedSlices) or _is_eager(term) or term.op.type != "Mul":
         return None
     for y, other in (term.op.inputs, reversed(term.op.inputs)):
-        if other.shape == term.shape and other.shape.is_fully_defined() and _is_result(y, op):
+        if other.shape == term.shape and other.shape.is_fully_defined() and _is_result(_outside(y), op):
             return other
     return None
+
+
+def _outside(y: tf.Tensor) -> tf.Tensor:
+    """What a graph of gradients has captured: it has placeholders of its own for results of the graph before it."""
+    while not _is_eager(y) and y.op.type == "Placeholder":
+        outer = next((outer for outer, inner in getattr(y.graph, "captures", ()) if inner is y), None)
+        if outer is None:
+            break
+        y = outer
+    return y
 
 
 def _is_result(y: tf.Tensor, op: Any) -> bool:
