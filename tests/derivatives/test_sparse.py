@@ -334,3 +334,10 @@ def test_a_call_keeps_its_own_pattern_while_another_thread_traces(monkeypatch):
 
     monkeypatch.setattr(Trace, "_run", meanwhile)
     np.testing.assert_array_equal(derivative(shorter).toarray(), np.diag([2.0, 4.0]))
+
+
+def test_a_gradient_that_is_the_function_itself():
+    """That of a matrix exponential is one of twice the size, whose own is one of four times, without an end."""
+    x = tf.constant(np.random.default_rng(5).normal(size=(3, 3)))
+    expected = np.reshape(tgk.jacobian(tf.linalg.expm)(x), (9, 9))
+    np.testing.assert_allclose(tgk.sparse_jacobian(tf.linalg.expm)(x).todense(), expected, rtol=1e-12)

@@ -60,7 +60,6 @@ def _ffts() -> list[Entry]:
 
 def _more() -> list[Entry]:
     return [
-        entry("tf.signal.fftnd", complexes(lambda z: G.fftnd(z, [2, 4], [0, 1])), C, skip={"compiled": "no kernel"}),
         entry("tf.signal.fftshift", lambda x: G.fftshift(x, -1), ODD),
         entry("tf.signal.ifftshift", G.ifftshift, ODD),
         entry("power of a spectrum", lambda x: tf.abs(G.rfft(x)) ** 2, X),

@@ -19,7 +19,7 @@ ops, tnp = keras.ops, tf.experimental.numpy
 # Generic first: no zero, no tie, no end of a domain.
 WHOLE = ([0.3, -0.7, 1.2], [0.0, 1.0, -1.0], [1e-4, 12.0, -9.0])
 POSITIVE = ([0.4, 1.7, 2.3], [1.0, 0.3, 40.0])
-FROM_ZERO = (*POSITIVE, [0.0, 0.0, 0.25])
+FROM_ZERO = (*POSITIVE, [0.0, 0.0, 0.0])
 ABOVE_ONE = ([1.4, 1.7, 2.3], [10.0, 2.0, 30.0])
 INSIDE = ([0.3, -0.7, 0.55], [0.0, 1e-4, 0.9])
 UNIT = ([0.3, 0.6, 0.85], [0.5, 0.05, 0.98])
