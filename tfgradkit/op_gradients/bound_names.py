@@ -16,25 +16,31 @@ _OWN = __package__.partition(".")[0]
 
 
 class BoundNames:
-    """The names of some functions, found once in each module, and again and again in the user's main one.
+    """The names of some functions, but for those of this package.
 
     Args:
         functions: what is looked for, by identity.
+
+    Attributes:
+        found: the names. What stands there may be another thing since.
+        key: what :meth:`look` was called with at last: it changes where there may be more.
     """
 
     def __init__(self, functions: Iterable[Any]) -> None:
         self._functions = {id(function): function for function in functions}
         self._seen: dict[str, Any] = {}
-        self._found: list[Binding] = []
+        self._elsewhere: list[Binding] = []
+        self.found: list[Binding] = []
+        self.key: Any = None
 
-    def __call__(self) -> list[Binding]:
-        """All names, but for those of this package."""
-        if len(sys.modules) != len(self._seen):
-            for name, module in list(sys.modules.items()):
-                if self._seen.get(name) is not module:
-                    self._seen[name] = module
-                    self._found += [] if name == "__main__" or name.partition(".")[0] == _OWN else self._names(module)
-        return [*self._found, *self._names(sys.modules.get("__main__"))]
+    def look(self, key: Any) -> None:
+        """Looks at what has changed since: modules that are new, and the main one."""
+        for name, module in list(sys.modules.items()):
+            if self._seen.get(name) is not module:
+                self._seen[name] = module
+                self._elsewhere += [] if name == "__main__" or name.partition(".")[0] == _OWN else self._names(module)
+        self.found = [*self._elsewhere, *self._names(sys.modules.get("__main__"))]
+        self.key = key
 
     def _names(self, module: Any) -> Iterator[Binding]:
         namespace = getattr(module, "__dict__", None)

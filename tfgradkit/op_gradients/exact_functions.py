@@ -15,6 +15,7 @@ that is there already, as that of a SavedModel, keeps the stock ones; for the me
 - ``logaddexp``, ``logaddexp2``, ``hypot``, ``sinc``, ``ldexp`` and ``celu`` of Keras and ``tf.experimental.numpy``,
   and ``tf.nn.weighted_cross_entropy_with_logits``, are smooth, and built of kinked parts or of branches with 0/0:
   :mod:`smooth_functions`.
+- ``keras.ops.slice_update`` is an op of XLA's without a gradient.
 - ``tf.math.reduce_euclidean_norm`` is an op that XLA can't compile.
 - ``tf.cond`` of a condition that is known, as Keras has it of ranks, traces and differentiates the branch that is never
   taken, too, which may have another shape.
@@ -26,6 +27,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -39,6 +41,7 @@ import tensorflow as tf
 from ..graph.fold import small_constant
 from . import smooth_functions as smooth
 from .bound_names import Binding, BoundNames
+from .ops.arrays import slice_update
 from .ops.images import hsv_to_rgb
 from .ops.matrix_functions import expm
 from .recompute_grad import exact_recompute_grad
@@ -144,6 +147,10 @@ def _poisson_loss(stock: Callable[..., Any]) -> Callable[..., Any]:
     return exact
 
 
+def _in_place_of(formula: Callable[..., Any], stock: Callable[..., Any]) -> Callable[..., Any]:
+    return wraps(stock)(lambda *args, **keywords: formula(*args, **keywords))
+
+
 def _in(module: Any, make: Callable[..., Any], **formulas: Any) -> list[tuple[Any, str, Any]]:
     """Of a module that may lack some: the module, the name and the exact function."""
     return [(module, name, make(f, getattr(module, name))) for name, f in formulas.items() if hasattr(module, name)]
@@ -157,6 +164,7 @@ def _of_keras() -> list[tuple[Any, str, Any]]:
             import_module("keras.src.backend.tensorflow.numpy"), _of_real_tensors, **_NUMPY, ldexp=smooth.ldexp
         )
         found += _in(import_module("keras.src.backend.tensorflow.nn"), _of_real_tensors, celu=smooth.celu)
+        found += _in(import_module("keras.src.backend.tensorflow.core"), _in_place_of, slice_update=slice_update)
     return found
 
 
@@ -217,9 +225,13 @@ def exact_functions() -> Iterator[None]:
             for module, name, function in _EXACT:
                 stock.append((module, name, getattr(module, name)))
                 setattr(module, name, function)
-            others = _bound_names()
-            for namespace, name, function in others:
-                namespace[name] = _OF_STOCK[function]
+            key = len(sys.modules), len(getattr(sys.modules.get("__main__"), "__dict__", ()))
+            if key != _bound_names.key:
+                _bound_names.look(key)
+            for namespace, name, function in _bound_names.found:
+                if namespace.get(name) is function:
+                    namespace[name] = _OF_STOCK[function]
+                    others.append((namespace, name, function))
             yield
         finally:
             for namespace, name, function in reversed(others):

@@ -187,6 +187,17 @@ def _set_diagonals(op: Any, upstream: tf.Tensor) -> list[Any]:
     return [by_matrix, by_diagonals, None]
 
 
+def slice_update(inputs: Any, start_indices: Any, updates: Any) -> tf.Tensor:
+    """As ``keras.ops.slice_update``: ``updates`` in place of a part of ``inputs``, moved to where it fits."""
+    x = tf.convert_to_tensor(inputs)
+    updates = tf.convert_to_tensor(updates, x.dtype)
+    room = tf.shape(x) - tf.shape(updates)
+    before = tf.clip_by_value(tf.cast(tf.convert_to_tensor(start_indices), tf.int32), 0, room)
+    paddings = tf.stack([before, room - before], 1)
+    inside = tf.pad(tf.ones(tf.shape(updates), tf.bool), paddings)
+    return tf.ensure_shape(tf.where(inside, tf.pad(updates, paddings), x), x.shape)
+
+
 @take_over("PadV2")
 def _pad(op: Any, upstream: tf.Tensor) -> list[Any]:
     """By the value around, too, for which TensorFlow gives None."""

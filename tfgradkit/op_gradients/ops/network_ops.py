@@ -21,7 +21,7 @@ _SCALE, _SCALE_ALPHA = 1.0507009873554805, 1.7580993408473769
 def _selu(op: Any, upstream: tf.Tensor) -> tf.Tensor:
     """λ, or y + λα below zero. At zero, where there is none, XLA's kernel says λα, and the other λ."""
     y = op.outputs[0]
-    return upstream * tf.where(y < 0, y + tf.cast(_SCALE_ALPHA, y.dtype), tf.cast(_SCALE, y.dtype))
+    return upstream * tf.where(y < 0, y + tf.constant(_SCALE_ALPHA, y.dtype), tf.constant(_SCALE, y.dtype))
 
 
 @register("SoftsignGrad")
