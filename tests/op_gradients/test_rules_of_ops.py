@@ -134,7 +134,7 @@ def test_batched_in_every_strategy(name):
             )
 
 
-@pytest.mark.parametrize("name", ["MatrixLogarithm", "DynamicStitch"])
+@pytest.mark.parametrize("name", ["MatrixLogarithm"])
 def test_what_cannot_be_vectorized_says_so_and_auto_goes_around(name):
     f, _, x = as_vector(CASES[name])
     with pytest.raises(GradientError, match=r"can't be vectorized[^$]*strategy=\"tile\""):
