@@ -76,19 +76,16 @@ def _pools() -> list[Entry]:
     one = {
         "tf.nn.avg_pool2d, SAME": (lambda x: N.avg_pool2d(x, 3, 2, "SAME") ** 2, PLANE),
         "tf.nn.avg_pool1d, VALID": (lambda x: N.avg_pool1d(x, 2, 1, "VALID") ** 2, LINE),
-        "tf.nn.avg_pool3d": (lambda x: N.avg_pool3d(x, 2, 1, "SAME") ** 2, CUBE),
         "tf.nn.max_pool2d, SAME": (lambda x: N.max_pool2d(x, 3, 2, "SAME") ** 2, RANKED),
         "tf.nn.max_pool2d, explicit": (
             lambda x: N.max_pool2d(x, 2, 1, [[0, 0], [1, 0], [0, 1], [0, 0]]) ** 2,
             RANKED,
         ),
         "tf.nn.max_pool1d": (lambda x: N.max_pool1d(x, 2, 2, "VALID") ** 2, RANKED[0]),
-        "tf.nn.max_pool3d": (lambda x: N.max_pool3d(x, 2, 1, "VALID") ** 2, RANKED[..., None][:, :3, :3]),
         "tf.nn.max_pool_with_argmax": (lambda x: N.max_pool_with_argmax(x, 2, 1, "VALID")[0] ** 2, RANKED),
         "tf.nn.pool, dilations": (lambda x: N.pool(x, [2, 2], "AVG", dilations=[2, 1]) ** 2, PLANE),
         "keras.ops.average_pool": (lambda x: K.average_pool(x, 2, 2, "same") ** 2, PLANE),
         "keras.ops.max_pool": (lambda x: K.max_pool(x, 2, 1, "valid") ** 2, RANKED),
-        "tf.nn.local_response_normalization": (lambda x: N.local_response_normalization(x, 1), PLANE),
         "tf.nn.batch_normalization": (
             lambda x: N.batch_normalization(x, *N.moments(x, [0, 1, 2]), 0.1, 1.5, 1e-2),
             PLANE,
