@@ -150,7 +150,7 @@ def _pictures() -> list[Entry]:
         "keras.ops.image.pad_images": (lambda x: K.image.pad_images(x, 1, 1, 1, 0) ** 2, PLANE),
         "keras.ops.image.crop_images": (lambda x: K.image.crop_images(x, 1, 0, 1, 1) ** 2, PLANE),
     }
-    narrow = ("bicubic", "area", "antialias", "lanczos", "gaussian", "mitchell", "bilinear")
+    narrow = ("keras.ops.image", "bicubic", "area", "antialias", "lanczos", "gaussian", "mitchell", "bilinear")
     return [
         entry(
             name,
