@@ -125,3 +125,19 @@ def test_python_numbers_keep_their_digits():
     assert np.array_equal(
         tgk.vjp(model)(x, output_gradients=u), tgk.vjp(model)(np.array(x), output_gradients=np.array(u))
     )
+
+
+def test_eigenvalues_of_a_tridiagonal_matrix_are_those_of_the_whole():
+    """TensorFlow bisects, and has a tape go through the bisection."""
+    a, b = tf.constant([0.3, -0.7, 1.2], tf.float64), tf.constant([0.5, 0.8], tf.float64)
+
+    def whole(a, b):
+        return tf.linalg.eigvalsh(tf.linalg.diag(a) + tf.linalg.diag(b, k=1) + tf.linalg.diag(b, k=-1))
+
+    for select in ({}, {"select": "i", "select_range": (1, 2)}):
+        found = tgk.jacobian(lambda a, b, kw=select: tf.linalg.eigh_tridiagonal(a, b, **kw), argnums=(0, 1))(a, b)
+        expected = tgk.jacobian(whole, argnums=(0, 1))(a, b)
+        for block, right in zip(found, expected, strict=True):
+            np.testing.assert_allclose(block, right[1 if select else 0 :], rtol=1e-12)
+    with pytest.raises(tgk.errors.GradientError, match="bisection"):
+        tgk.jacobian(lambda a: tf.linalg.eigh_tridiagonal(a, b, select="v", select_range=(-9.0, 9.0)))(a)

@@ -16,6 +16,7 @@ that is there already, as that of a SavedModel, keeps the stock ones; for the me
   and ``tf.nn.weighted_cross_entropy_with_logits``, are smooth, and built of kinked parts or of branches with 0/0:
   :mod:`smooth_functions`.
 - ``keras.ops.slice_update`` is an op of XLA's without a gradient.
+- ``tf.linalg.eigh_tridiagonal`` bisects: what a tape makes of that is no derivative of the eigenvalues.
 - ``tf.math.reduce_euclidean_norm`` is an op that XLA can't compile.
 - ``tf.cond`` of a condition that is known, as Keras has it of ranks, traces and differentiates the branch that is never
   taken, too, which may have another shape.
@@ -132,6 +133,27 @@ def _as_tensor(y: Any) -> Any:
     return tf.convert_to_tensor(y) if isinstance(y, bool | int | float | complex | np.ndarray | np.generic) else y
 
 
+def _eigh_tridiagonal(stock: Callable[..., Any]) -> Callable[..., Any]:
+    """The eigenvalues of the whole matrix; for vectors, and values in a range, there is no derivative."""
+
+    @wraps(stock)
+    def exact(alpha: Any, beta: Any, eigvals_only: bool = True, select: str = "a", *args: Any, **keywords: Any) -> Any:
+        selected: Any = keywords.get("select_range", args[0] if args else None)
+        if not eigvals_only or select not in ("a", "i"):
+            found = stock(alpha, beta, eigvals_only, select, *args, **keywords)
+            return tf.nest.map_structure(lambda y: tf.raw_ops.PreventGradient(input=y, message=_BISECTED), found)
+        beta = tf.convert_to_tensor(beta)
+        below, diagonal = tf.linalg.diag(beta, k=-1), tf.cast(tf.convert_to_tensor(alpha), beta.dtype)
+        values = tf.linalg.eigvalsh(below + tf.linalg.diag(diagonal) + tf.linalg.adjoint(below))
+        values = tf.math.real(values)
+        return values[..., slice(None) if select == "a" else slice(selected[0], selected[1] + 1)]
+
+    return exact
+
+
+_BISECTED = "eigh_tridiagonal finds these by bisection, which has no derivative: tf.linalg.eigh of the whole matrix has"
+
+
 def _poisson_loss(stock: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(stock)
     def exact(targets: Any, log_input: Any, compute_full_loss: bool = False, name: str | None = None) -> Any:
@@ -182,6 +204,7 @@ _EXACT = (
     (tf.nn, "swish", _exact_silu(tf.nn.swish)),
     (tf.nn, "weighted_cross_entropy_with_logits", weighted_cross_entropy_with_logits),
     (tf.math, "reduce_euclidean_norm", _euclidean_norm(tf.math.reduce_euclidean_norm)),
+    (tf.linalg, "eigh_tridiagonal", _eigh_tridiagonal(tf.linalg.eigh_tridiagonal)),
     (tf, "cond", _cond(tf.cond)),
     (tf.nn, "log_poisson_loss", _poisson_loss(tf.nn.log_poisson_loss)),
     *_in(tf.experimental.numpy, _of_real_tensors, **_NUMPY),
