@@ -7,7 +7,7 @@ made by a seed, and told by their steps, so that a failing one can be shrunk and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -100,7 +100,7 @@ UNARY: dict[str, Unary] = {
     "matmul": lambda x: tf.matmul(x, _constant(x)),
     "einsum": lambda x: tf.einsum("bi,ij,bj->bi", x, _constant(x), tf.sigmoid(x)),
     "outer": lambda x: tf.reduce_mean(x[:, :, None] * tf.tanh(x)[:, None, :], -1),
-    "scatter": lambda x: tf.transpose(tf.scatter_nd([[1], [0], [3], [2]], tf.transpose(x), tf.shape(x)[::-1])),
+    "scatter": lambda x: tf.transpose(tf.scatter_nd([[1], [0], [3], [2]], tf.transpose(x), [WIDTH, tf.shape(x)[0]])),
     "segment_sum": lambda x: tf.transpose(tf.math.unsorted_segment_sum(tf.transpose(x), [0, 3, 3, 1], 4)),
     "segment_max": lambda x: tf.transpose(tf.math.segment_max(tf.transpose(x), [0, 1, 1, 3])),
     "strided": lambda x: tf.concat([x[:, ::2], x[:, 1::2]], 1),
@@ -223,6 +223,16 @@ def entry_of(made: Program, seed: int) -> Entry:
     random = np.random.default_rng(seed + 10**6)
     point = tuple(random.normal(size=(SAMPLES, WIDTH)) for _ in range(made.arguments))
     return Entry(f"program {seed}: {made}", made, (point,), tolerance=1e-5)
+
+
+def summed(entry: Entry) -> Entry:
+    """The entry of a weighted sum of the results."""
+
+    def weighted(*xs: tf.Tensor) -> tf.Tensor:
+        y = tf.reshape(entry.real(*xs), [-1])
+        return tf.reduce_sum(y * tf.linspace(tf.constant(1, y.dtype), 2, tf.size(y)))
+
+    return replace(entry, f=weighted)
 
 
 def shrunk(made: Program) -> Iterator[Program]:

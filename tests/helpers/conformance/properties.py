@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ from .entry import Entry
 from .line_derivatives import Estimate, line_derivatives
 
 DIRECTIONS = 2
+# Of what is compared with differences itself.
+_PLAIN: Mapping[str, Any] = {"jit_compile": False, "verify": "off"}
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,20 @@ class Subject:
 
     @functools.cached_property
     def plain(self) -> list[np.ndarray]:
-        """At each point the Jacobian, [outputs, inputs]: reverse, one row after the other."""
-        derivative = self.operator(tgk.jacobian, mode="reverse", strategy="loop", jit_compile=False)
-        return [self.matrix(derivative(*point)) for point in self.points]
+        """At each point the Jacobian, [outputs, inputs]: products by the outputs' unit vectors, one after the other."""
+        product = self.operator(tgk.vjp, **_PLAIN)
+        return [self._by_rows(product, point) for point in self.points]
+
+    def _by_rows(self, product: Callable[..., Any], point: list[tf.Tensor]) -> np.ndarray:
+        y = self._numpy(*point)
+        units = np.eye(y.shape.num_elements()).reshape(-1, *y.shape)
+        rows = [tf.nest.flatten(product(*point, output_gradients=tf.constant(unit, y.dtype))) for unit in units]
+        return np.stack([np.concatenate([np.ravel(part) for part in row]) for row in rows])
 
     @functools.cached_property
     def hessians(self) -> list[np.ndarray]:
         """At each point [outputs, inputs, inputs]."""
-        derivative = self.operator(tgk.hessian, jit_compile=False)
+        derivative = self.operator(tgk.hessian, **_PLAIN)
         return [self._hessian(derivative(*point)) for point in self.points]
 
     def matrix(self, blocks: Any) -> np.ndarray:

@@ -27,7 +27,8 @@ _FEW = 16
 # Through a loop, so few passes cost less than the loop once more over a repeated batch: measured for an LSTM,
 # two thirds at 1024 samples, and the same at 32.
 _FEW_THROUGH_LOOPS = 4
-# From this many on, a loop is one of the graph rather than written out.
+# From more than this on, a loop is one of the graph rather than written out. Through loops of the function from
+# ``_FEW_THROUGH_LOOPS`` on: twelve passes through three ``tf.map_fn`` took 7 s to trace and optimize, as a loop 2 s.
 _MANY = 32
 
 # What a plan says of a sweep: strategy, passes, chunk, bytes, reason; the bytes are counted when they are asked for.
@@ -204,7 +205,7 @@ def _tile(product: SeededProduct, index: int, ids: Any) -> Tensors:
 
 def _loop(product: SeededProduct, index: int, ids: Any) -> Tensors:
     seeds = product.units(index, ids)
-    if not isinstance(ids, range) or len(ids) > _MANY:
+    if not isinstance(ids, range) or len(ids) > (_FEW_THROUGH_LOOPS if product.pull.loops else _MANY):
         signature = [tf.TensorSpec(like.shape, like.dtype) for like in product.likes]
         return tf.map_fn(partial(product.along, index), seeds, fn_output_signature=signature)
     # Written out: a tf.while_loop around a gradient could itself not be compiled or vectorized.
