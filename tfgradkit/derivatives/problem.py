@@ -60,6 +60,7 @@ class Problem:
         extra: arguments of single operators (directions of a partial, probes of an estimate).
         log: the decisions, for ``Derivative.plan``.
         copies: how often the batch of xs is there.
+        twice: whether what is found is differentiated once more.
     """
 
     f: ProblemFunction
@@ -77,6 +78,7 @@ class Problem:
     extra: dict[str, Any] = field(default_factory=dict)
     log: list[Any] = field(default_factory=list)
     copies: Any = 1
+    twice: bool = False
 
     def call(self, xs: Tensors) -> Tensors:
         """f at other arguments."""

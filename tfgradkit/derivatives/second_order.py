@@ -34,6 +34,7 @@ def hvp(problem: Problem) -> Parts:
 
 def hessian(problem: Problem) -> Parts:
     """∂²y/∂x², shaped y + x + x after the batch axis; without the 1 of a scalar-valued y."""
+    problem = replace(problem, twice=True)
     pull = pullback(partial(_flat_slopes, problem), problem.xs, has_aux=True)
     slopes = problem.of(lambda xs, copies: _flat_slopes(replace(problem, copies=copies), xs)[0])
     _, second = jacobian_blocks(replace(slopes, options=replace(problem.options, unconnected="zero")), pull)

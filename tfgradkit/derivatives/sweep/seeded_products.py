@@ -205,12 +205,19 @@ def _tile(product: SeededProduct, index: int, ids: Any) -> Tensors:
 
 def _loop(product: SeededProduct, index: int, ids: Any) -> Tensors:
     seeds = product.units(index, ids)
-    if not isinstance(ids, range) or len(ids) > (_FEW_THROUGH_LOOPS if product.pull.loops else _MANY):
+    if not isinstance(ids, range) or len(ids) > _most_written_out(product):
         signature = [tf.TensorSpec(like.shape, like.dtype) for like in product.likes]
         return tf.map_fn(partial(product.along, index), seeds, fn_output_signature=signature)
     # Written out: a tf.while_loop around a gradient could itself not be compiled or vectorized.
     rows = [product.along(index, seeds[row]) for row in range(len(ids))]
     return [tf.stack(column) for column in zip(*rows, strict=True)]
+
+
+def _most_written_out(product: SeededProduct) -> int:
+    """XLA compiles no second derivative of a loop inside a loop, and the owner of a graph may ask it for one."""
+    problem = product.problem
+    compiled_twice = problem.inlined or (problem.twice and problem.options.jit_compile is True)
+    return _FEW_THROUGH_LOOPS if product.pull.loops and not compiled_twice else _MANY
 
 
 def _in_chunks(product: SeededProduct, index: int, count: Any, size: Any, choice: Choice) -> tuple[Tensors, Choice]:
