@@ -14,6 +14,11 @@ SLOPES = {
     "rsqrt": (tf.math.rsqrt, lambda z: -0.5 / (z * np.sqrt(z))),
     "reciprocal": (tf.math.reciprocal, lambda z: -1 / z**2),
     "log": (tf.math.log, lambda z: 1 / z),
+    "pow": (lambda z: tf.pow(z, tf.constant(0.3, z.dtype)), lambda z: 0.3 * z ** (-0.7 + 0j)),
+    "pow by the exponent": (
+        lambda z: tf.pow(tf.constant(-2 + 0j, z.dtype), z),
+        lambda z: (-2 + 0j) ** z * np.log(-2 + 0j),
+    ),
     "tanh": (tf.tanh, lambda z: 1 - np.tanh(z) ** 2),
 }
 

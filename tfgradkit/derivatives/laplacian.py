@@ -79,14 +79,17 @@ def _forward(problem: Problem, samples: list[Dims], directions: Tensors | None) 
     count = sum(sizes[1:], start=sizes[0]) if directions is None else dims(directions[0])[0]
     chunk = _chunk(problem)
     known = count if isinstance(count, int) else None
-    problem.log.append(
-        PlanStep("forward", "vectorize", known, chunk, 2 * program.sample_bytes, "forward Laplacian, no Hessian")
-    )
     if chunk is None or (known is not None and isinstance(chunk, int) and chunk >= known):
         ids = range(known) if known is not None else tf.range(count)
         jets = program.carry(_slopes(problem, samples, sizes, ids, directions))
-        return [jet.value for jet in jets], [_bend(jet) for jet in jets]
-    return program.ys, _in_chunks(program, count, chunk, lambda ids: _slopes(problem, samples, sizes, ids, directions))
+        found = [jet.value for jet in jets], [_bend(jet) for jet in jets]
+    else:
+        slopes = lambda ids: _slopes(problem, samples, sizes, ids, directions)  # noqa: E731
+        found = program.ys, _in_chunks(program, count, chunk, slopes)
+    problem.log.append(
+        PlanStep("forward", "vectorize", known, chunk, 2 * program.sample_bytes, "forward Laplacian, no Hessian")
+    )
+    return found
 
 
 def _bend(jet: Jet) -> tf.Tensor | None:

@@ -26,17 +26,28 @@ _ROOTS = frozenset({"Abs", "ComplexAbs", "Sqrt"})
 
 @take_over("Pow")
 def _power(op: Any, upstream: tf.Tensor) -> list[Any]:
-    """By the base y·x^(y−1), by the exponent x^y log x; at x = 0 the latter is 0."""
+    """By the base y·x^(y−1), by the exponent x^y log x; at x = 0 the latter is 0.
+
+    Complex ones are conjugated as a whole: the conjugate of a negative x lies on the other side of the cut.
+    """
     x, y = op.inputs
     upstream = tf.convert_to_tensor(upstream)
     skipped = getattr(op, "skip_input_indices", None) or ()
     by_x = by_y = None
     if 0 not in skipped:
-        by_x = sum_to_shape_of(upstream * _slope(tf.math.conj(x), tf.math.conj(y)), x)
+        by_x = sum_to_shape_of(_times_slope(upstream, tf.math.conj(_slope(x, y))), x)
         by_x = _with_root(by_x, x, y, upstream)
     if 1 not in skipped:
-        by_y = sum_to_shape_of(upstream * tf.math.conj(op.outputs[0]) * _logarithm(tf.math.conj(x)), y)
+        by_y = sum_to_shape_of(upstream * tf.math.conj(op.outputs[0] * _logarithm(x)), y)
     return [by_x, by_y]
+
+
+def _times_slope(upstream: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
+    """The product, 0 where ``upstream`` is: other elements' derivatives know nothing of a slope that is infinite here.
+
+    As a product with what is constant in ``upstream``, so that its transpose says the same.
+    """
+    return upstream * slope if slope.dtype.is_complex else tf.math.multiply_no_nan(slope, upstream)
 
 
 def _slope(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
@@ -103,10 +114,8 @@ def is_even(y: Any) -> bool:
     return known is not None and np.ndim(known) == 0 and known.real > 0 and known % 2 == 0
 
 
-def _by_root(op: Any, upstream: tf.Tensor, plain: Formula, exact: Formula, others_by: Formula | None = None) -> Any:
-    """The gradient of a root: ``exact`` of the r of terms of ``upstream`` that are r·y, ``others_by`` of the others.
-
-    ``plain`` where there are no such terms; it stands for ``others_by``, too.
+def _by_root(op: Any, upstream: tf.Tensor, plain: Formula, exact: Formula) -> Any:
+    """The gradient of a root: ``exact`` of the r of terms of ``upstream`` that are r·y, ``plain`` of the others.
 
     A gradient comes as a sum where a root is used several times, and in a function that is called, whose
     intermediate results are results, too.
@@ -121,7 +130,7 @@ def _by_root(op: Any, upstream: tf.Tensor, plain: Formula, exact: Formula, other
     if not rests:
         return plain(upstream)
     found = exact(_sum(rests))
-    return found + (others_by or plain)(_sum(others)) if others else found
+    return found + plain(_sum(others)) if others else found
 
 
 def _terms(upstream: Any) -> list[tf.Tensor]:
@@ -193,17 +202,22 @@ def _complex_absolute(op: Any, upstream: tf.Tensor) -> tf.Tensor:
 @take_over("Sqrt")
 def _square_root(op: Any, upstream: tf.Tensor) -> tf.Tensor:
     """u/(2√x), and r/2 for u = r·√x."""
-    y = op.outputs[0]
+    half = tf.constant(0.5, op.outputs[0].dtype)
+    plain = lambda u: _times_slope(u, half / tf.math.conj(op.outputs[0]))  # noqa: E731
+    return _by_root(op, upstream, plain, lambda rest: rest / 2)
 
-    def rest_of_sum(u: tf.Tensor) -> tf.Tensor:
-        """Where the other terms are zero, as for results that nobody has used, they add nothing at 0 either."""
-        nothing = tf.logical_and(tf.equal(y, 0), tf.equal(u, 0))
-        return tf.raw_ops.SqrtGrad(y=tf.where(nothing, tf.ones([], y.dtype), y), dy=u)
 
-    def plain(u: tf.Tensor) -> tf.Tensor:
-        return u / (2 * tf.math.conj(y)) if y.dtype.is_complex else tf.raw_ops.SqrtGrad(y=y, dy=u)
-
-    return _by_root(op, upstream, plain, lambda rest: rest / 2, None if y.dtype.is_complex else rest_of_sum)
+@take_over("Asin", "Acos", "Acosh")
+def _inverse_at_its_end(op: Any, upstream: tf.Tensor) -> tf.Tensor:
+    """±u/√(1−x²) and u/sinh y, infinite at the end of the domain for that element alone."""
+    if upstream.dtype.is_complex:
+        return SHIPPED[op.type].replaces(op, upstream)
+    if op.type == "Acosh":  # whose input a tape has not kept
+        return _times_slope(upstream, 1 / tf.sinh(op.outputs[0]))
+    x = op.inputs[0]
+    # As a product, which is exact next to 1.
+    slope = tf.math.rsqrt((1 - x) * (1 + x))
+    return _times_slope(upstream, slope if op.type == "Asin" else -slope)
 
 
 @take_over("Rsqrt", "Reciprocal", "Inv")
