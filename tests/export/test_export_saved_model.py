@@ -148,3 +148,19 @@ def test_a_function_that_closes_over_a_model(water, tmp_path):
     x = np.array([[800.0, 100.0], [900.0, 300.0]])
     got = tf.saved_model.load(str(tmp_path / "f")).signatures["jacobian"](x=tf.constant(x))["jacobian"].numpy()
     assert relative_error(got, tgk.jacobian(water)(x).numpy()) < 1e-13
+
+
+def test_a_custom_gradient_of_a_result_that_has_the_name_of_its_op(tmp_path):
+    """``tf.nn.silu`` captures what comes in; in small letters, an op's name is that of the function's result, too."""
+    inner = tf.function(lambda x: tf.reduce_sum(tf.nn.silu(tf.concat([x, x**2], -1)), -1), autograph=False)
+
+    def f(x):
+        return inner(tf.sin(x))
+
+    x = tf.constant([[0.3, -0.7]], tf.float64)
+    tgk.export_saved_model(f, tmp_path / "f", ("jacobian",), input_specs=tf.TensorSpec([2], tf.float64))
+    loaded = tf.saved_model.load(str(tmp_path / "f"))
+    expected = tgk.jacobian(f)(x[0])
+    np.testing.assert_allclose(loaded.signatures["jacobian"](x)["jacobian"][0], expected, rtol=1e-14)
+    again = tgk.jacobian(tgk.load(tmp_path / "f"))(x)
+    np.testing.assert_allclose(np.ravel(again), np.ravel(expected), rtol=1e-12)

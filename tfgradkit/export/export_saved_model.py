@@ -11,6 +11,7 @@ import tensorflow as tf
 from ..differentiable import Differentiable
 from ..errors import ExportError, SignatureError
 from ..sources.resolve import resolve
+from .captured_tensors import name_captured_tensors
 from .functions.entries import describe
 from .functions.interface import check_kinds
 from .functions.tf_functions import argument_specs, exported, with_specs
@@ -89,6 +90,7 @@ def export_saved_model(
                 got=str(error).strip().split("\n", 1)[0][:500],
                 hint="what it uses, such as a lookup table, has to belong to the model",
             ) from error
+        name_captured_tensors(folder, source.name)
 
 
 def _carrier(source: Differentiable, signatures: Iterable[Any]) -> tf.Module:

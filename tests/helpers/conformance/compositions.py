@@ -95,7 +95,7 @@ UNARY: dict[str, Unary] = {
     "mirror_pad": lambda x: tf.pad(x, [[0, 0], [2, 0]], "REFLECT")[:, 1:-1],
     "split": lambda x: tf.concat(tf.split(x, 2, axis=-1)[::-1], -1),
     "stack": lambda x: tf.reduce_sum(tf.stack([x, tf.sin(x)], axis=1), 1),
-    "unstack": lambda x: tf.stack(tf.unstack(x, axis=-1)[::-1], axis=-1),
+    "unstack": lambda x: tf.stack(tf.unstack(x, WIDTH, axis=-1)[::-1], axis=-1),
     "transpose": lambda x: tf.transpose(tf.matmul(_constant(x), x, transpose_b=True)),
     "matmul": lambda x: tf.matmul(x, _constant(x)),
     "einsum": lambda x: tf.einsum("bi,ij,bj->bi", x, _constant(x), tf.sigmoid(x)),
