@@ -152,11 +152,7 @@ def test_a_function_that_closes_over_a_model(water, tmp_path):
 
 def test_a_custom_gradient_of_a_result_that_has_the_name_of_its_op(tmp_path):
     """``tf.nn.silu`` captures what comes in; in small letters, an op's name is that of the function's result, too."""
-    inner = tf.function(lambda x: tf.reduce_sum(tf.nn.silu(tf.concat([x, x**2], -1)), -1), autograph=False)
-
-    def f(x):
-        return inner(tf.sin(x))
-
+    f = lambda x: tf.function(lambda x: tf.reduce_sum(tf.nn.silu(x + tf.sin(x)) ** 2), autograph=False)(x)  # noqa: E731
     x = tf.constant([[0.3, -0.7]], tf.float64)
     tgk.export_saved_model(f, tmp_path / "f", ("jacobian",), input_specs=tf.TensorSpec([2], tf.float64))
     loaded = tf.saved_model.load(str(tmp_path / "f"))

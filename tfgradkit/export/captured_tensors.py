@@ -1,6 +1,6 @@
 """The gradients of ``tf.custom_gradient`` in a SavedModel, which name tensors of the functions that they belong to.
 
-TensorFlow's saving renames an op that has the name of one of its function's results ("concat", "strided_slice": names in
+TensorFlow's saving renames an op that has the name of a result of its function ("concat", "strided_slice": names in
 small letters), but not where such a gradient has captured its result; the folder can then not be loaded.
 """
 
