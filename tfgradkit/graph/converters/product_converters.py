@@ -51,7 +51,35 @@ def _broadcast_products(given: Any) -> Any:
                 inputs[own] = folded(inputs[own])
             (product,) = emit(given.op, inputs)
             return wrapped([tf.reshape(product, [*batches, *dims(product)[-2:]])])
+    for own, other in ((0, 1), (1, 0)):
+        if is_stacked(given, own) and not is_stacked(given, other) and _may_be_of_one(given):
+            return wrapped([_with_turns_in_the_matrix(given, own)])
     return theirs(given)
+
+
+def _may_be_of_one(given: Any) -> bool:
+    """Whether the matrices may be one alone, which only a run tells."""
+    shapes = [x.shape for x in given.op.inputs]
+    return all(shape.rank is not None and shape.rank == shapes[0].rank > 2 for shape in shapes) and not all(
+        n is not None and n > 1 for shape in shapes for n in shape[:-2]
+    )
+
+
+def _with_turns_in_the_matrix(given: Any, own: int) -> tf.Tensor:
+    """[turns, *batch, m, n], of products of higher or wider matrices, one for all turns."""
+    x = stacked(given, own)
+    rank, across = x.shape.rank, given.get_attr("adj_y" if own else "adj_x")
+    free = rank - 2 if across == bool(own) else rank - 1
+    order = [*range(1, free), 0, *range(free, rank)]
+    wide = tf.transpose(x, order)
+    sizes = dims(wide)
+    inputs = [given.input(i).t for i in range(2)]
+    inputs[own] = tf.reshape(wide, [*sizes[: free - 1], sizes[free - 1] * sizes[free], *sizes[free + 1 :]])
+    (product,) = emit(given.op, inputs)
+    place = rank - 2 if own else rank - 3
+    found = dims(product)
+    apart = tf.reshape(product, [*found[:place], sizes[free - 1], sizes[free], *found[place + 1 :]])
+    return tf.transpose(apart, [place, *(axis for axis in range(rank) if axis != place)])
 
 
 def _is_plain_matrix(given: Any, place: int, by: int) -> bool:
