@@ -460,6 +460,18 @@ CASES = {
         )[1],
         (numbers(5),),
     ),
+    "SparseAdd": Case(
+        "SparseAdd",
+        lambda v, w: (
+            tf.sparse.add(
+                tf.SparseTensor(ENTRIES, v * v, SHAPE), tf.SparseTensor([[0, 0], [1, 1], [2, 3]], w * v[:3], SHAPE)
+            ).values
+        ),
+        (numbers(5), numbers(3, seed=1)),
+    ),
+    "SparseSoftmax": Case(
+        "SparseSoftmax", lambda v: tf.sparse.softmax(tf.SparseTensor(ENTRIES, v, SHAPE)).values, (numbers(5),)
+    ),
     "SparseSplit": Case(
         "SparseSplit",
         lambda v: tuple(p.values for p in tf.sparse.split(tf.SparseTensor(ENTRIES, v, SHAPE), 3, axis=1)),
@@ -671,6 +683,16 @@ CASES = {
         lambda x, k: R.Conv(input=x, filter=k, strides=[1] * 5, padding="VALID"),
         (numbers(1, 2, 3, 2, 1), numbers(2, 2, 1, 1, 1)),
         step=0.5,
+        vectorized=False,
+    ),
+    "QuantizeAndDequantizeV4Grad": Case(
+        "QuantizeAndDequantizeV4Grad",
+        lambda g: tuple(
+            R.QuantizeAndDequantizeV4Grad(
+                gradients=g, input=np.array([[-2, 0.1, 0.7], [0.3, 3, -0.2]]), input_min=-1.0, input_max=1.1
+            )
+        ),
+        (numbers(2, 3),),
         vectorized=False,
     ),
     # Cells

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .entry import Entry, entry, numbers
 from .entries_pools import ranked
+from .entry import Entry, entry, numbers
 
 N, R = tf.nn, tf.raw_ops
 PLANE, KERNEL = numbers(1, 3, 3, 1), numbers(2, 2, 1, 2, seed=1)
@@ -70,11 +70,6 @@ def _convolutions() -> list[Entry]:
             CUBE_KERNEL,
         ),
         "tf.nn.conv3d, strides": (lambda x, k: N.conv3d(x, k, [1, 2, 1, 1, 1], "VALID"), CUBE, CUBE_KERNEL),
-        "tf.nn.conv3d, dilations": (
-            lambda x, k: N.conv3d(x, k, [1] * 5, "SAME", dilations=[1, 2, 1, 1, 1]),
-            CUBE,
-            CUBE_KERNEL,
-        ),
         "tf.nn.conv3d_transpose": (
             lambda x, k: N.conv3d_transpose(x, k, [1, 3, 2, 2, 1], [1, 1, 1, 1, 1], "SAME"),
             CUBE,
@@ -100,10 +95,7 @@ def _convolutions() -> list[Entry]:
         ),
     }
     return [
-        *(
-            entry(name, f, (x, k), tolerance=1e-4 if "Resize" in name else 1e-6)
-            for name, (f, x, k) in two.items()
-        ),
+        *(entry(name, f, (x, k), tolerance=1e-4 if "Resize" in name else 1e-6) for name, (f, x, k) in two.items()),
         entry(
             "tf.extract_volume_patches",
             lambda x: tf.compat.v1.extract_volume_patches(x, [1, 2, 1, 2, 1], [1, 1, 1, 1, 1], "VALID") ** 2,
@@ -116,15 +108,15 @@ def _convolutions() -> list[Entry]:
         ),
         entry(
             "ExtractImagePatches, VALID",
-            lambda x: R.ExtractImagePatches(
-                images=x, ksizes=[1, 2, 2, 1], strides=[1, 1, 1, 1], rates=[1, 1, 2, 1], padding="VALID"
-            )
-            ** 2,
+            lambda x: (
+                R.ExtractImagePatches(
+                    images=x, ksizes=[1, 2, 2, 1], strides=[1, 1, 1, 1], rates=[1, 1, 2, 1], padding="VALID"
+                )
+                ** 2
+            ),
             PLANE,
         ),
-        entry(
-            "BiasAddGrad", lambda g: R.BiasAddGrad(out_backprop=g) ** 2, PLANE
-        ),
+        entry("BiasAddGrad", lambda g: R.BiasAddGrad(out_backprop=g) ** 2, PLANE),
         entry("BiasAddGrad, NCHW", lambda g: R.BiasAddGrad(out_backprop=g, data_format="NCHW") ** 2, PLANE),
         entry("BiasAddV1", lambda x, b: R.BiasAddV1(value=x, bias=b) ** 2, (numbers(2, 3), numbers(3, seed=1))),
         entry("tf.nn.bias_add, NCHW", lambda x, b: N.bias_add(x, b, "NCHW") ** 2, (PLANE, numbers(3, seed=1))),

@@ -20,7 +20,7 @@ def _sums_and_products() -> list[Entry]:
     shapes = {"": ((2, 2, 3), (2, 3, 1)), "adj_x": ((2, 3, 2), (2, 3, 1)), "adj_y": ((2, 2, 3), (2, 1, 3))}
     return [
         entry("Add", lambda x, y: R.Add(x=x, y=y) ** 2, (X, V)),
-        entry("AccumulateNV2", lambda x, y: R.AccumulateNV2(inputs=[x, y, x], shape=[2, 3]) ** 2, (X, Y)),
+        entry("tf.math.accumulate_n", lambda x, y: tf.math.accumulate_n([x, y, x]) ** 2, (X, Y)),
         *(
             entry(
                 f"{op}, {how}",
@@ -48,25 +48,60 @@ def _arrays() -> list[Entry]:
         entry("Concat", lambda x, y: R.Concat(concat_dim=1, values=[x, y * y]), (X, Y)),
         entry("Gather", lambda x: R.Gather(params=x, indices=[1, 0, 1]) ** 2, X),
         entry("Reverse", lambda x: R.Reverse(tensor=x, dims=[False, True]) ** 2, X),
-        entry("SpaceToBatch", lambda x: R.SpaceToBatch(input=x, paddings=[[0, 0], [1, 0]], block_size=2) ** 2, numbers(1, 2, 3, 1)),
-        entry("BatchToSpace", lambda x: R.BatchToSpace(input=x, crops=[[0, 0], [1, 0]], block_size=2) ** 2, numbers(4, 1, 2, 1)),
+        entry(
+            "SpaceToBatch",
+            lambda x: R.SpaceToBatch(input=x, paddings=[[0, 0], [1, 0]], block_size=2) ** 2,
+            numbers(1, 2, 3, 1),
+        ),
+        entry(
+            "BatchToSpace",
+            lambda x: R.BatchToSpace(input=x, crops=[[0, 0], [1, 0]], block_size=2) ** 2,
+            numbers(4, 1, 2, 1),
+        ),
         entry("MatrixDiag", lambda x: R.MatrixDiag(diagonal=x) ** 2, X),
         entry("MatrixDiagPart", lambda x: R.MatrixDiagPart(input=x) ** 2, BATCH),
         entry("MatrixSetDiag", lambda x, d: R.MatrixSetDiag(input=x, diagonal=d) ** 2, (BATCH, numbers(2, 2))),
-        entry("MatrixDiagV2", lambda x, v: R.MatrixDiagV2(diagonal=x, k=[-1, 0], num_rows=4, num_cols=4, padding_value=v) ** 2, (numbers(2, 3), np.array(0.3))),
-        entry("MatrixDiagPartV2", lambda x, v: R.MatrixDiagPartV2(input=x, k=[-1, 1], padding_value=v) ** 2, (SQUARE, np.array(0.3))),
-        entry("MatrixSetDiagV2", lambda x, d: R.MatrixSetDiagV2(input=x, diagonal=d, k=[-1, 1]) ** 2, (SQUARE, numbers(3, 3, seed=1))),
-        entry("InplaceAdd", lambda x, v: R.InplaceAdd(x=tf.identity(x), i=[2, 0, 2], v=v) ** 2, (numbers(3, 2), numbers(3, 2))),
-        entry("InplaceSub", lambda x, v: R.InplaceSub(x=tf.identity(x), i=[2, 0], v=v) ** 2, (numbers(3, 2), numbers(2, 2))),
-        entry("InplaceUpdate", lambda x, v: R.InplaceUpdate(x=tf.identity(x), i=[2, 0, 2], v=v) ** 2, (numbers(3, 2), numbers(3, 2))),
+        entry(
+            "MatrixDiagV2",
+            lambda x, v: R.MatrixDiagV2(diagonal=x, k=[-1, 0], num_rows=4, num_cols=4, padding_value=v) ** 2,
+            (numbers(2, 3), np.array(0.3)),
+        ),
+        entry(
+            "MatrixDiagPartV2",
+            lambda x, v: R.MatrixDiagPartV2(input=x, k=[-1, 1], padding_value=v) ** 2,
+            (SQUARE, np.array(0.3)),
+        ),
+        entry(
+            "MatrixSetDiagV2",
+            lambda x, d: R.MatrixSetDiagV2(input=x, diagonal=d, k=[-1, 1]) ** 2,
+            (SQUARE, numbers(3, 3, seed=1)),
+        ),
+        entry(
+            "InplaceAdd",
+            lambda x, v: R.InplaceAdd(x=tf.identity(x), i=[2, 0, 2], v=v) ** 2,
+            (numbers(3, 2), numbers(3, 2)),
+        ),
+        entry(
+            "InplaceSub",
+            lambda x, v: R.InplaceSub(x=tf.identity(x), i=[2, 0], v=v) ** 2,
+            (numbers(3, 2), numbers(2, 2)),
+        ),
+        entry(
+            "InplaceUpdate",
+            lambda x, v: R.InplaceUpdate(x=tf.identity(x), i=[2, 0, 2], v=v) ** 2,
+            (numbers(3, 2), numbers(3, 2)),
+        ),
         entry("ParallelConcat", lambda x, y: R.ParallelConcat(values=[x, y], shape=[2, 3]) ** 2, (X[:1], Y[:1])),
-        entry("ScatterNdNonAliasingAdd", lambda x, u: R.ScatterNdNonAliasingAdd(input=x, indices=[[1], [0], [1]], updates=u) ** 2, (V, numbers(3, seed=1))),
+        entry(
+            "ScatterNdNonAliasingAdd",
+            lambda x, u: R.ScatterNdNonAliasingAdd(input=x, indices=[[1], [0], [1]], updates=u) ** 2,
+            (V, numbers(3, seed=1)),
+        ),
         entry("Copy", lambda x: R.Copy(input=x) ** 2, X),
         entry("CopyHost", lambda x: R.CopyHost(input=x) ** 2, X),
         entry("DeepCopy", lambda x: R.DeepCopy(x=x) ** 2, X),
         entry("Snapshot", lambda x: R.Snapshot(input=x) ** 2, X),
         entry("DebugIdentityV2", lambda x: R.DebugIdentityV2(input=x, tensor_debug_mode=0) ** 2, X),
-        entry("DebugGradientIdentity", lambda x: R.DebugGradientIdentity(input=x) ** 2, X),
         entry("CheckNumericsV2", lambda x: R.CheckNumericsV2(tensor=x, message="x") ** 2, X),
         entry("Print", lambda x: R.Print(input=x, data=[tf.constant(0)], message="", first_n=0) ** 2, X),
         entry("PlaceholderWithDefault", lambda x: R.PlaceholderWithDefault(input=x, shape=[2, 3]) ** 2, X),
@@ -105,17 +140,41 @@ def _orders() -> list[Entry]:
     return [
         entry("TopK", lambda x: R.TopK(input=x, k=2)[0] ** 2, X),
         entry("tf.math.approx_max_k", lambda x: narrow_top(x) ** 2, X, tolerance=1e-3),
-        entry("tf.nn.isotonic_regression", lambda x: tf.nn.isotonic_regression(x)[0], X, np.array([[1.0, 2, 3], [0.3, 0.9, 0.1]])),
-        entry("tf.nn.isotonic_regression, increasing", lambda x: tf.nn.isotonic_regression(x, decreasing=False)[0] ** 2, X),
+        entry(
+            "tf.nn.isotonic_regression",
+            lambda x: tf.nn.isotonic_regression(x)[0],
+            X,
+            np.array([[1.0, 2, 3], [0.3, 0.9, 0.1]]),
+        ),
+        entry(
+            "tf.nn.isotonic_regression, increasing", lambda x: tf.nn.isotonic_regression(x, decreasing=False)[0] ** 2, X
+        ),
         entry("NthElement", lambda x: R.NthElement(input=x, n=1) ** 2, X),
         entry("NthElement, reverse", lambda x: R.NthElement(input=x, n=0, reverse=True) ** 2, X),
-        entry("tf.unique_with_counts", lambda x: tf.unique_with_counts(x)[0] ** 2, DISTINCT, np.array([0.4, 0.1, 0.4, 0.1])),
+        entry(
+            "tf.unique_with_counts",
+            lambda x: tf.unique_with_counts(x)[0] ** 2,
+            DISTINCT,
+            np.array([0.4, 0.1, 0.4, 0.1]),
+        ),
         entry("UniqueV2, axis 1", lambda x: R.UniqueV2(x=x, axis=[1])[0] ** 2, X),
         entry("UniqueWithCountsV2, axis 0", lambda x: R.UniqueWithCountsV2(x=x, axis=[0])[0] ** 2, numbers(3, 2)),
         entry("ListDiff", lambda x: R.ListDiff(x=x, y=tf.constant([0.5], x.dtype))[0] ** 2, DISTINCT),
-        entry("tf.random.experimental.index_shuffle of rows", lambda x: tf.gather(x, tf.random.experimental.index_shuffle(tf.range(4), [1, 2, 3], 3)) ** 2, DISTINCT),
-        entry("StatelessShuffle", lambda x: R.StatelessShuffle(value=x, key=key, counter=counter, alg=1) ** 2, numbers(3, 2)),
-        entry("tf.random.experimental.stateless_shuffle", lambda x: tf.random.experimental.stateless_shuffle(x, [1, 2]) ** 2, DISTINCT),
+        entry(
+            "tf.random.experimental.index_shuffle of rows",
+            lambda x: tf.gather(x, tf.random.experimental.index_shuffle(tf.range(4), [1, 2, 3], 3)) ** 2,
+            DISTINCT,
+        ),
+        entry(
+            "StatelessShuffle",
+            lambda x: R.StatelessShuffle(value=x, key=key, counter=counter, alg=1) ** 2,
+            numbers(3, 2),
+        ),
+        entry(
+            "tf.random.experimental.stateless_shuffle",
+            lambda x: tf.random.experimental.stateless_shuffle(x, [1, 2]) ** 2,
+            DISTINCT,
+        ),
     ]
 
 

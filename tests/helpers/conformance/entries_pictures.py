@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .entry import Entry, entry, numbers
 from .entries_pools import narrow, ranked
+from .entry import Entry, entry, numbers
 
 image, R = tf.image, tf.raw_ops
 COLOURS = np.array([[[[0.2, 0.5, 0.9], [0.8, 0.3, 0.4]], [[0.6, 0.7, 0.1], [0.35, 0.3, 0.75]]]])
@@ -37,7 +37,10 @@ def _colours() -> list[Entry]:
         entry("tf.image.grayscale_to_rgb", lambda x: image.grayscale_to_rgb(x) ** 2, PLANE),
         entry("tf.image.ssim", lambda x, y: image.ssim(x, y, 1.0, filter_size=3), (_patch(0), _patch(1)), scale=0.1),
         entry(
-            "tf.image.resize_with_pad", lambda x: tf.cast(image.resize_with_pad(x, 4, 5), x.dtype) ** 2, PLANE, tolerance=1e-3
+            "tf.image.resize_with_pad",
+            lambda x: tf.cast(image.resize_with_pad(x, 4, 5), x.dtype) ** 2,
+            PLANE,
+            tolerance=1e-3,
         ),
         entry("tf.image.resize_with_crop_or_pad", lambda x: image.resize_with_crop_or_pad(x, 3, 5) ** 2, PLANE),
     ]
@@ -68,10 +71,9 @@ def _samplings() -> list[Entry]:
         *(
             entry(
                 f"ImageProjectiveTransform{version}, {method}",
-                lambda x, f=f, m=method, k=k: f(
-                    images=x, transforms=matrix, output_shape=[3, 3], interpolation=m, **k
-                )
-                ** 2,
+                lambda x, f=f, m=method, k=k: (
+                    f(images=x, transforms=matrix, output_shape=[3, 3], interpolation=m, **k) ** 2
+                ),
                 PLANE,
                 tolerance=1e-5,
             )
@@ -109,9 +111,7 @@ def _samplings() -> list[Entry]:
         ),
         entry(
             "DrawBoundingBoxesV2",
-            narrow(
-                lambda x, c: R.DrawBoundingBoxesV2(images=x, boxes=BOXES[None, :2].astype(np.float32), colors=c)
-            ),
+            narrow(lambda x, c: R.DrawBoundingBoxesV2(images=x, boxes=BOXES[None, :2].astype(np.float32), colors=c)),
             (numbers(1, 4, 4, 1), numbers(2, 1)),
             **COARSE,
         ),
@@ -158,9 +158,7 @@ def _resize_gradients() -> list[Entry]:
         *(
             entry(
                 f"ResizeBicubicGrad, {how}",
-                narrow(
-                    lambda g, k=k: R.ResizeBicubicGrad(grads=g, original_image=tf.zeros([1, 3, 2, 1]), **k)
-                ),
+                narrow(lambda g, k=k: R.ResizeBicubicGrad(grads=g, original_image=tf.zeros([1, 3, 2, 1]), **k)),
                 g,
                 **COARSE,
             )

@@ -71,16 +71,18 @@ def _pools() -> list[Entry]:
         *(
             entry(
                 f"Fractional{name}Pool, pseudo-random",
-                lambda x, f=f: f(
-                    value=x,
-                    pooling_ratio=[1.0, 1.4, 1.5, 1.0],
-                    pseudo_random=True,
-                    deterministic=True,
-                    seed=3,
-                    seed2=5,
-                    overlapping=True,
-                )[0]
-                ** 2,
+                lambda x, f=f: (
+                    f(
+                        value=x,
+                        pooling_ratio=[1.0, 1.4, 1.5, 1.0],
+                        pseudo_random=True,
+                        deterministic=True,
+                        seed=3,
+                        seed2=5,
+                        overlapping=True,
+                    )[0]
+                    ** 2
+                ),
                 ranked(1, 5, 4, 1),
             )
             for name, f in {"Max": R.FractionalMaxPool, "Avg": R.FractionalAvgPool}.items()
@@ -95,12 +97,12 @@ def _gradient_ops() -> list[Entry]:
         y = R.MaxPool(input=PLANE, **k).numpy()
         entries += [
             entry(f"AvgPoolGrad, {how}", lambda g, k=k: R.AvgPoolGrad(orig_input_shape=PLANE.shape, grad=g, **k), y),
-            entry(f"MaxPoolGrad, {how}", lambda x, g, k=k: _max_gradient(R.MaxPoolGrad, R.MaxPool, x, g, k), (PLANE, y)),
+            entry(
+                f"MaxPoolGrad, {how}", lambda x, g, k=k: _max_gradient(R.MaxPoolGrad, R.MaxPool, x, g, k), (PLANE, y)
+            ),
             entry(
                 f"MaxPoolGradGrad, {how}",
-                lambda x, g, k=k: R.MaxPoolGradGrad(
-                    orig_input=x, orig_output=R.MaxPool(input=x, **k), grad=g, **k
-                ),
+                lambda x, g, k=k: R.MaxPoolGradGrad(orig_input=x, orig_output=R.MaxPool(input=x, **k), grad=g, **k),
                 (PLANE, ranked(*PLANE.shape, seed=4)),
             ),
         ]
@@ -264,9 +266,15 @@ def _normalizations() -> list[Entry]:
             (numbers(3, 2), numbers(3, 2, low=0.3, seed=1)),
         ),
         entry(
-            "tf.nn.normalize_moments", lambda x: N.normalize_moments(3.0, tf.reduce_sum(x, 0), tf.reduce_sum(x * x, 0), None), numbers(3, 2)
+            "tf.nn.normalize_moments",
+            lambda x: N.normalize_moments(3.0, tf.reduce_sum(x, 0), tf.reduce_sum(x * x, 0), None),
+            numbers(3, 2),
         ),
-        entry("tf.nn.sufficient_statistics", lambda x, s: N.sufficient_statistics(x, [0], s)[1:3], (numbers(3, 2), np.array(0.3))),
+        entry(
+            "tf.nn.sufficient_statistics",
+            lambda x, s: N.sufficient_statistics(x, [0], s)[1:3],
+            (numbers(3, 2), np.array(0.3)),
+        ),
     ]
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .entry import Entry, entry, numbers
 from .entries_pools import narrow
+from .entry import Entry, entry, numbers
 
 Q, R = tf.quantization, tf.raw_ops
 X = np.array([[-1.6, -0.37, 0.22], [0.61, 0.93, 1.8]])
@@ -70,15 +70,11 @@ def _round_trips() -> list[Entry]:
             **STRAIGHT,
         ),
         entry(
-            "tf.quantization.quantize_and_dequantize_v2, narrow_range, axis",
-            lambda x, a, b: Q.quantize_and_dequantize_v2(x, a, b, num_bits=4, range_given=True, narrow_range=True, axis=1),
+            "QuantizeAndDequantizeV3, narrow_range, axis",
+            lambda x, a, b: R.QuantizeAndDequantizeV3(
+                input=x, input_min=a, input_max=b, num_bits=4, **given, narrow_range=True, axis=1
+            ),
             (X, np.array([-1.0, -0.5, -0.8]), np.array([1.2, 0.9, 1.1])),
-            **STRAIGHT,
-        ),
-        entry(
-            "QuantizeAndDequantize",
-            lambda x: R.QuantizeAndDequantize(input=x, num_bits=4, input_min=-1.02, input_max=1.21, **given),
-            X,
             **STRAIGHT,
         ),
         entry(
@@ -101,14 +97,14 @@ def _round_trips() -> list[Entry]:
         ),
         entry(
             "QuantizeAndDequantizeV4Grad",
-            lambda g, x, a, b: tuple(
-                R.QuantizeAndDequantizeV4Grad(gradients=g, input=x, input_min=a, input_max=b)
-            ),
+            lambda g, x, a, b: tuple(R.QuantizeAndDequantizeV4Grad(gradients=g, input=x, input_min=a, input_max=b)),
             (numbers(2, 3), X, LOW, HIGH),
         ),
         entry(
-            "keras.quantizers.quantize_and_dequantize",
-            lambda x: tf.cast(tf.keras.quantizers.fake_quant_with_min_max_vars(tf.cast(x, tf.float32), -1.02, 1.21), x.dtype),
+            "keras.quantizers.fake_quant_with_min_max_vars",
+            lambda x: tf.cast(
+                tf.keras.quantizers.fake_quant_with_min_max_vars(tf.cast(x, tf.float32), -1.02, 1.21), x.dtype
+            ),
             X,
             **STRAIGHT,
         ),

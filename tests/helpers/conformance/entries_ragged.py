@@ -103,33 +103,61 @@ def _conversions() -> list[Entry]:
     return [
         entry("RaggedTensor.to_tensor", lambda v: ragged(v).to_tensor() ** 2, V),
         entry("RaggedTensor.to_tensor, shape", lambda v: ragged(v).to_tensor(shape=[4, 2]) ** 2, V),
-        entry(
-            "RaggedTensor.to_tensor by its default", lambda v, d: ragged(v).to_tensor(d) ** 2, (V, np.array(0.3))
-        ),
+        entry("RaggedTensor.to_tensor by its default", lambda v, d: ragged(v).to_tensor(d) ** 2, (V, np.array(0.3))),
         entry("RaggedTensor.to_sparse", lambda v: ragged(v).to_sparse().values ** 2, V),
         entry("RaggedTensor.from_tensor", lambda x: tf.RaggedTensor.from_tensor(x, [1, 2]).flat_values ** 2, matrix.T),
-        entry("RaggedTensor.from_tensor, padding", lambda x: tf.RaggedTensor.from_tensor(x, padding=0.0).flat_values ** 2, matrix),
-        entry("RaggedTensor.from_sparse", lambda v: tf.RaggedTensor.from_sparse(ragged(v).to_sparse()).flat_values ** 2, V),
+        entry(
+            "RaggedTensor.from_tensor, padding",
+            lambda x: tf.RaggedTensor.from_tensor(x, padding=0.0).flat_values ** 2,
+            matrix,
+        ),
+        entry(
+            "RaggedTensor.from_sparse", lambda v: tf.RaggedTensor.from_sparse(ragged(v).to_sparse()).flat_values ** 2, V
+        ),
         entry("tf.matmul of a ragged tensor as dense", lambda v, y: ragged(v).to_tensor() @ y, (V, matrix)),
         entry(
             "tf.linalg.matmul of ragged batches",
-            lambda v, y: tf.matmul(tf.RaggedTensor.from_row_lengths(tf.reshape(v, [3, 2]), [1, 2]), tf.stack([y, y * y])).flat_values,
+            lambda v, y: (
+                tf.matmul(
+                    tf.RaggedTensor.from_row_lengths(tf.reshape(v, [3, 2]), [1, 2]), tf.stack([y, y * y])
+                ).flat_values
+            ),
             (numbers(6), numbers(2, 2)),
         ),
-        entry("tf.ragged.segment_ids_to_row_splits", lambda v: tf.math.segment_sum(v, ragged(v).value_rowids()) ** 2, V),
+        entry(
+            "tf.ragged.segment_ids_to_row_splits", lambda v: tf.math.segment_sum(v, ragged(v).value_rowids()) ** 2, V
+        ),
         entry(
             "RaggedFillEmptyRows",
-            lambda v, d: R.RaggedFillEmptyRows(value_rowids=np.array([0, 0, 2, 2, 2]), values=v, nrows=np.int64(3), default_value=d)[1] ** 2,
+            lambda v, d: (
+                R.RaggedFillEmptyRows(
+                    value_rowids=np.array([0, 0, 2, 2, 2]), values=v, nrows=np.int64(3), default_value=d
+                )[1]
+                ** 2
+            ),
             (V, np.array(0.3)),
         ),
         entry(
             "RaggedGather",
-            lambda v: R.RaggedGather(params_nested_splits=[SPLITS], params_dense_values=v, indices=[2, 0, 2], OUTPUT_RAGGED_RANK=1)[1] ** 2,
+            lambda v: (
+                R.RaggedGather(
+                    params_nested_splits=[SPLITS], params_dense_values=v, indices=[2, 0, 2], OUTPUT_RAGGED_RANK=1
+                )[1]
+                ** 2
+            ),
             V,
         ),
         entry("RaggedTensorToVariant", lambda v: _through_variant(v).flat_values ** 2, V),
-        entry("tf.ragged.cross of numbers that are looked up", lambda v: tf.gather(v, tf.ragged.range([2, 5]).flat_values) ** 2, V),
-        entry("RaggedRange", lambda a, d: R.RaggedRange(starts=a, limits=tf.cast([3.0, 2.0], a.dtype), deltas=d)[1], (np.array([0.3, 0.4]), np.array([0.9, 0.7]))),
+        entry(
+            "tf.ragged.cross of numbers that are looked up",
+            lambda v: tf.gather(v, tf.ragged.range([2, 5]).flat_values) ** 2,
+            V,
+        ),
+        entry(
+            "RaggedRange",
+            lambda a, d: R.RaggedRange(starts=a, limits=tf.cast([3.0, 2.0], a.dtype), deltas=d)[1],
+            (np.array([0.3, 0.4]), np.array([0.9, 0.7])),
+        ),
     ]
 
 

@@ -9,29 +9,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .entry import Entry, entry, numbers
+from .entries_layers import function_of
 from .entries_pools import narrow
+from .entry import Entry, entry, numbers
 
 R, N, layers = tf.raw_ops, tf.nn, keras.layers
 X = numbers(1, 3, 2)
 TABLE_OF = numbers(4, 2, seed=5)
-
-
-def function_of(make: Callable[..., Any], shape: tuple[int, ...], **call: Any) -> Callable[..., Any]:
-    """A Keras layer as a function of its input, in its dtype; the layers' weights are constants."""
-    made: dict[str, Any] = {}
-
-    def f(x: tf.Tensor) -> Any:
-        with tf.init_scope():
-            if x.dtype.name not in made:
-                layer = make(dtype=x.dtype.name)
-                layer.build(shape)
-                for n, w in enumerate(layer.trainable_weights):
-                    w.assign(numbers(*w.shape, low=-0.8, high=0.8, seed=n))
-                made[x.dtype.name] = layer
-        return made[x.dtype.name](x, **call)
-
-    return f
 
 
 def _layers() -> list[Entry]:
@@ -129,7 +113,9 @@ def _tables() -> list[Entry]:
         ),
         entry("tf.one_hot embedding", lambda w: tf.one_hot([1, 3, 1], 4, dtype=w.dtype) @ w, TABLE_OF),
         entry("keras.ops.one_hot embedding", lambda w: keras.ops.one_hot([1, 3], 4, dtype=w.dtype.name) @ w, TABLE_OF),
-        entry("OneHot by its values", lambda a, b: tf.one_hot([1, 0, 2], 3, a, b) ** 2, (np.array(0.7), np.array(-0.2))),
+        entry(
+            "OneHot by its values", lambda a, b: tf.one_hot([1, 0, 2], 3, a, b) ** 2, (np.array(0.7), np.array(-0.2))
+        ),
     ]
 
 
@@ -160,7 +146,9 @@ def _lists() -> list[Entry]:
 
     def growing(x: tf.Tensor) -> tf.Tensor:
         i, ta = tf.constant(0), tf.TensorArray(x.dtype, 0, dynamic_size=True, element_shape=x.shape[1:])
-        _, ta = tf.while_loop(lambda i, _: i < 3, lambda i, ta: (i + 1, ta.write(i, x[i] * tf.cast(i, x.dtype))), (i, ta))
+        _, ta = tf.while_loop(
+            lambda i, _: i < 3, lambda i, ta: (i + 1, ta.write(i, x[i] * tf.cast(i, x.dtype))), (i, ta)
+        )
         return ta.stack() ** 2
 
     def lists(x: tf.Tensor) -> tf.Tensor:
@@ -219,20 +207,40 @@ def _loops() -> list[Entry]:
     return [
         entry("tf.while_loop", loop, x),
         entry("tf.while_loop of unknown length", dynamic, x),
-        entry("tf.while_loop, maximum_iterations", lambda x: tf.while_loop(lambda y: tf.constant(True), lambda y: (y * y + x,), (x,), maximum_iterations=2)[0], x),
+        entry(
+            "tf.while_loop, maximum_iterations",
+            lambda x: tf.while_loop(lambda y: tf.constant(True), lambda y: (y * y + x,), (x,), maximum_iterations=2)[0],
+            x,
+        ),
         entry("tf.scan", lambda x: tf.scan(lambda a, b: a * b + b, x), x),
-        entry("tf.scan, reverse, initializer", lambda x: tf.scan(lambda a, b: tf.tanh(a + b), x, initializer=x[0] ** 2, reverse=True), x),
+        entry(
+            "tf.scan, reverse, initializer",
+            lambda x: tf.scan(lambda a, b: tf.tanh(a + b), x, initializer=x[0] ** 2, reverse=True),
+            x,
+        ),
         entry("tf.foldl", lambda x: tf.foldl(lambda a, b: a * b + b, x), x),
         entry("tf.foldr", lambda x: tf.foldr(lambda a, b: a * b + b, x), x),
         entry("tf.map_fn", lambda x: tf.map_fn(lambda row: tf.cumsum(row) ** 2, x), x),
         entry("tf.vectorized_map", lambda x: tf.vectorized_map(lambda row: tf.cumsum(row) ** 2, x), x),
         entry("tf.cond", lambda x: tf.cond(x[0, 0] > 0, lambda: tf.sin(x), lambda: x**3), x),
-        entry("tf.switch_case", lambda x: tf.switch_case(tf.cast(x[0, 0] > -9, tf.int32), [lambda: x, lambda: tf.sin(x) * x]), x),
-        entry("tf.case", lambda x: tf.case([(x[0, 0] > 9, lambda: x), (x[1, 1] > -9, lambda: x * x)], default=lambda: 2 * x), x),
+        entry(
+            "tf.switch_case",
+            lambda x: tf.switch_case(tf.cast(x[0, 0] > -9, tf.int32), [lambda: x, lambda: tf.sin(x) * x]),
+            x,
+        ),
+        entry(
+            "tf.case",
+            lambda x: tf.case([(x[0, 0] > 9, lambda: x), (x[1, 1] > -9, lambda: x * x)], default=lambda: 2 * x),
+            x,
+        ),
         entry("keras.ops.scan", lambda x: keras.ops.scan(lambda a, b: (a * b + b, a), x[0], x)[1], x),
         entry("keras.ops.associative_scan", lambda x: keras.ops.associative_scan(lambda a, b: a * b, x), x),
         entry("keras.ops.fori_loop", lambda x: keras.ops.fori_loop(0, 3, lambda i, y: tf.sin(y) @ x, x), x),
-        entry("keras.ops.while_loop", lambda x: keras.ops.while_loop(lambda i, y: i < 2, lambda i, y: (i + 1, y * x), (0, x))[1], x),
+        entry(
+            "keras.ops.while_loop",
+            lambda x: keras.ops.while_loop(lambda i, y: i < 2, lambda i, y: (i + 1, y * x), (0, x))[1],
+            x,
+        ),
         entry("keras.ops.cond", lambda x: keras.ops.cond(x[0, 0] > 0, lambda: tf.sin(x), lambda: x**3), x),
         entry("keras.ops.switch", lambda x: keras.ops.switch(tf.constant(1), [lambda y: y, lambda y: y * y], x), x),
         entry("keras.ops.vectorized_map", lambda x: keras.ops.vectorized_map(lambda row: row[0] * row, x), x),

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .entry import Entry, entry, numbers
 from .entries_pools import narrow
+from .entry import Entry, entry, numbers
 
 N, R, rnd = tf.nn, tf.raw_ops, tf.random
 LOGITS = numbers(4, 1, 3)
@@ -28,9 +28,7 @@ def _ctc() -> list[Entry]:
         entry("tf.nn.ctc_loss, blank last", lambda x: N.ctc_loss(LABELS - 1, x, **dense, blank_index=2), LOGITS),
         entry(
             "tf.nn.ctc_loss, batch first, unique labels",
-            lambda x: N.ctc_loss(
-                LABELS, x, **dense, logits_time_major=False, unique=tf.nn.ctc_unique_labels(LABELS)
-            ),
+            lambda x: N.ctc_loss(LABELS, x, **dense, logits_time_major=False, unique=tf.nn.ctc_unique_labels(LABELS)),
             LOGITS.swapaxes(0, 1),
         ),
         entry(

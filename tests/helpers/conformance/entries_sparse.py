@@ -52,7 +52,10 @@ def _products() -> list[Entry]:
                 lambda v, y, k=keywords: S.sparse_dense_matmul(
                     tensor(as_complex(v), three, [3, 3]), as_complex(y), **k
                 ),
-                (numbers(3, 2), numbers(3, 3, 2, seed=3)[: 1 if how == "adjoint_b" else 3, : None if how == "adjoint_b" else 1]),
+                (
+                    numbers(3, 2),
+                    numbers(3, 3, 2, seed=3)[: 1 if how == "adjoint_b" else 3, : None if how == "adjoint_b" else 1],
+                ),
             )
             for how, keywords in flags.items()
         ),
@@ -70,10 +73,16 @@ def _products() -> list[Entry]:
         ),
         *(
             entry(f"SparseDenseCwise{op}", lambda v, y, f=f: f(**parts(v), dense=y), (V, 2 + DENSE), (0 * V, 2 + DENSE))
-            for op, f in {"Mul": R.SparseDenseCwiseMul, "Div": R.SparseDenseCwiseDiv, "Add": R.SparseDenseCwiseAdd}.items()
+            for op, f in {
+                "Mul": R.SparseDenseCwiseMul,
+                "Div": R.SparseDenseCwiseDiv,
+                "Add": R.SparseDenseCwiseAdd,
+            }.items()
         ),
         entry("SparseDenseCwiseMul by a row", lambda v, y: R.SparseDenseCwiseMul(**parts(v), dense=y), (V, DENSE[:1])),
-        entry("SparseDenseCwiseDiv by a row", lambda v, y: R.SparseDenseCwiseDiv(**parts(v), dense=y), (V, 2 + DENSE[0])),
+        entry(
+            "SparseDenseCwiseDiv by a row", lambda v, y: R.SparseDenseCwiseDiv(**parts(v), dense=y), (V, 2 + DENSE[0])
+        ),
         entry("tf.sparse times a dense tensor", lambda v, y: (tensor(v) * y).values, (V, DENSE)),
         entry("tf.sparse by a number", lambda v, y: (tensor(v) / y).values, (V, np.array(0.7))),
     ]
@@ -184,7 +193,9 @@ def _sums() -> list[Entry]:
     return [
         entry("tf.sparse.add", lambda v, w: S.add(tensor(v), tensor(w, OTHERS)).values, (V, W)),
         entry("tf.sparse.add, squared", lambda v, w: S.add(tensor(v), tensor(w, OTHERS)).values ** 2, (V, W)),
-        entry("tf.sparse.add, threshold", lambda v, w: S.add(tensor(v), tensor(w, OTHERS), 0.1).values, (V, W)),
+        entry(
+            "tf.sparse.add, threshold", lambda v, w: S.add(tensor(v), tensor(w, OTHERS), 0.1).values, (V, W), scale=0.03
+        ),
         entry("tf.sparse.add, dense", lambda v, y: S.add(tensor(v), y) ** 2, (V, DENSE)),
         entry("tf.sparse.maximum", lambda v, w: S.maximum(tensor(v), tensor(w, OTHERS)).values ** 2, (V, W)),
         entry("tf.sparse.minimum", lambda v, w: S.minimum(tensor(v), tensor(w, OTHERS)).values ** 2, (V, W)),
@@ -204,9 +215,7 @@ def _counts() -> list[Entry]:
     sparse = {"indices": INDICES, "dense_shape": SHAPE}
     return [
         entry("tf.math.bincount", lambda w: tf.math.bincount([1, 3, 1, 0], w) ** 2, numbers(4)),
-        entry(
-            "tf.math.bincount by rows", lambda w: tf.math.bincount([[1, 3, 1], [7, 0, 2]], w, axis=-1) ** 2, weights
-        ),
+        entry("tf.math.bincount by rows", lambda w: tf.math.bincount([[1, 3, 1], [7, 0, 2]], w, axis=-1) ** 2, weights),
         entry("Bincount", lambda w: R.Bincount(arr=[1, 3, 1, 7], size=4, weights=w) ** 2, numbers(4)),
         entry("SparseBincount", lambda w: R.SparseBincount(**sparse, values=values, size=3, weights=w) ** 2, V),
         entry("RaggedBincount", lambda w: R.RaggedBincount(splits=splits, values=values, size=3, weights=w) ** 2, V),
@@ -226,7 +235,9 @@ def _counts() -> list[Entry]:
             V,
         ),
         entry(
-            "keras.ops.bincount", lambda w: tf.keras.ops.bincount(np.array([1, 3, 1, 0]), w, minlength=5) ** 2, numbers(4)
+            "keras.ops.bincount",
+            lambda w: tf.keras.ops.bincount(np.array([1, 3, 1, 0]), w, minlength=5) ** 2,
+            numbers(4),
         ),
     ]
 

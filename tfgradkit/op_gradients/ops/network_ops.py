@@ -70,6 +70,16 @@ def _fake_quant_vars(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
     return inside * upstream, tf.reduce_sum(outside * below, axes), tf.reduce_sum(outside * (1 - below), axes)
 
 
+@take_over("QuantizeAndDequantizeV4Grad")
+def _quantized_gradient(op: Any, by_x: tf.Tensor, *_: Any) -> tuple[tf.Tensor, None, None, None]:
+    """Keeps what is inside the range, and gives the ends nothing; TensorFlow's rule takes one result of the three."""
+    _, x, low, high = op.inputs
+    kept = tf.raw_ops.QuantizeAndDequantizeV4Grad(
+        gradients=by_x, input=x, input_min=low, input_max=high, axis=op.get_attr("axis")
+    )
+    return kept[0], None, None, None
+
+
 @register("GRUBlockCell")
 def _gru_cell(op: Any, *upstream: Any) -> list[tf.Tensor]:
     """Cho et al. 2014: r, u, c and the next state."""
