@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,21 @@ def lstm(x, before, h, w, w_i, w_f, w_o, b):
     return i, cs, f, o, ci, co, co * o
 
 
+def batch_norm(version, training, x, scale, offset, mean, variance):
+    f = getattr(R, f"FusedBatchNorm{version}")
+    factor = {"exponential_avg_factor": 0.7 if training else 1.0}
+    return tuple(f(x=x, scale=scale, offset=offset, mean=mean, variance=variance, is_training=training, **factor))[:3]
+
+
+def batch_norm_shadow(training, x, scale, offset, mean, variance):
+    """Ioffe & Szegedy 2015; the running variance is of the sample."""
+    used = (x.mean((0, 1, 2)), x.var((0, 1, 2))) if training else (mean, variance)
+    y = (x - used[0]) / np.sqrt(used[1] + 1e-4) * scale + offset
+    if not training:
+        return y, mean, variance
+    return y, 0.3 * mean + 0.7 * used[0], 0.3 * variance + 0.7 * x.var((0, 1, 2), ddof=1)
+
+
 def lstm_cell(x, before, h, w, w_i, w_f, w_o, b):
     cell = R.LSTMBlockCell(
         x=x, cs_prev=before, h_prev=h, w=w, wci=w_i, wcf=w_f, wco=w_o, b=b, use_peephole=True, cell_clip=-1
@@ -129,7 +144,7 @@ def sparse_segment_grad(kind: str, version: str = ""):
     return (lambda g: f(g)[0]) if version else f
 
 
-@cache
+@functools.cache
 def _variance() -> Callable[..., Any]:
     """A graph with ``tf.nn.moments`` as it is in TensorFlow."""
     return tf.function(lambda x: tf.nn.moments(x, [0])[1]).get_concrete_function(tf.TensorSpec([4], tf.float64))
@@ -685,16 +700,17 @@ CASES = {
         step=0.5,
         vectorized=False,
     ),
-    "QuantizeAndDequantizeV4Grad": Case(
-        "QuantizeAndDequantizeV4Grad",
-        lambda g: tuple(
-            R.QuantizeAndDequantizeV4Grad(
-                gradients=g, input=np.array([[-2, 0.1, 0.7], [0.3, 3, -0.2]]), input_min=-1.0, input_max=1.1
-            )
-        ),
-        (numbers(2, 3),),
-        vectorized=False,
-    ),
+    **{
+        f"FusedBatchNorm{version}{how}": Case(
+            f"FusedBatchNorm{version}",
+            narrow(functools.partial(batch_norm, version, training)),
+            (numbers(3, 2, 1, 2), numbers(2), numbers(2, seed=1), numbers(2, seed=2), numbers(2, low=0.5, high=2)),
+            shadow=functools.partial(batch_norm_shadow, training),
+            tolerance=2e-6,
+        )
+        for version in ("", "V2", "V3")
+        for how, training in (("", False), ("_training", True))
+    },
     # Cells
     "GRUBlockCell": Case(
         "GRUBlockCell",

@@ -180,7 +180,7 @@ def _fractional_gradients() -> list[tuple[str, Any, np.ndarray]]:
     return [("Avg", average, numbers(1, 2, 3, 1)), ("Max", largest, numbers(1, 2, 2, 1))]
 
 
-X, G = numbers(3, 1, 2, 2), numbers(3, 1, 2, 2, seed=1)
+X, G = numbers(3, 1, 1, 2), numbers(3, 1, 1, 2, seed=1)
 SCALE, OFFSET = np.array([1.2, 0.7]), np.array([0.3, -0.2])
 MEAN, VARIANCE = np.array([0.2, -0.1]), np.array([0.8, 1.3])
 

@@ -262,13 +262,6 @@ def _csr_matrices() -> list[Entry]:
             lambda v, y: R.SparseMatrixMatMul(a=_csr(v), b=y, transpose_output=True),
             (V, numbers(4, 2)),
         ),
-        entry(
-            "SparseMatrixSparseMatMul",
-            lambda v, w: dense(
-                R.SparseMatrixSparseMatMul(a=_csr(v), b=_csr(w, OTHERS), type=v.dtype, transpose_b=True), v
-            ),
-            (V, W),
-        ),
         entry("CSRSparseMatrixToDense", lambda v: dense(_csr(v), v) ** 2, V),
         entry(
             "CSRSparseMatrixToSparseTensor",

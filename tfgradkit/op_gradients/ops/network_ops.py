@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..registry import attributes, by_formula, register, take_over
+from ..registry import SHIPPED, attributes, by_formula, register, take_over
 
 # λ and λα of G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, "Self-normalizing neural networks", 2017.
 _SCALE, _SCALE_ALPHA = 1.0507009873554805, 1.7580993408473769
@@ -70,14 +70,50 @@ def _fake_quant_vars(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
     return inside * upstream, tf.reduce_sum(outside * below, axes), tf.reduce_sum(outside * (1 - below), axes)
 
 
-@take_over("QuantizeAndDequantizeV4Grad")
-def _quantized_gradient(op: Any, by_x: tf.Tensor, *_: Any) -> tuple[tf.Tensor, None, None, None]:
-    """Keeps what is inside the range, and gives the ends nothing; TensorFlow's rule takes one result of the three."""
-    _, x, low, high = op.inputs
-    kept = tf.raw_ops.QuantizeAndDequantizeV4Grad(
-        gradients=by_x, input=x, input_min=low, input_max=high, axis=op.get_attr("axis")
+@take_over("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
+def _batch_norm(op: Any, *upstream: tf.Tensor) -> Any:
+    """TensorFlow's leaves out the moments: in inference they are arguments, in training results."""
+    chosen = attributes(op, "is_training", "epsilon", "data_format", "exponential_avg_factor")
+    if chosen["is_training"]:
+        by_x, by_scale, by_offset, *_ = SHIPPED[op.type].replaces(op, *upstream)
+        by_moments, *rest = _through_moments(op, chosen, *upstream[1:3])
+        return by_x + by_moments, by_scale, by_offset, *rest
+    x, scale, _, mean, variance = op.inputs  # a tape doesn't keep the offset
+
+    def formula(x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor) -> Any:
+        wide = [_along_channels(z, chosen["data_format"]) for z in (scale, offset, mean, variance)]
+        y = (tf.cast(x, mean.dtype) - wide[2]) * tf.math.rsqrt(wide[3] + chosen["epsilon"]) * wide[0] + wide[1]
+        return tf.cast(y, x.dtype), mean + 0, variance + 0
+
+    return by_formula(formula, (x, scale, tf.zeros_like(scale), mean, variance), upstream[:3])
+
+
+def _through_moments(op: Any, chosen: dict[str, Any], by_mean: tf.Tensor, by_variance: tf.Tensor) -> list[Any]:
+    """By x what the moments of the batch got, and by the moments given before: the results may be running means."""
+    x, new = op.inputs[0], chosen["exponential_avg_factor"]
+    layout = chosen["data_format"]
+    count = tf.cast(tf.size(x) / tf.size(by_mean), by_mean.dtype)
+    wide = tf.cast(x, by_mean.dtype)
+    mean = tf.reduce_mean(wide, [n for n, axis in enumerate(layout) if axis != "C"], keepdims=True)
+    to_mean, to_variance = (_along_channels(new * u, layout) for u in (by_mean, by_variance))
+    by_x = to_mean / count + to_variance * 2 * (wide - mean) / tf.maximum(count - 1, 1)
+    before = [None, None] if new == 1 else [(1 - new) * by_mean, (1 - new) * by_variance]
+    return [tf.cast(by_x, x.dtype), *before]
+
+
+def _along_channels(z: tf.Tensor, layout: str) -> tf.Tensor:
+    """A vector of the channels that broadcasts with x."""
+    return tf.reshape(z, [-1] + [1] * (len(layout) - 1 - layout.index("C")))
+
+
+@take_over("QuantizeAndDequantizeV4")
+def _quantized(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
+    """To x inside the range alone. The rule of TensorFlow's gradient op takes one result, and it has three."""
+    x, low, high = op.inputs
+    inside, *_ = tf.raw_ops.QuantizeAndDequantizeV4Grad(
+        gradients=tf.ones_like(x), input=x, input_min=low, input_max=high, axis=op.get_attr("axis")
     )
-    return kept[0], None, None, None
+    return tf.stop_gradient(inside) * upstream, None, None
 
 
 @register("GRUBlockCell")
