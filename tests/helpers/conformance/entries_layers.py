@@ -129,7 +129,7 @@ def _shapes() -> list[Entry]:
 
 
 def _poolings() -> list[Entry]:
-    lines, planes = ranked(1, 4, 1), ranked(1, 3, 2, 1)
+    lines, planes = ranked(1, 4, 1), ranked(1, 3, 3, 1)
     return _made(
         {
             "GlobalAveragePooling1D": (layers.GlobalAveragePooling1D, LINE),
@@ -142,8 +142,8 @@ def _poolings() -> list[Entry]:
             "MaxPooling1D": (lambda **k: layers.MaxPooling1D(2, 1, "same", **k), lines),
             "AdaptiveAveragePooling1D": (lambda **k: layers.AdaptiveAveragePooling1D(3, **k), lines),
             "AdaptiveMaxPooling1D": (lambda **k: layers.AdaptiveMaxPooling1D(3, **k), lines),
-            "AdaptiveAveragePooling2D": (lambda **k: layers.AdaptiveAveragePooling2D((2, 1), **k), planes),
-            "AdaptiveMaxPooling2D": (lambda **k: layers.AdaptiveMaxPooling2D((2, 1), **k), planes),
+            "AdaptiveAveragePooling2D": (lambda **k: layers.AdaptiveAveragePooling2D((2, 2), **k), planes),
+            "AdaptiveMaxPooling2D": (lambda **k: layers.AdaptiveMaxPooling2D((2, 2), **k), planes),
         }
     )
 

@@ -138,8 +138,6 @@ def _slices() -> list[Entry]:
 def _orders() -> list[Entry]:
     key, counter = tf.constant([7], tf.uint64), tf.constant([1, 2], tf.uint64)
     return [
-        entry("TopK", lambda x: R.TopK(input=x, k=2)[0] ** 2, X),
-        entry("tf.math.approx_max_k", lambda x: narrow_top(x) ** 2, X, tolerance=1e-3),
         entry(
             "tf.nn.isotonic_regression",
             lambda x: tf.nn.isotonic_regression(x)[0],
@@ -155,16 +153,10 @@ def _orders() -> list[Entry]:
             "tf.unique_with_counts",
             lambda x: tf.unique_with_counts(x)[0] ** 2,
             DISTINCT,
-            np.array([0.4, 0.1, 0.4, 0.1]),
         ),
         entry("UniqueV2, axis 1", lambda x: R.UniqueV2(x=x, axis=[1])[0] ** 2, X),
         entry("UniqueWithCountsV2, axis 0", lambda x: R.UniqueWithCountsV2(x=x, axis=[0])[0] ** 2, numbers(3, 2)),
         entry("ListDiff", lambda x: R.ListDiff(x=x, y=tf.constant([0.5], x.dtype))[0] ** 2, DISTINCT),
-        entry(
-            "tf.random.experimental.index_shuffle of rows",
-            lambda x: tf.gather(x, tf.random.experimental.index_shuffle(tf.range(4), [1, 2, 3], 3)) ** 2,
-            DISTINCT,
-        ),
         entry(
             "StatelessShuffle",
             lambda x: R.StatelessShuffle(value=x, key=key, counter=counter, alg=1) ** 2,
@@ -176,11 +168,6 @@ def _orders() -> list[Entry]:
             DISTINCT,
         ),
     ]
-
-
-def narrow_top(x: tf.Tensor) -> tf.Tensor:
-    """Of float32 alone."""
-    return tf.cast(tf.math.approx_max_k(tf.cast(x, tf.float32), 2)[0], x.dtype)
 
 
 def _segments() -> list[Entry]:
