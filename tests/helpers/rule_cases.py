@@ -66,9 +66,9 @@ def gru(x, h, w_ru, w_c, b_ru, b_c):
     return r, u, c, u * h + (1 - u) * c
 
 
-def lstm(x, before, h, w, w_i, w_f, w_o, b):
+def lstm(x, before, h, w, w_i, w_f, w_o, b, bias=1):
     i, ci, f, o = np.split(np.concatenate([x, h], 1) @ w + b, 4, 1)
-    i, f, ci = sigmoid(i + w_i * before), sigmoid(f + 1 + w_f * before), np.tanh(ci)
+    i, f, ci = sigmoid(i + w_i * before), sigmoid(f + bias + w_f * before), np.tanh(ci)
     cs = ci * i + before * f
     o, co = sigmoid(o + w_o * cs), np.tanh(cs)
     return i, cs, f, o, ci, co, co * o
@@ -94,6 +94,24 @@ def lstm_cell(x, before, h, w, w_i, w_f, w_o, b):
         x=x, cs_prev=before, h_prev=h, w=w, wci=w_i, wcf=w_f, wco=w_o, b=b, use_peephole=True, cell_clip=-1
     )
     return tuple(cell)
+
+
+def block_lstm(version, x, before, h, w, w_i, w_f, w_o, b):
+    """Two steps of three; what is not run is zero."""
+    f = functools.partial(getattr(R, f"BlockLSTM{version}"), cell_clip=0.0, use_peephole=True)
+    return tuple(
+        f(seq_len_max=tf.constant(2, tf.int64), x=x, cs_prev=before, h_prev=h, w=w, wci=w_i, wcf=w_f, wco=w_o, b=b)
+    )
+
+
+def block_lstm_shadow(version, x, before, h, w, w_i, w_f, w_o, b):
+    """The second version has the forget gate before the cell's input, and no bias of it."""
+    order = [0, 2, 1, 3] if version else [0, 1, 2, 3]
+    steps = []
+    for one in x[:2]:
+        cell = steps[-1] if steps else (None, before, None, None, None, None, h)
+        steps.append(lstm(one, cell[1], cell[6], w[:, order], w_i, w_f, w_o, b[order], bias=0 if version else 1))
+    return tuple(np.stack([*parts, 0 * parts[0]]) for parts in zip(*steps, strict=True))
 
 
 def spectrogram(squared: bool):
@@ -484,6 +502,21 @@ CASES = {
         ),
         (numbers(5), numbers(3, seed=1)),
     ),
+    **{
+        f"SparseDenseCwise{kind}_{how}": Case(
+            f"SparseDenseCwise{kind}",
+            lambda v, y, f=f: f(sp_indices=ENTRIES, sp_values=v, sp_shape=SHAPE, dense=y),
+            (numbers(5), dense),
+            vectorized=False,
+        )
+        for kind, f in (("Mul", R.SparseDenseCwiseMul), ("Div", R.SparseDenseCwiseDiv))
+        for how, dense in (
+            ("all", numbers(3, 4, low=0.5)),
+            ("row", numbers(4, low=0.5)),
+            ("column", numbers(3, 1, low=0.5)),
+            ("number", np.array(0.7)),
+        )
+    },
     "SparseSoftmax": Case(
         "SparseSoftmax", lambda v: tf.sparse.softmax(tf.SparseTensor(ENTRIES, v, SHAPE)).values, (numbers(5),)
     ),
@@ -651,6 +684,15 @@ CASES = {
         ),
         (numbers(1, 2, 3, 2),),
     ),
+    "FractionalAvgPoolGrad_drawn": Case(
+        "FractionalAvgPoolGrad",
+        lambda x: (
+            R.FractionalAvgPool(value=x, pooling_ratio=[1.0, 1.4, 1.5, 1.0], deterministic=True, seed=3, seed2=5)[0]
+            ** 2
+        ),
+        (numbers(1, 5, 4, 1),),
+        vectorized=False,
+    ),
     "FractionalMaxPoolGrad": Case(
         "FractionalMaxPoolGrad", lambda g: fractional_max_pool_grad(g, True), (numbers(1, 2, 2, 2),)
     ),
@@ -720,6 +762,26 @@ CASES = {
         shadow=gru,
         tolerance=2e-6,
     ),
+    **{
+        f"BlockLSTM{version}": Case(
+            f"BlockLSTM{version}",
+            narrow(functools.partial(block_lstm, version)),
+            (
+                numbers(3, 1, 1),
+                numbers(1, 1),
+                numbers(1, 1, seed=1),
+                numbers(2, 4),
+                numbers(1),
+                numbers(1, seed=1),
+                numbers(1, seed=2),
+                numbers(4),
+            ),
+            shadow=functools.partial(block_lstm_shadow, version),
+            tolerance=5e-6,
+            vectorized=False,
+        )
+        for version in ("", "V2")
+    },
     "LSTMBlockCell": Case(
         "LSTMBlockCell",
         narrow(lstm_cell),

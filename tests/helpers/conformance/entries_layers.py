@@ -169,11 +169,6 @@ def _weighted() -> list[Entry]:
             "AdditiveAttention": (layers.AdditiveAttention, (numbers(1, 2, 2), numbers(1, 2, 2, seed=1))),
             "GaussianNoise in inference": (lambda **k: layers.GaussianNoise(0.1, **k), ROW),
             "STFTSpectrogram": (lambda **k: layers.STFTSpectrogram("magnitude", 4, 2, **k), numbers(1, 8, 1)),
-            "MelSpectrogram": (
-                lambda **k: layers.MelSpectrogram(4, 2, 4, num_mel_bins=2, sampling_rate=8, min_freq=0.5, **k),
-                numbers(1, 8),
-            ),
-            "Resizing": (lambda **k: layers.Resizing(3, 2, **k), PLANE),
             "CenterCrop": (lambda **k: layers.CenterCrop(2, 2, **k), PLANE),
             "Rescaling": (lambda **k: layers.Rescaling(0.3, 0.1, **k), ROW),
         }

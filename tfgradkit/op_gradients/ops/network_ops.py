@@ -7,11 +7,12 @@ The recurrent cells had their gradient in TensorFlow 1's own Python layers.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
-from ..registry import SHIPPED, attributes, by_formula, register, take_over
+from ..registry import SHIPPED, attributes, by_formula, register, take_over, withdraw
 
 # λ and λα of G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, "Self-normalizing neural networks", 2017.
 _SCALE, _SCALE_ALPHA = 1.0507009873554805, 1.7580993408473769
@@ -106,6 +107,9 @@ def _along_channels(z: tf.Tensor, layout: str) -> tf.Tensor:
     return tf.reshape(z, [-1] + [1] * (len(layout) - 1 - layout.index("C")))
 
 
+withdraw("QuantizeAndDequantizeV4Grad")
+
+
 @take_over("QuantizeAndDequantizeV4")
 def _quantized(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
     """To x inside the range alone. The rule of TensorFlow's gradient op takes one result, and it has three."""
@@ -132,16 +136,37 @@ def _gru_cell(op: Any, *upstream: Any) -> list[tf.Tensor]:
 @register("LSTMBlockCell")
 def _lstm_cell(op: Any, *upstream: Any) -> list[Any]:
     """Zaremba et al. 2014, with peepholes (Gers & Schmidhuber 2000): i, cs, f, o, ci, co and h."""
-    bias, clip, peephole = (op.get_attr(name) for name in ("forget_bias", "cell_clip", "use_peephole"))
+    return by_formula(partial(_lstm_step, _lstm_choices(op)), op.inputs, upstream)
 
-    def formula(*inputs: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        x, before, h, w, w_i, w_f, w_o, b = inputs
-        i, ci, f, o = tf.split(tf.matmul(tf.concat([x, h], 1), w) + b, 4, 1)
-        i, f = tf.sigmoid(i + w_i * before * peephole), tf.sigmoid(f + bias + w_f * before * peephole)
-        ci = tf.tanh(ci)
-        cs = ci * i + before * f
-        cs = tf.clip_by_value(cs, -clip, clip) if clip > 0 else cs
-        o, co = tf.sigmoid(o + w_o * cs * peephole), tf.tanh(cs)
-        return i, cs, f, o, ci, co, co * o
 
-    return by_formula(formula, op.inputs, upstream)
+@take_over("BlockLSTM", "BlockLSTMV2")
+def _lstm(op: Any, *upstream: Any) -> list[Any]:
+    """The cell in a loop. TensorFlow's gives i, f, o, ci and co nothing, and takes the gates of V2 for those of V1."""
+    count, chosen = op.inputs[0], _lstm_choices(op)
+
+    def formula(xs: tf.Tensor, before: tf.Tensor, h: tf.Tensor, *weights: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        steps = tf.scan(lambda ys, x: _lstm_step(chosen, x, ys[1], ys[6], *weights), xs, initializer=(*[before] * 6, h))
+        run = tf.range(tf.shape(xs, count.dtype)[0]) < count
+        return tuple(tf.where(run[:, None, None], y, tf.zeros_like(y)) for y in steps)
+
+    return [None, *by_formula(formula, op.inputs[1:], upstream)]
+
+
+def _lstm_choices(op: Any) -> tuple[float, float, bool, bool]:
+    """The bias of the forget gate, where cells are clipped, whether there are peepholes, whether f comes before ci."""
+    later = op.type == "BlockLSTMV2"
+    bias = 0.0 if later else op.get_attr("forget_bias")
+    return bias, op.get_attr("cell_clip"), op.get_attr("use_peephole"), later
+
+
+def _lstm_step(chosen: tuple[float, float, bool, bool], *inputs: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    x, before, h, w, w_i, w_f, w_o, b = inputs
+    bias, clip, peephole, later = chosen
+    i, ci, f, o = tf.split(tf.matmul(tf.concat([x, h], 1), w) + b, 4, 1)
+    ci, f = (f, ci) if later else (ci, f)
+    i, f = tf.sigmoid(i + w_i * before * peephole), tf.sigmoid(f + bias + w_f * before * peephole)
+    ci = tf.tanh(ci)
+    cs = ci * i + before * f
+    cs = tf.clip_by_value(cs, -clip, clip) if clip > 0 else cs
+    o, co = tf.sigmoid(o + w_o * cs * peephole), tf.tanh(cs)
+    return i, cs, f, o, ci, co, co * o

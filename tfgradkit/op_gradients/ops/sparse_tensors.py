@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..registry import register, take_over
+from ..registry import register, take_over, withdraw
 
 
 def _positions(among: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
@@ -92,6 +92,24 @@ def _of_places(entries: tf.Tensor, among: tf.Tensor, upstream: tf.Tensor) -> tf.
     shape = tf.reduce_max(tf.concat([entries, among], 0), 0) + 1
     rows, found = _matches(_flat_index(among, shape), _flat_index(entries, shape))
     return tf.gather(tf.pad(upstream, [[0, 1]]), rows) * tf.cast(found, upstream.dtype)
+
+
+@take_over("SparseDenseCwiseMul", "SparseDenseCwiseDiv")
+def _sparse_by_dense(op: Any, upstream: tf.Tensor) -> tuple[None, tf.Tensor, None, tf.Tensor]:
+    """By each entry, and by the number that it met; TensorFlow's fails for a dense scalar, as in ``sparse / 2``."""
+    indices, values, shape, dense = op.inputs
+    sizes = tf.cast(tf.shape(dense), tf.int64)
+    at = indices[:, tf.size(shape) - tf.size(sizes) :]
+    # A size of 1 is broadcast.
+    place = _flat_index(tf.where(sizes == 1, tf.zeros_like(at), at), sizes)
+    flat = tf.reshape(dense, [-1])
+    met = tf.gather(flat, place)
+    by_values, by_met = (met, values) if op.type == "SparseDenseCwiseMul" else (1 / met, -values / met**2)
+    summed = tf.math.unsorted_segment_sum(upstream * tf.math.conj(by_met), place, tf.size(flat))
+    return None, upstream * tf.math.conj(by_values), None, tf.reshape(summed, tf.shape(dense))
+
+
+withdraw("SparseDenseCwiseAdd", "SparseSparseMaximum", "SparseSparseMinimum")
 
 
 @take_over("SparseSoftmax")
