@@ -122,7 +122,7 @@ def _shapes() -> list[Entry]:
             "ZeroPadding2D": (lambda **k: layers.ZeroPadding2D(((1, 0), (0, 1)), **k), PLANE[:, :2]),
             "ZeroPadding3D": (lambda **k: layers.ZeroPadding3D(((0, 0), (1, 0), (0, 0)), **k), CUBE[:, :, :2]),
             "UpSampling1D": (lambda **k: layers.UpSampling1D(2, **k), LINE),
-            "UpSampling2D": (lambda **k: layers.UpSampling2D(2, interpolation="bilinear", **k), PLANE[:, :2, :2, :1]),
+            "UpSampling2D": (lambda **k: layers.UpSampling2D(2, **k), PLANE[:, :2, :2, :1]),
             "UpSampling3D": (lambda **k: layers.UpSampling3D((1, 2, 1), **k), CUBE[:, :, :2]),
         }
     )
