@@ -333,6 +333,34 @@ CASES = {
         (numbers(3, 2), numbers(2, 2)),
         vectorized=False,
     ),
+    "TensorListGather": Case(
+        "TensorListGather",
+        lambda x: tf.TensorArray(x.dtype, 3).unstack(x).gather([2, 0, 2]) ** 2,
+        (numbers(3, 2),),
+        vectorized=False,
+    ),
+    "TensorListScatterIntoExistingList": Case(
+        "TensorListScatterIntoExistingList",
+        lambda x: tf.TensorArray(x.dtype, 2).scatter([1, 0, 1], x).stack() ** 2,
+        (numbers(3, 2),),
+        vectorized=False,
+    ),
+    **{
+        f"TensorListScatter{version}": Case(
+            f"TensorListScatter{version}",
+            lambda x, f=f, k=k: (
+                R.TensorListStack(
+                    input_handle=f(tensor=x, indices=[1, 0, 1], element_shape=[2], **k),
+                    element_shape=[2],
+                    element_dtype=x.dtype,
+                )
+                ** 2
+            ),
+            (numbers(3, 2),),
+            vectorized=False,
+        )
+        for version, f, k in (("", R.TensorListScatter, {}), ("V2", R.TensorListScatterV2, {"num_elements": 2}))
+    },
     "TensorScatterUpdate": Case(
         "TensorScatterUpdate",
         lambda x, y: tf.tensor_scatter_nd_update(x, [[1], [1], [2]], y),

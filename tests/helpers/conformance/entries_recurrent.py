@@ -34,7 +34,6 @@ def _layers() -> list[Entry]:
         "Bidirectional": (lambda **k: layers.Bidirectional(layers.GRU(1, **k), **k), X),
         "ConvLSTM1D": (lambda **k: layers.ConvLSTM1D(1, 2, **k), numbers(1, 2, 3, 1)),
         "TimeDistributed": (lambda **k: layers.TimeDistributed(layers.Dense(2, "tanh", **k), **k), X),
-        "RNN of cells": (lambda **k: layers.RNN([layers.GRUCell(1, **k), layers.SimpleRNNCell(1, **k)], **k), X),
     }
     return [entry(f"keras.layers.{name}", function_of(make, x.shape), x) for name, (make, x) in made.items()]
 
@@ -190,7 +189,7 @@ def _old_arrays() -> dict[str, Callable[..., Any]]:
         return R.TensorArrayReadV3(handle=handle, index=0, flow_in=flow, dtype=x.dtype) ** 2
 
     def split(x: tf.Tensor) -> tf.Tensor:
-        handle, flow = made(x, 2, infer_shape=False)
+        handle, flow = made(x, 2)
         flow = R.TensorArraySplitV3(handle=handle, value=x, lengths=tf.constant([1, 2], tf.int64), flow_in=flow)
         return R.TensorArrayConcatV3(handle=handle, flow_in=flow, dtype=x.dtype)[0] ** 2
 
