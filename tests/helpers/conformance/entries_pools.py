@@ -58,7 +58,6 @@ def _pools() -> list[Entry]:
             known={"second": ("refused", "MaxPoolGradGradV2 has no gradient")},
         ),
         entry("MaxPool of ties", lambda x: R.MaxPool(input=x, **_VALID) ** 2, PLANE, TIED),
-        entry("MaxPool of channels first", lambda x: R.MaxPool(input=tf.transpose(x, [0, 2, 3, 1]), **_VALID), PLANE),
         *(
             entry(
                 f"tf.nn.fractional_{name}_pool, {how}",
@@ -267,7 +266,7 @@ def _normalizations() -> list[Entry]:
         ),
         entry(
             "tf.nn.normalize_moments",
-            lambda x: N.normalize_moments(3.0, tf.reduce_sum(x, 0), tf.reduce_sum(x * x, 0), None),
+            lambda x: N.normalize_moments(tf.cast(3, x.dtype), tf.reduce_sum(x, 0), tf.reduce_sum(x * x, 0), None),
             numbers(3, 2),
         ),
         entry(

@@ -36,7 +36,7 @@ def _fake() -> list[Entry]:
                 f"tf.quantization.fake_quant_with_min_max_vars, {how}",
                 narrow(lambda x, a, b, k=k: Q.fake_quant_with_min_max_vars(x, a, b, **k)),
                 (X, LOW, HIGH),
-                **STRAIGHT,
+                **(STRAIGHT if how == "4 bits" else {"tolerance": 1e-5}),
             )
             for how, k in bits.items()
         ),
@@ -44,7 +44,7 @@ def _fake() -> list[Entry]:
             "tf.quantization.fake_quant_with_min_max_vars_per_channel",
             narrow(Q.fake_quant_with_min_max_vars_per_channel),
             (X, low, high),
-            **STRAIGHT,
+            tolerance=1e-5,
         ),
         *(
             entry(
