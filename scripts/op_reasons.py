@@ -36,13 +36,15 @@ NONE = {
     "no CPU kernel, so that no rule could be tested here": """
         I?R?FFTND | Conv2DBackprop.*V2 | MaxPoolGradGradWithArgmax | CudnnRNN.*""",
     "tf.image.hsv_to_rgb is replaced while a function is traced here": "HSVToRGB",
-    "the rule here of the op that it belongs to does without it": "ResizeBilinearGrad | FakeQuant.*Gradient",
+    "the rule here of the op that it belongs to does without it": """
+        ResizeBilinearGrad | FakeQuant.*Gradient | QuantizeAndDequantizeV4Grad""",
     "DrawBoundingBoxesV2, which tf.image calls, has one here": "DrawBoundingBoxes",
     "ExtractGlimpseV2, which tf.image calls, has one here": "ExtractGlimpse",
     "linear in on_value and off_value; tf.where has one": "OneHot",
     "of a random place that is not given back; tf.gather at a random place has one": "RandomCrop | RandomShuffle",
     "linear in starts and steps": "RaggedRange",
-    "needs indices, which a tape does not keep of it": "SparseConcat | SparseAddGrad",
+    "needs indices, which a tape does not keep of it": """
+        SparseConcat | SparseAddGrad | SparseDenseCwiseAdd | SparseSparse(Maximum|Minimum)""",
     "sums the largest logits; tf.reduce_max has one": "CTCGreedyDecoder",
     "which boxes were chosen is not given back; NonMaxSuppressionV5 has one here": """
         GenerateBoundingBoxProposals | CombinedNonMaxSuppression""",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -66,12 +66,27 @@ def gru(x, h, w_ru, w_c, b_ru, b_c):
     return r, u, c, u * h + (1 - u) * c
 
 
-def lstm(x, before, h, w, w_i, w_f, w_o, b):
+def lstm(x, before, h, w, w_i, w_f, w_o, b, bias=1):
     i, ci, f, o = np.split(np.concatenate([x, h], 1) @ w + b, 4, 1)
-    i, f, ci = sigmoid(i + w_i * before), sigmoid(f + 1 + w_f * before), np.tanh(ci)
+    i, f, ci = sigmoid(i + w_i * before), sigmoid(f + bias + w_f * before), np.tanh(ci)
     cs = ci * i + before * f
     o, co = sigmoid(o + w_o * cs), np.tanh(cs)
     return i, cs, f, o, ci, co, co * o
+
+
+def batch_norm(version, training, x, scale, offset, mean, variance):
+    f = getattr(R, f"FusedBatchNorm{version}")
+    factor = {"exponential_avg_factor": 0.7 if training else 1.0}
+    return tuple(f(x=x, scale=scale, offset=offset, mean=mean, variance=variance, is_training=training, **factor))[:3]
+
+
+def batch_norm_shadow(training, x, scale, offset, mean, variance):
+    """Ioffe & Szegedy 2015; the running variance is of the sample."""
+    used = (x.mean((0, 1, 2)), x.var((0, 1, 2))) if training else (mean, variance)
+    y = (x - used[0]) / np.sqrt(used[1] + 1e-4) * scale + offset
+    if not training:
+        return y, mean, variance
+    return y, 0.3 * mean + 0.7 * used[0], 0.3 * variance + 0.7 * x.var((0, 1, 2), ddof=1)
 
 
 def lstm_cell(x, before, h, w, w_i, w_f, w_o, b):
@@ -79,6 +94,24 @@ def lstm_cell(x, before, h, w, w_i, w_f, w_o, b):
         x=x, cs_prev=before, h_prev=h, w=w, wci=w_i, wcf=w_f, wco=w_o, b=b, use_peephole=True, cell_clip=-1
     )
     return tuple(cell)
+
+
+def block_lstm(version, x, before, h, w, w_i, w_f, w_o, b):
+    """Over all steps: after the last that is run the kernel leaves other numbers than zero in i, f, o, ci and co."""
+    f = functools.partial(getattr(R, f"BlockLSTM{version}"), cell_clip=0.0, use_peephole=True)
+    return tuple(
+        f(seq_len_max=tf.constant(2, tf.int64), x=x, cs_prev=before, h_prev=h, w=w, wci=w_i, wcf=w_f, wco=w_o, b=b)
+    )
+
+
+def block_lstm_shadow(version, x, before, h, w, w_i, w_f, w_o, b):
+    """The second version has the forget gate before the cell's input, and no bias of it."""
+    order = [0, 2, 1, 3] if version else [0, 1, 2, 3]
+    steps = []
+    for one in x:
+        cell = steps[-1] if steps else (None, before, None, None, None, None, h)
+        steps.append(lstm(one, cell[1], cell[6], w[:, order], w_i, w_f, w_o, b[order], bias=0 if version else 1))
+    return tuple(np.stack(parts) for parts in zip(*steps, strict=True))
 
 
 def spectrogram(squared: bool):
@@ -129,7 +162,7 @@ def sparse_segment_grad(kind: str, version: str = ""):
     return (lambda g: f(g)[0]) if version else f
 
 
-@cache
+@functools.cache
 def _variance() -> Callable[..., Any]:
     """A graph with ``tf.nn.moments`` as it is in TensorFlow."""
     return tf.function(lambda x: tf.nn.moments(x, [0])[1]).get_concrete_function(tf.TensorSpec([4], tf.float64))
@@ -303,6 +336,34 @@ CASES = {
         (numbers(3, 2), numbers(2, 2)),
         vectorized=False,
     ),
+    "TensorListGather": Case(
+        "TensorListGather",
+        lambda x: tf.TensorArray(x.dtype, 3).unstack(x).gather([2, 0, 2]) ** 2,
+        (numbers(3, 2),),
+        vectorized=False,
+    ),
+    "TensorListScatterIntoExistingList": Case(
+        "TensorListScatterIntoExistingList",
+        lambda x: tf.TensorArray(x.dtype, 2).scatter([1, 0, 1], x).stack() ** 2,
+        (numbers(3, 2),),
+        vectorized=False,
+    ),
+    **{
+        f"TensorListScatter{version}": Case(
+            f"TensorListScatter{version}",
+            lambda x, f=f, k=k: (
+                R.TensorListStack(
+                    input_handle=f(tensor=x, indices=[1, 0, 1], element_shape=[2], **k),
+                    element_shape=[2],
+                    element_dtype=x.dtype,
+                )
+                ** 2
+            ),
+            (numbers(3, 2),),
+            vectorized=False,
+        )
+        for version, f, k in (("", R.TensorListScatter, {}), ("V2", R.TensorListScatterV2, {"num_elements": 2}))
+    },
     "TensorScatterUpdate": Case(
         "TensorScatterUpdate",
         lambda x, y: tf.tensor_scatter_nd_update(x, [[1], [1], [2]], y),
@@ -462,6 +523,33 @@ CASES = {
             input_indices=ENTRIES, input_values=v, input_shape=SHAPE, reduction_axes=[0], keep_dims=True
         )[1],
         (numbers(5),),
+    ),
+    "SparseAdd": Case(
+        "SparseAdd",
+        lambda v, w: (
+            tf.sparse.add(
+                tf.SparseTensor(ENTRIES, v * v, SHAPE), tf.SparseTensor([[0, 0], [1, 1], [2, 3]], w * v[:3], SHAPE)
+            ).values
+        ),
+        (numbers(5), numbers(3, seed=1)),
+    ),
+    **{
+        f"SparseDenseCwise{kind}_{how}": Case(
+            f"SparseDenseCwise{kind}",
+            lambda v, y, f=f: f(sp_indices=ENTRIES, sp_values=v, sp_shape=SHAPE, dense=y),
+            (numbers(5), dense),
+            vectorized=False,
+        )
+        for kind, f in (("Mul", R.SparseDenseCwiseMul), ("Div", R.SparseDenseCwiseDiv))
+        for how, dense in (
+            ("all", numbers(3, 4, low=0.5)),
+            ("row", numbers(4, low=0.5)),
+            ("column", numbers(3, 1, low=0.5)),
+            ("number", np.array(0.7)),
+        )
+    },
+    "SparseSoftmax": Case(
+        "SparseSoftmax", lambda v: tf.sparse.softmax(tf.SparseTensor(ENTRIES, v, SHAPE)).values, (numbers(5),)
     ),
     "SparseSplit": Case(
         "SparseSplit",
@@ -627,6 +715,15 @@ CASES = {
         ),
         (numbers(1, 2, 3, 2),),
     ),
+    "FractionalAvgPoolGrad_drawn": Case(
+        "FractionalAvgPoolGrad",
+        lambda x: (
+            R.FractionalAvgPool(value=x, pooling_ratio=[1.0, 1.4, 1.5, 1.0], deterministic=True, seed=3, seed2=5)[0]
+            ** 2
+        ),
+        (numbers(1, 5, 4, 1),),
+        vectorized=False,
+    ),
     "FractionalMaxPoolGrad": Case(
         "FractionalMaxPoolGrad", lambda g: fractional_max_pool_grad(g, True), (numbers(1, 2, 2, 2),)
     ),
@@ -676,6 +773,18 @@ CASES = {
         step=0.5,
         vectorized=False,
     ),
+    **{
+        f"FusedBatchNorm{version}{how}": Case(
+            f"FusedBatchNorm{version}",
+            narrow(functools.partial(batch_norm, version, training)),
+            (numbers(3, 2, 1, 2), numbers(2), numbers(2, seed=1), numbers(2, seed=2), numbers(2, low=0.5, high=2)),
+            shadow=functools.partial(batch_norm_shadow, training),
+            tolerance=2e-6,
+            vectorized=not training or version == "V3",
+        )
+        for version in ("", "V2", "V3")
+        for how, training in (("", False), ("_training", True))
+    },
     # Cells
     "GRUBlockCell": Case(
         "GRUBlockCell",
@@ -684,6 +793,26 @@ CASES = {
         shadow=gru,
         tolerance=2e-6,
     ),
+    **{
+        f"BlockLSTM{version}": Case(
+            f"BlockLSTM{version}",
+            narrow(functools.partial(block_lstm, version)),
+            (
+                numbers(2, 1, 1),
+                numbers(1, 1),
+                numbers(1, 1, seed=1),
+                numbers(2, 4),
+                numbers(1),
+                numbers(1, seed=1),
+                numbers(1, seed=2),
+                numbers(4),
+            ),
+            shadow=functools.partial(block_lstm_shadow, version),
+            tolerance=5e-6,
+            vectorized=False,
+        )
+        for version in ("", "V2")
+    },
     "LSTMBlockCell": Case(
         "LSTMBlockCell",
         narrow(lstm_cell),

@@ -97,6 +97,13 @@ def enable(*op_types: str, order: int | None = None) -> Callable[[Rule], Rule]:
     return decorate
 
 
+def withdraw(*op_types: str) -> None:
+    """Takes away rules of TensorFlow's that only raise an error of Python: with none the error is the usual one."""
+    with suppress(VersionError):
+        for op_type in op_types:
+            put(op_type, ABSENT)
+
+
 def by_formula(formula: Callable[..., Any], xs: Sequence[tf.Tensor], upstream: Any) -> list[Any]:
     """The gradient of an op from a formula for it, written in ops that have derivatives of every order.
 

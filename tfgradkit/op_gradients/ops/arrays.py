@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..registry import attributes, enable, register, take_over
+from ..registry import SHIPPED, attributes, enable, register, take_over
 
 
 @register("Mod", "TruncateMod")
@@ -228,3 +228,24 @@ def _scatter_update(op: Any, upstream: tf.Tensor) -> list[Any]:
 def _over(mask: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """A mask of the first axes, with an axis of size 1 for each other one."""
     return tf.reshape(mask, tf.concat([tf.shape(mask), tf.ones([tf.rank(like) - tf.rank(mask)], tf.int32)], 0))
+
+
+@take_over("TensorListGather")
+def _list_gather(op: Any, upstream: tf.Tensor) -> Any:
+    """``TensorArray.gather``. TensorFlow's keeps the last of the rows that an element gave; here each has their sum."""
+    handle, indices, _ = op.inputs
+    sums = tf.math.unsorted_segment_sum(upstream, indices, tf.raw_ops.TensorListLength(input_handle=handle))
+    return SHIPPED[op.type].replaces(op, tf.gather(sums, indices))
+
+
+@take_over("TensorListScatter", "TensorListScatterV2", "TensorListScatterIntoExistingList")
+def _list_scatter(op: Any, upstream: tf.Tensor) -> list[Any]:
+    """``TensorArray.scatter``. Of several rows that were written to a place, only the last is there."""
+    place = int(op.type == "TensorListScatterIntoExistingList")
+    indices = op.inputs[place + 1]
+    grads = list(SHIPPED[op.type].replaces(op, upstream))
+    numbers = tf.range(tf.size(indices))
+    written = tf.dynamic_stitch([indices], [numbers])
+    last = along_first(tf.equal(tf.gather(written, indices), numbers), grads[place])
+    grads[place] = tf.where(last, grads[place], tf.zeros_like(grads[place]))
+    return grads

@@ -7,11 +7,12 @@ The recurrent cells had their gradient in TensorFlow 1's own Python layers.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
-from ..registry import attributes, by_formula, register, take_over
+from ..registry import SHIPPED, attributes, by_formula, register, take_over, withdraw
 
 # λ and λα of G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, "Self-normalizing neural networks", 2017.
 _SCALE, _SCALE_ALPHA = 1.0507009873554805, 1.7580993408473769
@@ -70,6 +71,55 @@ def _fake_quant_vars(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
     return inside * upstream, tf.reduce_sum(outside * below, axes), tf.reduce_sum(outside * (1 - below), axes)
 
 
+@take_over("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
+def _batch_norm(op: Any, *upstream: tf.Tensor) -> Any:
+    """TensorFlow's leaves out the moments: in inference they are arguments, in training results."""
+    chosen = attributes(op, "is_training", "epsilon", "data_format", "exponential_avg_factor")
+    if chosen["is_training"]:
+        by_x, by_scale, by_offset, *_ = SHIPPED[op.type].replaces(op, *upstream)
+        by_moments, *rest = _through_moments(op, chosen, *upstream[1:3])
+        return by_x + by_moments, by_scale, by_offset, *rest
+    x, scale, _, mean, variance = op.inputs  # a tape doesn't keep the offset
+
+    def formula(x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor) -> Any:
+        wide = [_along_channels(z, chosen["data_format"]) for z in (scale, offset, mean, variance)]
+        y = (tf.cast(x, mean.dtype) - wide[2]) * tf.math.rsqrt(wide[3] + chosen["epsilon"]) * wide[0] + wide[1]
+        return tf.cast(y, x.dtype), mean + 0, variance + 0
+
+    return by_formula(formula, (x, scale, tf.zeros_like(scale), mean, variance), upstream[:3])
+
+
+def _through_moments(op: Any, chosen: dict[str, Any], by_mean: tf.Tensor, by_variance: tf.Tensor) -> list[Any]:
+    """By x what the moments of the batch got, and by the moments given before: the results may be running means."""
+    x, new = op.inputs[0], chosen["exponential_avg_factor"]
+    layout = chosen["data_format"]
+    count = tf.cast(tf.size(x) / tf.size(by_mean), by_mean.dtype)
+    wide = tf.cast(x, by_mean.dtype)
+    mean = tf.reduce_mean(wide, [n for n, axis in enumerate(layout) if axis != "C"], keepdims=True)
+    to_mean, to_variance = (_along_channels(new * u, layout) for u in (by_mean, by_variance))
+    by_x = to_mean / count + to_variance * 2 * (wide - mean) / tf.maximum(count - 1, 1)
+    before = [None, None] if new == 1 else [(1 - new) * by_mean, (1 - new) * by_variance]
+    return [tf.cast(by_x, x.dtype), *before]
+
+
+def _along_channels(z: tf.Tensor, layout: str) -> tf.Tensor:
+    """A vector of the channels that broadcasts with x."""
+    return tf.reshape(z, [-1] + [1] * (len(layout) - 1 - layout.index("C")))
+
+
+withdraw("QuantizeAndDequantizeV4Grad")
+
+
+@take_over("QuantizeAndDequantizeV4")
+def _quantized(op: Any, upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
+    """To x inside the range alone. The rule of TensorFlow's gradient op takes one result, and it has three."""
+    x, low, high = op.inputs
+    inside, *_ = tf.raw_ops.QuantizeAndDequantizeV4Grad(
+        gradients=tf.ones_like(x), input=x, input_min=low, input_max=high, axis=op.get_attr("axis")
+    )
+    return tf.stop_gradient(inside) * upstream, None, None
+
+
 @register("GRUBlockCell")
 def _gru_cell(op: Any, *upstream: Any) -> list[tf.Tensor]:
     """Cho et al. 2014: r, u, c and the next state."""
@@ -86,16 +136,37 @@ def _gru_cell(op: Any, *upstream: Any) -> list[tf.Tensor]:
 @register("LSTMBlockCell")
 def _lstm_cell(op: Any, *upstream: Any) -> list[Any]:
     """Zaremba et al. 2014, with peepholes (Gers & Schmidhuber 2000): i, cs, f, o, ci, co and h."""
-    bias, clip, peephole = (op.get_attr(name) for name in ("forget_bias", "cell_clip", "use_peephole"))
+    return by_formula(partial(_lstm_step, _lstm_choices(op)), op.inputs, upstream)
 
-    def formula(*inputs: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        x, before, h, w, w_i, w_f, w_o, b = inputs
-        i, ci, f, o = tf.split(tf.matmul(tf.concat([x, h], 1), w) + b, 4, 1)
-        i, f = tf.sigmoid(i + w_i * before * peephole), tf.sigmoid(f + bias + w_f * before * peephole)
-        ci = tf.tanh(ci)
-        cs = ci * i + before * f
-        cs = tf.clip_by_value(cs, -clip, clip) if clip > 0 else cs
-        o, co = tf.sigmoid(o + w_o * cs * peephole), tf.tanh(cs)
-        return i, cs, f, o, ci, co, co * o
 
-    return by_formula(formula, op.inputs, upstream)
+@take_over("BlockLSTM", "BlockLSTMV2")
+def _lstm(op: Any, *upstream: Any) -> list[Any]:
+    """The cell in a loop. TensorFlow's gives i, f, o, ci and co nothing, and takes the gates of V2 for those of V1."""
+    count, chosen = op.inputs[0], _lstm_choices(op)
+
+    def formula(xs: tf.Tensor, before: tf.Tensor, h: tf.Tensor, *weights: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        steps = tf.scan(lambda ys, x: _lstm_step(chosen, x, ys[1], ys[6], *weights), xs, initializer=(*[before] * 6, h))
+        run = tf.range(tf.shape(xs, count.dtype)[0]) < count
+        return tuple(tf.where(run[:, None, None], y, tf.zeros_like(y)) for y in steps)
+
+    return [None, *by_formula(formula, op.inputs[1:], upstream)]
+
+
+def _lstm_choices(op: Any) -> tuple[float, float, bool, bool]:
+    """The bias of the forget gate, where cells are clipped, whether there are peepholes, whether f comes before ci."""
+    later = op.type == "BlockLSTMV2"
+    bias = 0.0 if later else op.get_attr("forget_bias")
+    return bias, op.get_attr("cell_clip"), op.get_attr("use_peephole"), later
+
+
+def _lstm_step(chosen: tuple[float, float, bool, bool], *inputs: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    x, before, h, w, w_i, w_f, w_o, b = inputs
+    bias, clip, peephole, later = chosen
+    i, ci, f, o = tf.split(tf.matmul(tf.concat([x, h], 1), w) + b, 4, 1)
+    ci, f = (f, ci) if later else (ci, f)
+    i, f = tf.sigmoid(i + w_i * before * peephole), tf.sigmoid(f + bias + w_f * before * peephole)
+    ci = tf.tanh(ci)
+    cs = ci * i + before * f
+    cs = tf.clip_by_value(cs, -clip, clip) if clip > 0 else cs
+    o, co = tf.sigmoid(o + w_o * cs * peephole), tf.tanh(cs)
+    return i, cs, f, o, ci, co, co * o

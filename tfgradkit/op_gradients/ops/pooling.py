@@ -62,7 +62,8 @@ def _max_pool_grad_with_argmax(op: Any, upstream: tf.Tensor) -> tuple[None, tf.T
 @register("FractionalAvgPoolGrad")
 def _fractional_avg_pool_grad(op: Any, upstream: tf.Tensor) -> tuple[None, tf.Tensor, None, None]:
     """The mean over rows and columns apart: a matrix for each."""
-    bounds = op.inputs[2:]
+    # The shape that TensorFlow infers for the bounds of n cells has n numbers; there are n + 1.
+    bounds = [tf.raw_ops.PlaceholderWithDefault(input=b, shape=[None]) for b in op.inputs[2:]]
     means = [_mean_matrix(b, tf.shape(upstream)[a + 1], op, upstream.dtype) for a, b in enumerate(bounds)]
     return None, tf.einsum("bijc,pi,qj->bpqc", upstream, *means), None, None
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..registry import register
+from ..registry import register, take_over, withdraw
 
 
 def _positions(among: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
@@ -68,6 +68,57 @@ def _reduced_rows(op: Any) -> tf.Tensor:
     return _positions(
         _flat_index(tf.gather(found, columns, axis=1), short), _flat_index(tf.gather(indices, kept, axis=1), short)
     )
+
+
+@take_over("SparseAdd")
+def _add(op: Any, _: Any, upstream: tf.Tensor, __: Any) -> tuple[Any, ...]:
+    """To each entry what its place in the sum got; an entry that fell below the threshold has none.
+
+    TensorFlow's is an op of its own, without a gradient.
+    """
+    summed = op.outputs[0]
+    return (
+        None,
+        _of_places(op.inputs[0], summed, upstream),
+        None,
+        None,
+        _of_places(op.inputs[3], summed, upstream),
+        *[None] * 2,
+    )
+
+
+def _of_places(entries: tf.Tensor, among: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+    """For each entry the gradient of the one at its place, if there is one."""
+    shape = tf.reduce_max(tf.concat([entries, among], 0), 0) + 1
+    rows, found = _matches(_flat_index(among, shape), _flat_index(entries, shape))
+    return tf.gather(tf.pad(upstream, [[0, 1]]), rows) * tf.cast(found, upstream.dtype)
+
+
+@take_over("SparseDenseCwiseMul", "SparseDenseCwiseDiv")
+def _sparse_by_dense(op: Any, upstream: tf.Tensor) -> tuple[None, tf.Tensor, None, tf.Tensor]:
+    """By each entry, and by the number that it met; TensorFlow's fails for a dense scalar, as in ``sparse / 2``."""
+    indices, values, shape, dense = op.inputs
+    sizes = tf.cast(tf.shape(dense), tf.int64)
+    at = indices[:, tf.size(shape) - tf.size(sizes) :]
+    # A size of 1 is broadcast.
+    place = _flat_index(tf.where(sizes == 1, tf.zeros_like(at), at), sizes)
+    flat = tf.reshape(dense, [-1])
+    met = tf.gather(flat, place)
+    by_values, by_met = (met, values) if op.type == "SparseDenseCwiseMul" else (1 / met, -values / met**2)
+    summed = tf.math.unsorted_segment_sum(upstream * tf.math.conj(by_met), place, tf.size(flat))
+    return None, upstream * tf.math.conj(by_values), None, tf.reshape(summed, tf.shape(dense))
+
+
+withdraw("SparseDenseCwiseAdd", "SparseSparseMaximum", "SparseSparseMinimum")
+
+
+@take_over("SparseSoftmax")
+def _softmax(op: Any, upstream: tf.Tensor) -> tuple[None, tf.Tensor, None]:
+    """y (u − Σ y u) row by row. TensorFlow's has an op whose gradient is missing."""
+    indices, _, shape = op.inputs
+    y, rows = op.outputs[0], _flat_index(indices[:, :-1], shape[:-1])
+    sums = tf.math.unsorted_segment_sum(y * upstream, rows, tf.reduce_prod(shape[:-1]))
+    return None, y * (upstream - tf.gather(sums, rows)), None
 
 
 @register("SparseSplit")

@@ -106,6 +106,23 @@ def _tail(log_density: Density, start: tf.Tensor, below: tf.Tensor) -> tuple[tf.
     return nodes, -sign * length * tf.constant(_WEIGHTS / 2, start.dtype)
 
 
+@take_over("StatelessParameterizedTruncatedNormal")
+def _truncated_normal(op: Any, upstream: tf.Tensor) -> list[Any]:
+    """Implicit, as for gamma: -(dF/dp) / density, F the distribution between the ends (Figurnov et al. 2018).
+
+    A sample moves with mean and deviation when the ends do, too. TensorFlow's leaves out that they don't.
+    """
+    mean, deviation, low, high = op.inputs[2:]
+    x, a, b = ((end - mean) / deviation for end in (op.outputs[0], low, high))
+    side = tf.where(a + b > 0, -tf.ones_like(x), tf.ones_like(x))  # the tail where differences keep their digits
+    there, first, last = (tf.math.erfc(-side * z * np.sqrt(0.5)) for z in (x, a, b))
+    below = (there - first) / (last - first)
+    by_low, by_high = tf.exp((x**2 - a**2) / 2) * (1 - below), tf.exp((x**2 - b**2) / 2) * below
+    a, b = (tf.where(tf.math.is_finite(z), z, tf.zeros_like(z)) for z in (a, b))
+    slopes = 1 - by_low - by_high, x - a * by_low - b * by_high, by_low, by_high
+    return [None, None, *(sum_to_shape_of(upstream * d, p) for d, p in zip(slopes, op.inputs[2:], strict=True))]
+
+
 @register("RandomGammaGrad")
 def _random_gamma_grad(op: Any, upstream: tf.Tensor) -> list[tf.Tensor]:
     """−(∂P/∂a)/(∂P/∂x), the implicit derivative of a sample (Figurnov, Mohamed & Mnih 2018)."""
