@@ -94,6 +94,11 @@ def test_an_error_is_that_by_the_input_where_it_is():
         assert [op.error for op in check.wrong_ops] == [pytest.approx(0.01, rel=1e-3)]
 
 
+def test_where_differences_are_exact_a_small_error_is_one():
+    check = tgk.check_gradients(lambda x: planted(tf.sin, 1 + 3e-6)(x), X)
+    assert {f.status for f in check.findings if f.method == "differences"} == {"wrong"}
+
+
 def test_a_value_that_a_custom_gradient_takes_twice():
     @tf.custom_gradient
     def right_pair(a, b):
