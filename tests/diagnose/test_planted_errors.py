@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from planted import PLANTED_LINE, Block, Off, model, planted, planted_by_hand, program
+from planted import PLANTED_LINE, Block, Off, model, planted, planted_by_hand, planted_pair, program
 
 import tfgradkit as tgk
 from tfgradkit.derivatives.op_by_op.local_check import first_wrong_op
@@ -85,6 +85,30 @@ def test_an_error_that_a_saturated_op_hides_is_found():
     check = tgk.check_gradients(f, X)
     assert_found(check, f"test_planted_errors.py:{f.__code__.co_firstlineno + 1}")
     assert {f.method for f in check.findings if f.status == "wrong"} == {"differences of one op"}
+
+
+def test_an_error_is_that_by_the_input_where_it_is():
+    """By the other input the derivative is right, a thousand times as large, or all but cancels the wrong one."""
+    for share in (1e3, 1.0):
+        check = tgk.check_gradients(lambda x, share=share: planted_pair(share * x, x), X)
+        assert [op.error for op in check.wrong_ops] == [pytest.approx(0.01, rel=1e-3)]
+
+
+def test_where_differences_are_exact_a_small_error_is_one():
+    check = tgk.check_gradients(lambda x: planted(tf.sin, 1 + 3e-6)(x), X)
+    assert {f.status for f in check.findings if f.method == "differences"} == {"wrong"}
+
+
+def test_a_value_that_a_custom_gradient_takes_twice():
+    @tf.custom_gradient
+    def right_pair(a, b):
+        return a * tf.cos(b), lambda upstream: (upstream * tf.cos(b), upstream * a * -tf.sin(b))
+
+    for right, pair in ((True, right_pair), (False, planted_pair)):
+        check = tgk.check_gradients(lambda x, pair=pair: tf.math.softplus(pair(*[tf.sin(x)] * 2)), X)
+        assert check.ok is right
+        assert len(check.wrong_ops) == 1 - right
+        assert all(0.001 < op.error < 0.02 for op in check.wrong_ops)
 
 
 def test_a_stopped_gradient_is_named_and_one_that_takes_nothing_away_is_not():

@@ -156,6 +156,7 @@ case("Cast", lambda x: R.Cast(x=x, DstT=tf.bfloat16, Truncate=True), floats(2, 3
 case("AddN", lambda *xs: R.AddN(inputs=xs), floats(2, 3), floats(2, 3), floats(2, 3))
 case("IdentityN", lambda *xs: tf.identity_n(xs), floats(2, 3), ints(2))
 case("CheckNumerics", lambda x: R.CheckNumerics(tensor=x, message="m"), floats(2, 3))
+case("CheckNumerics", lambda x, y: x * R.CheckNumerics(tensor=y, message="m"), floats(2, 3), floats(3))
 case("Bucketize", lambda x: R.Bucketize(input=x, boundaries=[-0.5, 0.0, 0.5]), floats(2, 3))
 for _shape in ((2, 3), ()):
     case("ClipByValue", lambda x, a, b: R.ClipByValue(t=x, clip_value_min=a, clip_value_max=b),
@@ -671,7 +672,7 @@ through(
     _V,
 )
 through("Case", lambda i, x: tf.switch_case(
-    i, [lambda: tf.random.uniform([3], dtype=tf.float64) * 0 + x, lambda: x * x]), ints(high=2), _V)  # fmt: skip
+    i, [lambda: tf.debugging.check_numerics(x, "m"), lambda: x * x]), ints(high=2), _V)  # fmt: skip
 through("PartitionedCall", lambda x, y: tf.function(lambda a, b: (a * b, tf.roll(a, 1, -1)))(x, y), _V, _V)
 through("StatefulPartitionedCall", lambda x, y: tf.function(
     lambda a, b: (a * b + 0 * tf.random.uniform([3], dtype=tf.float64), a))(x, y), _V, _V)  # fmt: skip
@@ -708,7 +709,22 @@ through(f"{_LISTS} TensorListFromTensor", lambda x: tf.map_fn(lambda r: tf.sin(r
 through(_LISTS.replace(" TensorListGetItem", ""), lambda x: tf.scan(lambda a, r: a * r + 0.5, x), floats(4, 2))
 through("TensorListReserve", lambda x: tf.scan(lambda a, r: a * r, x, reverse=True), floats(4))
 through("TensorListPopBack TensorListPushBack", gradient_of(lambda x: power(x, 3)), _V)
-through("TensorListPopBack TensorListPushBack", gradient_of(power), _V, ints(low=1, high=5))
+through("TensorListPopBack TensorListPushBack", gradient_of(power), _V, ints(low=1, high=5), vary=(0,))
+through("TensorListPopBack TensorListPushBack", gradient_of(power), _V, ints(low=1, high=5), vary=(1,),
+        kept_off="lists in a loop that turns leave apart")  # fmt: skip
+through("TensorListPopBack TensorListPushBack", gradient_of(grown), _V, floats(low=3, high=9),
+        kept_off="lists in a loop that turns leave apart")  # fmt: skip
+
+
+def written(x: tf.Tensor, limit: tf.Tensor) -> tf.Tensor:
+    """Steps into an array, until they are large."""
+    array = tf.TensorArray(x.dtype, 4, element_shape=[3])
+    return tf.while_loop(lambda i, y, _: (i < 4) & (tf.reduce_sum(tf.abs(y)) < limit),
+                         lambda i, y, a: (i + 1, 1.5 * y + 0.1, a.write(i, y)), (0, x, array))[2].stack()  # fmt: skip
+
+
+through("TensorListReserve TensorListSetItem TensorListStack StatelessWhile", written, _V, floats(low=3, high=9),
+        kept_off="lists in a loop that turns leave apart")  # fmt: skip
 
 
 def with_array(x: tf.Tensor, read: Callable[[Any], Any], **options: Any) -> Any:

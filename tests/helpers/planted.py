@@ -116,6 +116,8 @@ def program(seed: int, wrong: bool, most: int = 50) -> Program:
             a = b = names[-1]
             lines += ["    def g(z):", f"        {names[-1]} = z"]
             names = names[-1:]
+        # Of one value taken twice only the sum of both gradients can be told, of which one per cent of one is less.
+        b = f"(0.5 * {a})" if i == place and a == b else b
         indent = "        " if inner[0] <= i < inner[1] else "    "
         lines.append(f"{indent}v{i} = " + str(random.choice(pool)).format(a=a, b=b))
         line = len(lines) if i == place else line

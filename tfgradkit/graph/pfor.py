@@ -206,6 +206,17 @@ def branch_results(given: Any, branch: str, turns: tf.Tensor, inputs: Sequence[A
     return list(_pfor()._outputs_for_branch(branch, turns, given, inputs))
 
 
+def loop_results(given: Any, apart: Callable[[], None]) -> Any:
+    """What TensorFlow makes of a loop within the loop; ``apart``, which may refuse it, is called if turns end apart."""
+
+    class Loop(_pfor().WhileV2):  # type: ignore[misc]
+        def _process_cond_stacked(self, *arguments: Any) -> Any:
+            apart()
+            return super()._process_cond_stacked(*arguments)
+
+    return Loop(given)()
+
+
 def inputs_of_turns(inputs: Sequence[Any], turns: tf.Tensor) -> list[Any]:
     """Converted inputs, of some turns only."""
     return list(_pfor()._partition_inputs_for_indices(inputs, turns))

@@ -6,6 +6,7 @@ Unlike in ``wrong_ops``, an op counts whatever it does to the whole: also where 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ def first_wrong_op(
     tape, _ = taped(concrete.graph, *run)
     judged: set[Any] = set()
     for step in tape.steps:
-        error = _error(tape, step) if judge is None else _judged(step, judge, judged)
+        error = error_alone(tape, step) if judge is None else _judged(step, judge, judged)
         if error:
             return placed(step, layer_names, error)
     return None
@@ -72,7 +73,7 @@ def wrong_custom_gradients(tape: OpTape, layer_names: Sequence[str]) -> Iterator
         rule = own_rule(step.operation)
         if rule is not None and step.operation not in seen and is_users_rule(rule):
             seen.add(step.operation)
-            error = _error(tape, step)
+            error = error_alone(tape, step)
             if error:
                 yield placed(step, layer_names, error)
 
@@ -116,8 +117,11 @@ def _bytes(cell: RecordedValue) -> Any:
     return cell.value.dtype in (tf.resource, tf.variant) or cell.value.dtype.is_floating or cell.value.numpy().tobytes()
 
 
-def _error(tape: OpTape, step: TapedStep) -> float:
-    """By how much an op's gradient is off, by differences of its values; 0.0 where it isn't, or nobody can tell."""
+def error_alone(tape: OpTape, step: TapedStep) -> float:
+    """By how much an op's gradient is off, by differences of its values; 0.0 where it isn't, or nobody can tell.
+
+    Relative, by the input where it is off most.
+    """
     if step.operation.type in INTENDED_ENDS | {"ReadVariableOp"} or not _is_numeric(step):
         return 0.0
     try:
@@ -142,13 +146,17 @@ class _Region:
         first = count if own else 0
         # What doesn't depend on x is a constant to the tape.
         depending = [i for i, cell in enumerate(step.inputs) if i >= first and cell.note is not None]
-        self.places = [i for i in depending if step.inputs[i].value.dtype.is_floating and _size(step.inputs[i])]
+        # The places of each tensor: within a graph one that is given twice can't be moved at one place alone.
+        self.places: dict[Any, list[int]] = {}
+        for i in depending:
+            if step.inputs[i].value.dtype.is_floating and _size(step.inputs[i]):
+                self.places.setdefault(step.operation.inputs[i].ref() if own else i, []).append(i)
         self._inner = own
 
     @property
     def xs(self) -> list[Any]:
         """The values of what it takes."""
-        return [self.step.inputs[i].value for i in self.places]
+        return [self.step.inputs[places[0]].value for places in self.places.values()]
 
     @property
     def ys(self) -> list[Any]:
@@ -167,10 +175,9 @@ class _Region:
 
     def _inside(self, xs: Sequence[Any]) -> list[Any]:
         """Between what goes into a ``tf.custom_gradient`` and what comes out lie ops of the same graph."""
-        inputs = list(self.step.operation.inputs)
-        given = {inputs[i].ref(): RecordedValue(x) for i, x in zip(self.places, xs, strict=True)}
-        wanted = [inputs[i] for i in self.results]
-        return self.step.frame.evaluated(wanted, given, _downstream([inputs[i] for i in self.places]))
+        given = {tensor: RecordedValue(x) for tensor, x in zip(self.places, xs, strict=True)}
+        wanted = [self.step.operation.inputs[i] for i in self.results]
+        return self.step.frame.evaluated(wanted, given, _downstream([tensor.deref() for tensor in self.places]))
 
 
 def _downstream(tensors: Sequence[Any]) -> set[Any]:
@@ -201,40 +208,68 @@ def _size(cell: RecordedValue) -> int:
 
 
 def _error_by_differences(tape: OpTape, region: _Region) -> float:
+    """The error by all inputs together; where there is one, that by the input where it is largest."""
+    everything = range(len(region.places))
+    error = _error_by(tape, region, everything)
+    if error and len(everything) > 1:
+        # Together one wrong input is thinned by the others, or more than all where those cancel each other.
+        error = max(_error_by(tape, region, [number]) for number in everything) or error
+    return error
+
+
+def _error_by(tape: OpTape, region: _Region, moved: Sequence[int]) -> float:
+    """The error along directions in which some of the tensors that it takes, by number, are ``moved``."""
     step, generator = region.step, np.random.default_rng(_SEED)
     xs, ys = ([t.numpy().astype(np.float64) for t in tensors] for tensors in (region.xs, region.ys))
     if not xs or not ys or not all(np.isfinite(a).all() for a in (*xs, *ys)):
         return 0.0
     coarsest = max((t.dtype.name for t in (*region.xs, *region.ys)), key=epsilon_of)
-    worst = 0.0
+    products = []
     for _ in range(_DIRECTIONS):
         us = [generator.standard_normal(y.shape) for y in ys]
-        vs = [generator.standard_normal(x.shape) * np.where(x == 0, 1.0, np.abs(x)) for x in xs]
-        seeds: list[Any] = [None] * len(step.results)
-        for i, u in zip(region.results, us, strict=True):
-            seeds[i] = tf.cast(u, step.results[i].value.dtype)
-        partials = tape.partials_of(step, seeds)
-        expected = sum(
-            float(np.sum(partials[i].numpy() * v))
-            for i, v in zip(region.places, vs, strict=True)
-            if i < len(partials) and partials[i] is not None
-        )
-
-        def value(h: float, us: Any = us, vs: Any = vs) -> np.ndarray:
-            moved = [tf.cast(x + h * v, like.dtype) for x, v, like in zip(xs, vs, region.xs, strict=True)]
-            return np.asarray(sum(float(np.sum(u * y.numpy())) for u, y in zip(us, region(moved), strict=True)))
-
-        worst = max(worst, _compared(value, expected, us, ys, coarsest))
-    return worst
+        vs = [_direction(generator, x) if number in moved else 0 * x for number, x in enumerate(xs)]
+        value, expected = partial(_along, region, us, xs, vs), _by_tape(tape, step, region, us, vs)
+        products.append(_compared(value, expected, us, ys, coarsest))
+    return _relative([pair for pair in products if pair is not None])
 
 
-def _compared(value: Callable[[float], np.ndarray], expected: float, us: Any, ys: Any, dtype: str) -> float:
+def _direction(generator: np.random.Generator, x: np.ndarray) -> np.ndarray:
+    return np.asarray(generator.standard_normal(x.shape) * np.where(x == 0, 1.0, np.abs(x)))
+
+
+def _along(region: _Region, us: Sequence[Any], xs: Sequence[Any], vs: Sequence[Any], h: float) -> np.ndarray:
+    """⟨u, y(x + h v)⟩."""
+    moved = [tf.cast(x + h * v, like.dtype) for x, v, like in zip(xs, vs, region.xs, strict=True)]
+    return np.asarray(sum(float(np.sum(u * y.numpy())) for u, y in zip(us, region(moved), strict=True)))
+
+
+def _by_tape(tape: OpTape, step: TapedStep, region: _Region, us: Sequence[Any], vs: Sequence[Any]) -> float:
+    """⟨Jᵀ u, v⟩."""
+    seeds: list[Any] = [None] * len(step.results)
+    for i, u in zip(region.results, us, strict=True):
+        seeds[i] = tf.cast(u, step.results[i].value.dtype)
+    partials = tape.partials_of(step, seeds)
+    pairs = [(i, v) for places, v in zip(region.places.values(), vs, strict=True) for i in places if i < len(partials)]
+    return sum(float(np.sum(partials[i].numpy() * v)) for i, v in pairs if partials[i] is not None)
+
+
+def _compared(
+    value: Callable[[float], np.ndarray], expected: float, us: Any, ys: Any, dtype: str
+) -> tuple[float, float, bool] | None:
+    """⟨u, J v⟩ by differences, by the tape, and whether they differ; None where nobody can tell."""
     epsilon = epsilon_of(dtype)
     difference = along(value, epsilon)
     derivative = float(difference.derivative)
     floor = value_floor(sum(float(np.sum(np.abs(u * y))) for u, y in zip(us, ys, strict=True)), epsilon)
     if difference.kink or not np.isfinite([derivative, expected]).all():
-        return 0.0
-    error = abs(derivative - expected)
+        return None
     bound = max(TOLERANCE[dtype] * max(abs(derivative), abs(expected)), floor, 10 * difference.error)
-    return error / max(abs(derivative), abs(expected)) if error > bound else 0.0
+    return derivative, expected, abs(derivative - expected) > bound
+
+
+def _relative(products: Sequence[tuple[float, float, bool]]) -> float:
+    """The error over all directions: in one alone the terms of a product may cancel."""
+    if not any(differ for _, _, differ in products):
+        return 0.0
+    right, found = (np.array(column) for column in list(zip(*products, strict=True))[:2])
+    return float(np.linalg.norm(right - found) / max(np.linalg.norm(right), np.linalg.norm(found)))

@@ -15,7 +15,8 @@ class WrongOp:
     Attributes:
         op: its type; "tf.custom_gradient" for the results of one.
         name: in the graph.
-        error: by how much its gradient is off, relative to the larger of the two: 1 where it is left out.
+        error: by how much its gradient is off, relative to the larger of the two, by the input where that is most: 1
+            where it is left out.
         where, code: "file.py:LINE" of the user's code that calls it, and the line itself.
         layer: the Keras layer.
         gradient: "file.py:LINE" of the gradient function, where that is the user's.

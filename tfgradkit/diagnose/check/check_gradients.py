@@ -27,6 +27,8 @@ from .wrong_ops import wrong_ops
 
 _SEED = 1982
 _DIRECTIONS = 2
+# Differences with a smaller error than this, relative, are exact enough to agree with.
+_EXACT = 1e-4
 # So many pairs of a result and an argument are looked into for ops.
 _LOOKED_INTO = 4
 
@@ -199,7 +201,7 @@ def _status(error: float, doubt: float, difference: Difference, random: bool, to
         return "noise"
     if difference.kink:
         return "kink"
-    if error <= tolerance:
+    if error <= max(tolerance, doubt if doubt <= _EXACT else 0.0):
         return "right"
     # An error that the differences' own may explain proves nothing.
     return "wrong" if error > 10 * doubt and np.isfinite(error) else "noise"

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ...derivatives.op_by_op.local_check import error_alone
 from ...derivatives.op_by_op.op_place import placed
 from ...derivatives.op_by_op.op_tape import OpTape, TapedStep, numbers, taped
 from ...derivatives.op_by_op.wrong_op import WrongOp
@@ -88,10 +89,15 @@ def wrong_ops(function: TracedFunction, us: Sequence[Array], vs: Sequence[Array]
     base.backward(outputs, us)
     steps = [step for step in base.steps if _is_counted(step)]
     shares = _shares(function, steps, vs, epsilon)
+    # What is missing of the whole may be a small part of a sum, or more than all of one that cancels.
     return [
-        placed(step, function.layer_names, abs(missing) / max(abs(whole), abs(whole - missing)))
+        placed(step, function.layer_names, error_alone(base, step) or _share(missing, whole))
         for step, missing, whole in _largest(steps, shares)
     ]
+
+
+def _share(missing: float, whole: float) -> float:
+    return abs(missing) / max(abs(whole), abs(whole - missing))
 
 
 def _largest(steps: list[TapedStep], shares: Array) -> list[tuple[TapedStep, float, float]]:

@@ -241,6 +241,13 @@ vectorized("ApproximateEqual")(_same_shapes)
 vectorized("Cast")(_same_shapes)  # with its way of rounding, which TensorFlow forgets
 
 
+@vectorized("CheckNumerics")
+def _checked(given: Any) -> Any:
+    """TensorFlow refuses what is the same in all turns."""
+    differs = is_stacked(given, 0)
+    return wrapped(emit(given.op, [given.input(0).t]), differs)
+
+
 @vectorized("ClipByValue")
 def _clip(given: Any) -> Any:
     """Bounds that differ from turn to turn, or from place to place."""

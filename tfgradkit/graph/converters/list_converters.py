@@ -9,7 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..pfor import is_stacked, theirs, vectorized, wrapped
+from ..ops import functions_of
+from ..pfor import is_stacked, loop_results, refused, theirs, vectorized, wrapped
 
 
 @vectorized("TensorListGather", "TensorListGetItem")
@@ -26,3 +27,15 @@ def _elements(given: Any) -> Any:
         return wrapped([tf.gather(tf.transpose(everything, order), index, batch_dims=1)])
     rows = tf.gather(everything, index)
     return wrapped([tf.transpose(rows, tf.concat([[1, 0], tf.range(2, tf.rank(rows))], 0))])
+
+
+@vectorized("While", "StatelessWhile")
+def _loop(given: Any) -> Any:
+    """Where turns end apart, TensorFlow asks a list for elements that it doesn't have yet."""
+
+    def apart() -> None:
+        (_, body) = functions_of(given.op)
+        if any(x.dtype == tf.variant and y is not x for x, y in zip(body.inputs, body.outputs, strict=True)):
+            raise refused("a list that is written in a loop that each turn leaves after steps of its own")
+
+    return loop_results(given, apart)

@@ -144,9 +144,9 @@ def _one_batch(given: Any, *batched: int, sizes: int | None = None) -> Any:
 def _convolution_transposed(given: Any) -> Any:
     """TensorFlow's forgets that the sizes may be those of the picture alone."""
     count = given.unstacked_input(0).shape.num_elements()
-    if count != 4:
-        raise refused("sizes of the picture alone")
-    return _one_batch(given, 2, sizes=0)
+    if count is None:
+        raise refused("sizes of which nobody knows whether the batch is among them")
+    return _one_batch(given, 2, sizes=0 if count == 4 else None)
 
 
 @vectorized("Conv2DBackpropFilter")
