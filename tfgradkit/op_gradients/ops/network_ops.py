@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from ..registry import SHIPPED, attributes, by_formula, register, take_over, withdraw
@@ -76,7 +77,10 @@ def _batch_norm(op: Any, *upstream: tf.Tensor) -> Any:
     """TensorFlow's leaves out the moments: in inference they are arguments, in training results."""
     chosen = attributes(op, "is_training", "epsilon", "data_format", "exponential_avg_factor")
     if chosen["is_training"]:
-        by_x, by_scale, by_offset, *_ = SHIPPED[op.type].replaces(op, *upstream)
+        found = SHIPPED[op.type].replaces(op, *upstream)
+        if all(_is_nothing(u) for u in upstream[1:3]):  # as in training, where the moments are only kept
+            return found
+        by_x, by_scale, by_offset, *_ = found
         by_moments, *rest = _through_moments(op, chosen, *upstream[1:3])
         return by_x + by_moments, by_scale, by_offset, *rest
     x, scale, _, mean, variance = op.inputs  # a tape doesn't keep the offset
@@ -87,6 +91,12 @@ def _batch_norm(op: Any, *upstream: tf.Tensor) -> Any:
         return tf.cast(y, x.dtype), mean + 0, variance + 0
 
     return by_formula(formula, (x, scale, tf.zeros_like(scale), mean, variance), upstream[:3])
+
+
+def _is_nothing(upstream: tf.Tensor) -> bool:
+    """Whether it is known that nothing came."""
+    known = tf.get_static_value(upstream)
+    return known is not None and not np.any(known)
 
 
 def _through_moments(op: Any, chosen: dict[str, Any], by_mean: tf.Tensor, by_variance: tf.Tensor) -> list[Any]:
