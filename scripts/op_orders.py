@@ -147,15 +147,6 @@ def _with_sparse(op: str) -> Callable[..., Any]:
     return lambda v, x: getattr(R, op)(sp_indices=[[0, 0], [1, 1]], sp_values=v, sp_shape=[2, 2], dense=x)
 
 
-def _two_sparse(op: str) -> Callable[..., Any]:
-    where: Any = [[0, 0], [1, 1]]
-    return lambda v, w: (
-        getattr(R, op)(
-            a_indices=where, a_values=v, a_shape=[2, 2], b_indices=where, b_values=w, b_shape=[2, 2]
-        ).output_values
-    )
-
-
 # A call, and the shapes of its arguments.
 CALLS: dict[str, tuple[Any, ...]] = {
     "AccumulateNV2": (lambda x, y: R.AccumulateNV2(inputs=[x, y], shape=[4]), V, V),
@@ -271,7 +262,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
         ),
         (2,),
     ),
-    **{op: (_with_sparse(op), (2,), M) for op in ("SparseDenseCwiseAdd", "SparseDenseCwiseDiv", "SparseDenseCwiseMul")},
+    **{op: (_with_sparse(op), (2,), M) for op in ("SparseDenseCwiseDiv", "SparseDenseCwiseMul")},
     "SparseFillEmptyRows": (
         lambda v, d: R.SparseFillEmptyRows(indices=[[0, 0], [2, 1]], values=v, dense_shape=[3, 2], default_value=d)[1],
         (2,),
@@ -301,7 +292,6 @@ CALLS: dict[str, tuple[Any, ...]] = {
         lambda x: R.SparseSoftmaxCrossEntropyWithLogits(features=x, labels=[0, 1])[0],
         M,
     ),
-    **{op: (_two_sparse(op), (2,), (2,)) for op in ("SparseSparseMaximum", "SparseSparseMinimum")},
     "SparseTensorDenseAdd": (lambda v, x: R.SparseTensorDenseAdd(**{**_SPARSE, "a_values": v}, b=x), (2,), M),
     "SparseTensorDenseMatMul": (lambda v, x: R.SparseTensorDenseMatMul(**{**_SPARSE, "a_values": v}, b=x), (2,), M),
     "SparseToDense": (

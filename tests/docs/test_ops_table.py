@@ -61,7 +61,7 @@ def test_every_rule_has_a_row(root):
 def test_the_readme_counts_as_the_page(root):
     counted = re.search(r"\[(\d+) of (\d+) ops\]", (root / "README.md").read_text())
     tgk.registered_gradients()
-    assert (int(counted[1]), int(counted[2])) == (len(SHIPPED), sum(map(carries, names())))
+    assert (int(counted[1]), int(counted[2])) == (sum(map(carries, SHIPPED)), sum(map(carries, names())))
 
 
 def test_calls_are_of_ops_with_a_gradient():

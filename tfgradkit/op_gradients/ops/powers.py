@@ -114,8 +114,10 @@ def is_even(y: Any) -> bool:
     return known is not None and np.ndim(known) == 0 and known.real > 0 and known % 2 == 0
 
 
-def _by_root(op: Any, upstream: tf.Tensor, plain: Formula, exact: Formula) -> Any:
-    """The gradient of a root: ``exact`` of the r of terms of ``upstream`` that are r·y, ``plain`` of the others.
+def _by_root(op: Any, upstream: tf.Tensor, plain: Formula, exact: Formula, others_by: Formula | None = None) -> Any:
+    """The gradient of a root: ``exact`` of the r of terms of ``upstream`` that are r·y, ``others_by`` of the others.
+
+    ``plain`` where there are no such terms; it stands for ``others_by``, too.
 
     A gradient comes as a sum where a root is used several times, and in a function that is called, whose
     intermediate results are results, too.
@@ -130,7 +132,7 @@ def _by_root(op: Any, upstream: tf.Tensor, plain: Formula, exact: Formula) -> An
     if not rests:
         return plain(upstream)
     found = exact(_sum(rests))
-    return found + plain(_sum(others)) if others else found
+    return found + (others_by or plain)(_sum(others)) if others else found
 
 
 def _terms(upstream: Any) -> list[tf.Tensor]:
@@ -202,22 +204,17 @@ def _complex_absolute(op: Any, upstream: tf.Tensor) -> tf.Tensor:
 @take_over("Sqrt")
 def _square_root(op: Any, upstream: tf.Tensor) -> tf.Tensor:
     """u/(2√x), and r/2 for u = r·√x."""
-    half = tf.constant(0.5, op.outputs[0].dtype)
-    plain = lambda u: _times_slope(u, half / tf.math.conj(op.outputs[0]))  # noqa: E731
-    return _by_root(op, upstream, plain, lambda rest: rest / 2)
+    y = op.outputs[0]
 
+    def rest_of_sum(u: tf.Tensor) -> tf.Tensor:
+        """Where the other terms are zero, as for results that nobody has used, they add nothing at 0 either."""
+        nothing = tf.logical_and(tf.equal(y, 0), tf.equal(u, 0))
+        return tf.raw_ops.SqrtGrad(y=tf.where(nothing, tf.ones([], y.dtype), y), dy=u)
 
-@take_over("Asin", "Acos", "Acosh")
-def _inverse_at_its_end(op: Any, upstream: tf.Tensor) -> tf.Tensor:
-    """±u/√(1−x²) and u/sinh y, infinite at the end of the domain for that element alone."""
-    if upstream.dtype.is_complex:
-        return SHIPPED[op.type].replaces(op, upstream)
-    if op.type == "Acosh":  # whose input a tape has not kept
-        return _times_slope(upstream, 1 / tf.sinh(op.outputs[0]))
-    x = op.inputs[0]
-    # As a product, which is exact next to 1.
-    slope = tf.math.rsqrt((1 - x) * (1 + x))
-    return _times_slope(upstream, slope if op.type == "Asin" else -slope)
+    def plain(u: tf.Tensor) -> tf.Tensor:
+        return u / (2 * tf.math.conj(y)) if y.dtype.is_complex else tf.raw_ops.SqrtGrad(y=y, dy=u)
+
+    return _by_root(op, upstream, plain, lambda rest: rest / 2, None if y.dtype.is_complex else rest_of_sum)
 
 
 @take_over("Rsqrt", "Reciprocal", "Inv")
