@@ -103,9 +103,18 @@ def _replace(beside: Path, target: Path) -> None:
         target.rename(aside / "old")
         beside.rename(target)
     except BaseException:
-        if not target.exists() and (aside / "old").exists():
-            os.rename(aside / "old", target)
-        # Another export may have taken the place meanwhile: it has replaced the earlier one.
+        _move_back(aside / "old", target)
         shutil.rmtree(aside, ignore_errors=True)
         raise
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _move_back(old: Path, target: Path) -> None:
+    """Another export may have taken the place meanwhile, or does just now: it has replaced the earlier one."""
+    if target.exists() or not old.exists():
+        return
+    try:
+        os.rename(old, target)
+    except OSError:
+        if not target.exists():
+            raise
