@@ -47,6 +47,7 @@ def _pools() -> list[Entry]:
                 narrow(lambda x, f=f, k=k: f(x, k["ksize"], k["strides"], k["padding"]) ** 2),
                 CUBE,
                 tolerance=1e-4,
+                skip={"facts": "differences of float32 kernels are no judges of what is smooth"},
             )
             for name, f in three.items()
             for how, k in _THREE.items()
@@ -55,7 +56,6 @@ def _pools() -> list[Entry]:
             "MaxPoolV2",
             lambda x: R.MaxPoolV2(input=x, ksize=[1, 2, 2, 1], strides=[1, 1, 1, 1], padding="VALID") ** 2,
             PLANE,
-            known={"second": ("refused", "MaxPoolGradGradV2 has no gradient")},
         ),
         entry("MaxPool of ties", lambda x: R.MaxPool(input=x, **_VALID) ** 2, PLANE, TIED),
         *(
