@@ -34,8 +34,6 @@ NOT_COMPILED = {
     "Resizing/area": "ResizeArea",
     "Resizing/lanczos3": "ScaleAndTranslate",
     "Resizing/antialias": "ScaleAndTranslate",
-    "Resizing/crop": "StridedSliceGrad",
-    "CenterCrop/larger": "StridedSliceGrad",
     "MixUp": "StatelessRandomGammaV3",
 }
 SECOND_ORDER = [name for name, case in CASES.items() if SWEEP or (case.smooth and case.modes != ONCE)]
