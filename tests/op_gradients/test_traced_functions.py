@@ -168,3 +168,13 @@ def test_a_function_is_exact_by_whatever_name():
     ):
         np.testing.assert_allclose(tgk.jacobian(f)(ZEROS), np.eye(3) / 2)
     assert by_name is tnp.logaddexp
+
+
+def test_a_name_of_the_main_module_that_is_bound_again(monkeypatch):
+    """As in a notebook: as many names as before, and one is another function."""
+    main = sys.modules["__main__"]
+    derivative = lambda: tgk.gradient(lambda x: tf.reduce_sum(main.chosen(x, tf.zeros_like(x))))([0.0])  # noqa: E731
+    monkeypatch.setattr(main, "chosen", tf.maximum, raising=False)
+    derivative()
+    monkeypatch.setattr(main, "chosen", tnp.logaddexp)
+    np.testing.assert_allclose(derivative(), [0.5])

@@ -248,7 +248,9 @@ def exact_functions() -> Iterator[None]:
             for module, name, function in _EXACT:
                 stock.append((module, name, getattr(module, name)))
                 setattr(module, name, function)
-            key = len(sys.modules), len(getattr(sys.modules.get("__main__"), "__dict__", ()))
+            # The main module is the one in which names are bound again.
+            main = getattr(sys.modules.get("__main__"), "__dict__", {})
+            key = len(sys.modules), list(main), list(map(id, main.values()))
             if key != _bound_names.key:
                 _bound_names.look(key)
             for namespace, name, function in _bound_names.found:

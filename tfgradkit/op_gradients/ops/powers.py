@@ -35,11 +35,18 @@ def _power(op: Any, upstream: tf.Tensor) -> list[Any]:
     skipped = getattr(op, "skip_input_indices", None) or ()
     by_x = by_y = None
     if 0 not in skipped:
-        by_x = sum_to_shape_of(_times_slope(upstream, tf.math.conj(_slope(x, y))), x)
+        slope = tf.math.conj(_slope(x, y))
+        by_x = sum_to_shape_of(upstream * slope if _is_finite_at_zero(y) else _times_slope(upstream, slope), x)
         by_x = _with_root(by_x, x, y, upstream)
     if 1 not in skipped:
         by_y = sum_to_shape_of(upstream * tf.math.conj(op.outputs[0] * _logarithm(x)), y)
     return [by_x, by_y]
+
+
+def _is_finite_at_zero(y: tf.Tensor) -> bool:
+    """Whether the slope of x^y is finite wherever x is: for a constant of at least 1, or 0."""
+    known = _static(y)
+    return known is not None and bool(np.all((np.real(known) >= 1) | (known == 0)))
 
 
 def _times_slope(upstream: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
