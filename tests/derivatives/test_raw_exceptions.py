@@ -248,3 +248,13 @@ def test_a_batch_that_cannot_be_repeated():
     with pytest.raises(GradientError, match="no batch but its own"):
         tgk.jacobian(own, batched=True, strategy="tile")(X)
     np.testing.assert_allclose(tgk.jacobian(own, batched=True)(X), np.array([1, 2])[:, None, None] * np.eye(3))
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("operator", [tgk.jacobian, tgk.linearize, tgk.hessian])
+def test_an_op_without_a_gradient_is_named_in_a_called_function_too(operator, inside):
+    """TensorFlow asks for the gradients of a tf.function where it is called, which is in the user's own function."""
+    where = {"sp_indices": [[0, 0], [1, 1]], "sp_shape": [2, 2], "dense": np.ones((2, 2))}
+    f = lambda v: tf.raw_ops.SparseDenseCwiseAdd(sp_values=v, **where)  # noqa: E731
+    with pytest.raises(GradientError, match=r"has no gradient(?s:.*)SparseDenseCwiseAdd(?s:.*)register_gradient"):
+        operator(tf.function(f, autograph=False) if inside else f)([1.0, 2.0])

@@ -128,15 +128,21 @@ def contracted(
         gradients = tape.gradient(targets, xs, output_gradients=seeds)
     except (LookupError, NotImplementedError) as error:
         # LookupError for an op without a rule, NotImplementedError from tf.recompute_grad.
-        raise GradientError(
-            "an op on the way has no gradient, or its gradient has none",
-            got=str(error).strip().split("\n", 1)[0],
-            hint="tgk.register_gradient, to give the op one; another op; or tf.custom_gradient around the calculation",
-        ) from error
+        raise without_gradient(error) from error
     for place, gradient in enumerate(gradients):
         if isinstance(gradient, tf.IndexedSlices):
             gradients[place] = tf.convert_to_tensor(gradient)
     return gradients
+
+
+def without_gradient(error: BaseException, subject: str | None = None) -> GradientError:
+    """What TensorFlow's exception for an op without a gradient is here."""
+    return GradientError(
+        "an op on the way has no gradient, or its gradient has none",
+        subject=subject,
+        got=str(error).strip().split("\n", 1)[0].partition(". In general")[0],
+        hint="tgk.register_gradient, to give the op one; another op; or tf.custom_gradient around the calculation",
+    )
 
 
 def bilinear(product: Product, seeds: Sequence[tf.Tensor | None]) -> Partials:

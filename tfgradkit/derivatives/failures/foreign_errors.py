@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from ...errors import GradientError, SignatureError, SourceError, TfGradKitError
 from ..problem import SCALAR_VALUED
+from ..pullback import without_gradient
 from .raised_by import FILE, KERAS, first_raised, is_users_own, last_line, lines_of, op_of, shortened
 from .runtime_errors import not_compiled, refusal
 
@@ -65,6 +66,7 @@ _BINDING = re.compile(
     r"|too many positional arguments|got multiple values for"
 )
 _FITTING = re.compile(r"[Ss]hape|[Dd]imension|[Rr]ank|dtype|\btype|incompatible|argument `num`")
+_NO_GRADIENT = re.compile("No gradient defined for operation|gradient registry has no entry")
 _ITSELF = "call the function itself with the same arguments: where that fails in the same way, it is not the derivative"
 
 
@@ -203,6 +205,8 @@ def _of_tensorflow(error: BaseException, root: BaseException, name: str) -> TfGr
     op = _OP.search(text)
     lines = lines_of(error, root)
     subject = _subject(name, op[1] if op else op_of(root), lines[-1] if lines else None)
+    if isinstance(root, LookupError) and _NO_GRADIENT.search(text):  # asked for where a tf.function is called
+        return without_gradient(root, subject)
     got = f"{type(root).__name__}: {_told(text)}"
     if isinstance(root, ValueError) and _RANK.search(text) and not lines:
         return GradientError(
