@@ -18,24 +18,45 @@ SOURCE = """
 
 #define PUBLIC __attribute__((visibility("default")))
 
-PUBLIC int probe_run(int op, const engine_slice *slices, uint32_t count, const int64_t *numbers,
+/* What Python fills in: an op, its number of slices, and how many steps are inside it; eight numbers a step. */
+typedef struct { int32_t op, slices, inside; } probe_step;
+
+PUBLIC int probe_run(int32_t count, const probe_step *given, const engine_slice *slices, const int64_t *numbers,
                      unsigned char **buffers);
 PUBLIC int probe_sort(double *keys, float *others, const int64_t *numbers);
 PUBLIC int probe_groups(int64_t x, int64_t y, int64_t z, int fail_at, int64_t *seen);
 PUBLIC int probe_unused(void);
 
-int probe_run(int op, const engine_slice *slices, uint32_t count, const int64_t *numbers, unsigned char **buffers) {
-  engine_step step = {0};
+/* Adds 1 to the first argument, an int32; the second is a byte: whether it is still below 10. */
+static void *add_one(const engine_frame *frame) {
+  int32_t *number = frame->args[0].data;
+  *number += 1;
+  if (frame->num_args > 1) *(unsigned char *)frame->args[1].data = *number < 10;
+  return *number == 99 ? (void *)number : NULL;
+}
+
+int probe_run(int32_t count, const probe_step *given, const engine_slice *slices, const int64_t *numbers,
+              unsigned char **buffers) {
+  engine_step steps[16] = {{0}};
   engine_program program = {0};
-  int i;
-  step.op = op;
-  step.num_slices = count;
-  for (i = 0; i < 8; ++i) step.numbers[i] = numbers[i];
+  uint32_t first = 0;
+  int32_t i;
+  for (i = 0; i < count; ++i) {
+    steps[i].op = given[i].op;
+    steps[i].kernel = add_one;
+    steps[i].groups.x = steps[i].groups.y = steps[i].groups.z = 1;
+    steps[i].first_slice = first;
+    steps[i].num_slices = (uint32_t)given[i].slices;
+    steps[i].first_number = 24 * (uint32_t)i;
+    steps[i].inside = (uint32_t)given[i].inside;
+    first += steps[i].num_slices;
+  }
   program.points = 1;
-  program.steps = &step;
-  program.num_steps = 1;
+  program.steps = steps;
+  program.num_steps = (uint32_t)count;
   program.slices = slices;
-  return engine_run(&program, buffers);
+  program.numbers = numbers;
+  return engine_run(&program, 0, program.num_steps, buffers);
 }
 
 static void greater(char *result, const void *options, const void **pair, const void *b, const void *s, const void *c) {
@@ -73,7 +94,8 @@ int probe_groups(int64_t x, int64_t y, int64_t z, int fail_at, int64_t *seen) {
 /* Static functions of the engine that this probe does not need. */
 int probe_unused(void) { return (int)((size_t)engine_evaluate != 0); }
 """
-KERNEL, COPY, DOT_F32, DOT_F64, SORT = range(5)
+KERNEL, COPY, DOT_F32, DOT_F64, CONVOLUTION, SORT, TOP_K, WHILE, FOR, BRANCH = range(10)
+NUMBERS = 24  # of a step, in the probe
 
 
 class Slice(ctypes.Structure):
@@ -91,11 +113,22 @@ def probe(tmp_path_factory):
     return ctypes.CDLL(str(folder / "libprobe.so"))
 
 
+class Step(ctypes.Structure):
+    _fields_ = (("op", ctypes.c_int32), ("slices", ctypes.c_int32), ("inside", ctypes.c_int32))
+
+
 def run(probe, op, slices, numbers, buffers):
-    table = (Slice * len(slices))(*slices)
+    return run_all(probe, [(op, slices, numbers, 0)], buffers)
+
+
+def run_all(probe, steps, buffers):
+    """Runs steps of an op, slices, numbers, and how many steps behind it are inside."""
+    given = (Step * len(steps))(*((op, len(slices), inside) for op, slices, _, inside in steps))
+    flat = [s for _, slices, _, _ in steps for s in slices]
+    table = (Slice * max(1, len(flat)))(*flat)
+    padded = [n for _, _, numbers, _ in steps for n in (*numbers, *[0] * (NUMBERS - len(numbers)))]
     pointers = (ctypes.c_void_p * len(buffers))(*(b.ctypes.data for b in buffers))
-    eight = (ctypes.c_int64 * 8)(*numbers)
-    return probe.probe_run(op, table, len(slices), eight, pointers)
+    return probe.probe_run(len(steps), given, table, (ctypes.c_int64 * len(padded))(*padded), pointers)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -150,3 +183,106 @@ def test_a_kernel_that_fails_ends_the_step(probe):
     arguments = [ctypes.c_int64(size) for size in (2, 3, 4)]
     assert probe.probe_groups(*arguments, 5, seen.ctypes.data_as(ctypes.c_void_p)) == -3
     assert seen[1:].sum() == 6
+
+
+def convolved(image, kernel, out, strides, padding, image_dilation, kernel_dilation, groups):
+    """The definition, number by number, in float64."""
+    batch, rows, columns, channels = image.shape
+    kernel_rows, kernel_columns, own, filters = kernel.shape
+    wide = np.zeros((batch, (rows - 1) * image_dilation[0] + 1, (columns - 1) * image_dilation[1] + 1, channels))
+    wide[:, :: image_dilation[0], :: image_dilation[1]] = image
+    result = np.zeros((batch, *out, filters))
+    for i, j, r, c in itertools.product(range(out[0]), range(out[1]), range(kernel_rows), range(kernel_columns)):
+        row = i * strides[0] + r * kernel_dilation[0] - padding[0]
+        column = j * strides[1] + c * kernel_dilation[1] - padding[1]
+        if not (0 <= row < wide.shape[1] and 0 <= column < wide.shape[2]):
+            continue
+        for f in range(filters):
+            group = f // (filters // groups)
+            seen = wide[:, row, column, group * own : (group + 1) * own]
+            result[:, i, j, f] += seen @ kernel[r, c, :, f].astype(float)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("out", "strides", "padding", "image_dilation", "kernel_dilation", "groups"),
+    [
+        pytest.param((3, 5), (1, 1), (0, 0), (1, 1), (1, 1), 1, id="valid"),
+        pytest.param((5, 6), (1, 1), (1, 0), (1, 1), (1, 1), 1, id="padded on one side"),
+        pytest.param((3, 2), (2, 3), (1, 1), (1, 1), (1, 1), 1, id="strides"),
+        pytest.param((11, 17), (1, 1), (2, 1), (2, 3), (1, 1), 1, id="transposed"),
+        pytest.param((1, 4), (1, 1), (0, 0), (1, 1), (2, 2), 1, id="dilated"),
+        pytest.param((3, 5), (1, 1), (0, 0), (1, 1), (1, 1), 2, id="groups"),
+        pytest.param((3, 5), (1, 1), (0, 0), (1, 1), (1, 1), 4, id="depthwise"),
+        pytest.param((9, 9), (1, 1), (6, 6), (1, 1), (1, 1), 1, id="more padding than kernel"),
+    ],
+)
+def test_convolution(probe, out, strides, padding, image_dilation, kernel_dilation, groups):
+    generator = np.random.default_rng(1)
+    image = generator.standard_normal((2, 5, 6, 4)).astype(np.float32)
+    kernel = generator.standard_normal((3, 2, 4 // groups, 8)).astype(np.float32)
+    got = np.full((2, *out, 8), np.nan, np.float32)
+    sizes = (2, *image.shape[1:], *kernel.shape, *out, *strides, *padding, *image_dilation, *kernel_dilation, groups)
+    slices = [(i, 0, array.nbytes) for i, array in enumerate((got, image, kernel))]
+    assert run(probe, CONVOLUTION, slices, sizes, [got, image, kernel]) == 0
+    expected = convolved(image, kernel, out, strides, padding, image_dilation, kernel_dilation, groups)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_largest_of_each_row(probe):
+    values = np.array([[3, 1, 3, -0.0, 0.0, -5], [np.nan, np.inf, -np.inf, 2, 2, 7]], np.float32)
+    largest, places = np.zeros((2, 4), np.float32), np.zeros((2, 4), np.int32)
+    slices = [(i, 0, array.nbytes) for i, array in enumerate((values, largest, places))]
+    assert run(probe, TOP_K, slices, (2, 6, 4), [values, largest, places]) == 0
+    assert places.tolist() == [[0, 2, 1, 4], [0, 1, 5, 3]]  # equal ones in order; 0 before -0; NaN first
+    assert np.array_equal(largest, np.take_along_axis(values, places.astype(int), 1), equal_nan=True)
+
+
+def test_a_loop_runs_as_long_as_its_flag_says(probe):
+    number, flag = np.array([3], np.int32), np.array([1], np.uint8)
+    body = (KERNEL, [(0, 0, 4), (1, 0, 1)], (), 0)
+    assert run_all(probe, [(WHILE, [(1, 0, 1)], (), 1), body], [number, flag]) == 0
+    assert number[0] == 10
+    assert run_all(probe, [(WHILE, [(1, 0, 1)], (), 1), body], [number, flag]) == 0, "the flag is down: not once"
+    assert number[0] == 10
+
+
+def test_a_loop_inside_a_loop_and_the_step_behind_it(probe):
+    inner, outer, behind = np.zeros(1, np.int32), np.zeros(1, np.int32), np.zeros(1, np.int32)
+    steps = [
+        (FOR, [], (3,), 3),
+        (FOR, [], (4,), 1),
+        (KERNEL, [(0, 0, 4)], (), 0),
+        (KERNEL, [(1, 0, 4)], (), 0),
+        (KERNEL, [(2, 0, 4)], (), 0),
+    ]
+    assert run_all(probe, steps, [inner, outer, behind]) == 0
+    assert (inner[0], outer[0], behind[0]) == (12, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"), [(0, (1, 0, 0)), (1, (0, 2, 0)), (2, (0, 0, 1)), (-1, (0, 0, 1)), (9, (0, 0, 1))]
+)
+def test_a_branch_by_number(probe, index, expected):
+    """The second branch has two steps; a number out of bounds is the last branch's."""
+    counts = [np.zeros(1, np.int32) for _ in range(3)]
+    chosen = np.array([index], np.int32)
+    kernels = [(KERNEL, [(branch, 0, 4)], (), 0) for branch in (0, 1, 1, 2)]
+    assert run_all(probe, [(BRANCH, [(3, 0, 4)], (3, 1, 2, 1), 4), *kernels], [*counts, chosen]) == 0
+    assert tuple(int(count[0]) for count in counts) == expected
+
+
+@pytest.mark.parametrize(("flag", "expected"), [(1, (1, 0)), (0, (0, 1))])
+def test_a_branch_by_a_truth(probe, flag, expected):
+    counts = [np.zeros(1, np.int32) for _ in range(2)]
+    kernels = [(KERNEL, [(branch, 0, 4)], (), 0) for branch in (0, 1)]
+    steps = [(BRANCH, [(2, 0, 1)], (2, 1, 1), 2), *kernels]
+    assert run_all(probe, steps, [*counts, np.array([flag], np.uint8)]) == 0
+    assert tuple(int(count[0]) for count in counts) == expected
+
+
+def test_a_kernel_that_fails_ends_loops_and_branches(probe):
+    number, behind = np.array([95], np.int32), np.zeros(1, np.int32)
+    steps = [(FOR, [], (100,), 1), (KERNEL, [(0, 0, 4)], (), 0), (KERNEL, [(1, 0, 4)], (), 0)]
+    assert run_all(probe, steps, [number, behind]) == -3
+    assert (number[0], behind[0]) == (99, 0)

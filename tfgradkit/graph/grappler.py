@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.framework import types_pb2
 
 from ..errors import GraphError
 from ..tensorflow_version import require_tensorflow
@@ -23,17 +24,71 @@ def frozen(concrete: Any, *, lower_control_flow: bool = True) -> Any:
         GraphError: TensorFlow can't freeze it.
     """
     require_tensorflow()
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+    from tensorflow.python.framework import convert_to_constants as convert
+
+    class Data(convert._FunctionConverterDataInEager):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._func = concrete
+            graph = _inlined(concrete, lower_control_flow)
+            _take_handles_from_before_loops(graph)
+            convert._ConverterData.__init__(self, graph)
+            self._build_tensor_data()
 
     try:
-        return convert_variables_to_constants_v2(concrete, lower_control_flow=lower_control_flow)
+        return convert._construct_concrete_function(concrete, *convert._replace_variables_by_constants(Data()))
     except (ValueError, KeyError, tf.errors.OpError) as error:
         raise GraphError(
             "the function can't be frozen",
             got=str(error).split("\n", 1)[0],
-            hint="TensorFlow can't freeze the derivative of a loop that reads variables, such as a recurrent layer's; "
-            "the model itself can be",
+            hint="is there a variable that the function changes, or a resource that is no variable?",
         ) from error
+
+
+def _inlined(concrete: Any, lower_control_flow: bool) -> Any:
+    """The GraphDef of a concrete function, with calls replaced by what they call."""
+    graph = concrete.graph.as_graph_def()
+    for function in graph.library.function:
+        # Grappler leaves functions alone that have another implementation, or that are compiled by XLA on their own.
+        for attribute in ("api_implements", "_XlaMustCompile", "_noinline"):
+            function.attr.pop(attribute, None)
+    for node in [*graph.node, *(n for function in graph.library.function for n in function.node_def)]:
+        node.attr.pop("_XlaMustCompile", None)
+        if node.op in CONTROL_FLOW and not lower_control_flow:
+            node.attr["_lower_using_switch_merge"].b = False
+    return _optimized(
+        graph, concrete.graph, [tensor.name for tensor in (*concrete.inputs, *concrete.outputs)], ("function",)
+    )
+
+
+# Ops that call functions as branches or as the body of a loop.
+CONTROL_FLOW = ("While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase")
+
+
+def _take_handles_from_before_loops(graph: Any) -> None:
+    """Lets ops behind a loop read a variable by the handle that went into the loop, not by the one that came out.
+
+    Both are the same variable. TensorFlow follows a handle into a loop, and not out of it: it can't freeze the
+    gradient of a recurrent layer otherwise.
+    """
+    _bypass_loops(graph.node, "{}:{}")
+    for function in graph.library.function:
+        entering = _bypass_loops(function.node_def, "{}:output:{}")
+        for result, name in list(function.ret.items()):
+            function.ret[result] = entering.get(name, name)
+
+
+def _bypass_loops(nodes: Any, output: str) -> dict[str, str]:
+    """Changes inputs of ``nodes`` that are a loop's resources; gives the handle before the loop for each of them."""
+    entering: dict[str, str] = {}
+    for node in nodes:
+        if node.op in ("While", "StatelessWhile"):
+            resources = [i for i, dtype in enumerate(node.attr["T"].list.type) if dtype == types_pb2.DT_RESOURCE]
+            entering |= {output.format(node.name, i): node.input[i] for i in resources}
+    for node in nodes:
+        for i, name in enumerate(node.input):
+            while name in entering:
+                node.input[i] = name = entering[name]
+    return entering
 
 
 # Passes that leave plain ops: constant folding, known shapes, algebra, common subexpressions, removal of ops that
@@ -51,18 +106,24 @@ def optimized(graph: tf.Graph, tensors: Sequence[str]) -> Any:
         GraphError: Grappler refuses the graph.
     """
     require_tensorflow()
+    try:
+        return _optimized(graph.as_graph_def(), graph, tensors, _PASSES, iterations=2)
+    except (ValueError, tf.errors.OpError) as error:
+        raise GraphError("Grappler refuses the graph", got=str(error).split("\n", 1)[0]) from error
+
+
+def _optimized(
+    definition: Any, graph: tf.Graph, tensors: Sequence[str], passes: Sequence[str], iterations: int = 1
+) -> Any:
     from tensorflow.python.grappler import tf_optimizer
 
-    meta = tf.compat.v1.train.export_meta_graph(graph_def=graph.as_graph_def(), graph=graph, clear_devices=True)
+    meta = tf.compat.v1.train.export_meta_graph(graph_def=definition, graph=graph, clear_devices=True)
     # Grappler keeps the tensors in this collection.
     meta.collection_def["train_op"].node_list.value.extend(tensors)
     config = tf.compat.v1.ConfigProto()
     rewriting = config.graph_options.rewrite_options
     rewriting.min_graph_nodes = -1  # small graphs, too
-    rewriting.meta_optimizer_iterations = 2
-    rewriting.optimizers.extend(_PASSES)
+    rewriting.meta_optimizer_iterations = iterations
+    rewriting.optimizers.extend(passes)
     rewriting.fail_on_optimizer_errors = True
-    try:
-        return tf_optimizer.OptimizeGraph(config, meta, verbose=False)
-    except (ValueError, tf.errors.OpError) as error:
-        raise GraphError("Grappler refuses the graph", got=str(error).split("\n", 1)[0]) from error
+    return tf_optimizer.OptimizeGraph(config, meta, verbose=False)

@@ -108,6 +108,8 @@ def exported(source: Differentiable, entry: Entry, log: list[PlanStep] | None = 
 
     def call(**named: tf.Tensor) -> NamedFunction:
         count = next(iter(named.values())).shape[0]
+        if count == 1 and not source.batched:
+            return {name: tensor[None] for name, tensor in results({n: t[0] for n, t in named.items()}).items()}
         if count is not None:
             return results(named) if source.batched else _each(results, named)
         # Vectorized loops divide by the batch size: an empty batch runs as one sample, whose results are dropped.

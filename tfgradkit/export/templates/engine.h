@@ -35,15 +35,27 @@ typedef void engine_comparator(char *result, const void *run_options, const void
 /* Steps and what they work on. */
 typedef struct { uint32_t buffer; uint64_t offset, size; } engine_slice;
 
-enum { ENGINE_KERNEL, ENGINE_COPY, ENGINE_DOT_F32, ENGINE_DOT_F64, ENGINE_SORT };
+enum {
+  ENGINE_KERNEL,
+  ENGINE_COPY,
+  ENGINE_DOT_F32,
+  ENGINE_DOT_F64,
+  ENGINE_CONVOLUTION_F32,
+  ENGINE_SORT,
+  ENGINE_TOP_K,
+  ENGINE_WHILE,
+  ENGINE_FOR,
+  ENGINE_BRANCH
+};
 
 typedef struct {
   int op;
   engine_kernel *kernel;
   engine_comparator *comparator;
   uint32_t first_slice, num_slices;
-  engine_dim3 groups; /* of a kernel */
-  int64_t numbers[8]; /* dot: batch m n k transpose_lhs transpose_rhs; sort: outer size inner, bytes of each array */
+  engine_dim3 groups;    /* of a kernel */
+  uint32_t first_number; /* what the numbers are, the function of each step says */
+  uint32_t inside;       /* of a loop or branch: how many of the steps behind it are inside it */
 } engine_step;
 
 enum { ENGINE_CONSTANT, ENGINE_TEMPORARY, ENGINE_INPUT, ENGINE_OUTPUT };
@@ -61,6 +73,7 @@ typedef struct {
   const engine_step *steps;
   uint32_t num_steps;
   const engine_slice *slices;
+  const int64_t *numbers;
   const engine_buffer *buffers;
   uint32_t num_buffers;
 } engine_program;
@@ -97,7 +110,8 @@ enum {
 };
 
 /* C = op(A) op(B) in column-major order: C is m x n, op(A) m x k, op(B) k x n. Only what the
- * compiler did not make a kernel of comes here. */
+ * compiler did not make a kernel of comes here.
+ * Numbers: batch, m, n, k, transpose A, transpose B. */
 #define ENGINE_DEFINE_DOT(NAME, T)                                                                     \
   static void NAME(T *c, const T *a, const T *b, const int64_t *size) {                                \
     const int64_t m = size[1], n = size[2], k = size[3];                                               \
@@ -118,8 +132,78 @@ enum {
 ENGINE_DEFINE_DOT(engine_dot_f32, float)
 ENGINE_DEFINE_DOT(engine_dot_f64, double)
 
+/* Where the number of an image that a kernel's number meets lies along one axis: -1 where there is none. */
+static int64_t engine_met(int64_t out, int64_t tap, int64_t stride, int64_t kernel_dilation, int64_t padding,
+                          int64_t image_dilation, int64_t size) {
+  const int64_t at = out * stride + tap * kernel_dilation - padding;
+  if (at < 0 || at % image_dilation != 0 || at / image_dilation >= size) return -1;
+  return at / image_dilation;
+}
+
+/* out[filters] += image[channels] * kernel[channels, filters], for one place of the kernel; groups of filters see
+ * their own channels. */
+static void engine_convolve_tap(float *out, const float *image, const float *kernel, int64_t groups, int64_t channels,
+                                int64_t filters) {
+  const int64_t width = filters / groups;
+  int64_t g, c, f;
+  for (g = 0; g < groups; ++g)
+    for (c = 0; c < channels; ++c) {
+      const float value = image[g * channels + c];
+      const float *row = kernel + c * filters + g * width;
+      float *sums = out + g * width;
+      for (f = 0; f < width; ++f) sums[f] += value * row[f];
+    }
+}
+
+/* out[batch, rows, columns, filters] from image[batch, rows, columns, channels] and kernel[rows, columns, channels
+ * of a group, filters].
+ * Numbers: batch; image rows, columns, channels; kernel rows, columns, channels of a group, filters; out rows, columns;
+ * strides; padding before; dilations of the image; dilations of the kernel (each of rows, columns); groups. */
+static void engine_convolve(float *out, const float *image, const float *kernel, const int64_t *n) {
+  const int64_t in_rows = n[1], in_columns = n[2], in_channels = n[3], rows = n[4], columns = n[5], channels = n[6];
+  const int64_t filters = n[7], out_rows = n[8], out_columns = n[9], groups = n[18];
+  int64_t b, i, j, r, c, f;
+  for (b = 0; b < n[0]; ++b, image += in_rows * in_columns * in_channels)
+    for (i = 0; i < out_rows; ++i)
+      for (j = 0; j < out_columns; ++j, out += filters) {
+        for (f = 0; f < filters; ++f) out[f] = 0;
+        for (r = 0; r < rows; ++r) {
+          const int64_t row = engine_met(i, r, n[10], n[16], n[12], n[14], in_rows);
+          if (row < 0) continue;
+          for (c = 0; c < columns; ++c) {
+            const int64_t column = engine_met(j, c, n[11], n[17], n[13], n[15], in_columns);
+            if (column < 0) continue;
+            engine_convolve_tap(out, image + (row * in_columns + column) * in_channels,
+                                kernel + (r * columns + c) * channels * filters, groups, channels, filters);
+          }
+        }
+      }
+}
+
+/* A float's place in the total order of IEEE 754, in which NaN is the largest. */
+static int32_t engine_order(float value) {
+  int32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits < 0 ? -(bits & INT32_MAX) - 1 : bits;
+}
+
+/* The k largest of each row and their places, equal ones in order. Numbers: rows, columns, k. */
+static void engine_top_k(const float *values, float *largest, int32_t *places, const int64_t *numbers) {
+  const int64_t columns = numbers[1], k = numbers[2];
+  int64_t row, i, at;
+  for (row = 0; row < numbers[0]; ++row, values += columns, largest += k, places += k)
+    for (i = 0; i < columns; ++i) {
+      const int32_t order = engine_order(values[i]);
+      const int64_t found = i < k ? i : k;
+      for (at = found; at > 0 && engine_order(largest[at - 1]) < order; --at)
+        if (at < k) largest[at] = largest[at - 1], places[at] = places[at - 1];
+      if (at < k) largest[at] = values[i], places[at] = (int32_t)i;
+    }
+}
+
 /* Stable insertion sort along the middle of [outer, size, inner]; the arrays move together. The comparator gets,
- * for each array, the address of the left and of the right element. */
+ * for each array, the address of the left and of the right element. Numbers: outer, size, inner, bytes of an element
+ * of each array. */
 static void engine_sort(const engine_argument *arrays, uint32_t num_arrays, engine_comparator *less, const int64_t *numbers) {
   const int64_t outer = numbers[0], size = numbers[1], inner = numbers[2], *bytes = numbers + 3;
   const void *pairs[2 * ENGINE_MAX_SORTED];
@@ -170,11 +254,48 @@ static int engine_call(const engine_step *step, const engine_argument *arguments
   return ENGINE_OK;
 }
 
-static int engine_run(const engine_program *program, unsigned char *const *buffers) {
+static int engine_run(const engine_program *program, uint32_t first, uint32_t last, unsigned char *const *buffers);
+
+/* The steps inside a branch. Numbers: branches, then how many steps each of them has. The index is a byte, of which
+ * true means the first branch, or an int32; one that is out of bounds means the last branch. */
+static int engine_branch(const engine_program *program, uint32_t at, const engine_argument *index,
+                         unsigned char *const *buffers) {
+  const int64_t *numbers = program->numbers + program->steps[at].first_number;
+  int64_t chosen, branch;
+  uint32_t first = at + 1;
+  if (index->size == 1) {
+    chosen = *(const unsigned char *)index->data ? 0 : 1;
+  } else {
+    int32_t number;
+    memcpy(&number, index->data, sizeof number);
+    chosen = number;
+  }
+  if (chosen < 0 || chosen >= numbers[0]) chosen = numbers[0] - 1;
+  for (branch = 0; branch < chosen; ++branch) first += (uint32_t)numbers[1 + branch];
+  return engine_run(program, first, first + (uint32_t)numbers[1 + chosen], buffers);
+}
+
+/* The steps inside a loop: as long as the byte is not 0, or as often as the number says. */
+static int engine_loop(const engine_program *program, uint32_t at, const unsigned char *flag,
+                       unsigned char *const *buffers) {
+  const engine_step *step = &program->steps[at];
+  int64_t i;
+  int status = ENGINE_OK;
+  if (step->op == ENGINE_WHILE)
+    while (status == ENGINE_OK && *flag) status = engine_run(program, at + 1, at + 1 + step->inside, buffers);
+  else
+    for (i = 0; status == ENGINE_OK && i < program->numbers[step->first_number]; ++i)
+      status = engine_run(program, at + 1, at + 1 + step->inside, buffers);
+  return status;
+}
+
+static int engine_run(const engine_program *program, uint32_t first, uint32_t last, unsigned char *const *buffers) {
   uint32_t s, a;
-  for (s = 0; s < program->num_steps; ++s) {
+  int status = ENGINE_OK;
+  for (s = first; s < last && status == ENGINE_OK; s += 1 + program->steps[s].inside) {
     const engine_step *step = &program->steps[s];
     const engine_slice *slices = &program->slices[step->first_slice];
+    const int64_t *numbers = &program->numbers[step->first_number];
     engine_argument arguments[ENGINE_MAX_ARGUMENTS];
     for (a = 0; a < step->num_slices; ++a) {
       arguments[a].data = engine_at(&slices[a], buffers);
@@ -182,22 +303,34 @@ static int engine_run(const engine_program *program, unsigned char *const *buffe
     }
     switch (step->op) {
       case ENGINE_KERNEL:
-        if (engine_call(step, arguments) != ENGINE_OK) return ENGINE_KERNEL_FAILED;
+        status = engine_call(step, arguments);
         break;
       case ENGINE_COPY:
         memcpy(arguments[0].data, arguments[1].data, arguments[0].size);
         break;
       case ENGINE_DOT_F32:
-        engine_dot_f32(arguments[0].data, arguments[1].data, arguments[2].data, step->numbers);
+        engine_dot_f32(arguments[0].data, arguments[1].data, arguments[2].data, numbers);
         break;
       case ENGINE_DOT_F64:
-        engine_dot_f64(arguments[0].data, arguments[1].data, arguments[2].data, step->numbers);
+        engine_dot_f64(arguments[0].data, arguments[1].data, arguments[2].data, numbers);
+        break;
+      case ENGINE_CONVOLUTION_F32:
+        engine_convolve(arguments[0].data, arguments[1].data, arguments[2].data, numbers);
+        break;
+      case ENGINE_TOP_K:
+        engine_top_k(arguments[0].data, arguments[1].data, arguments[2].data, numbers);
+        break;
+      case ENGINE_SORT:
+        engine_sort(arguments, step->num_slices, step->comparator, numbers);
+        break;
+      case ENGINE_BRANCH:
+        status = engine_branch(program, s, arguments, buffers);
         break;
       default:
-        engine_sort(arguments, step->num_slices, step->comparator, step->numbers);
+        status = engine_loop(program, s, step->op == ENGINE_WHILE ? arguments[0].data : NULL, buffers);
     }
   }
-  return ENGINE_OK;
+  return status;
 }
 
 /* One run over `count` points (fewer than the program's are padded with the last one). Data
@@ -231,7 +364,7 @@ static int engine_block(const engine_program *program, unsigned char *workspace,
       for (i = count; i < program->points; ++i) memcpy(staged + (size_t)i * bytes, data + (size_t)(count - 1) * bytes, bytes);
     }
   }
-  status = engine_run(program, buffers);
+  status = engine_run(program, 0, program->num_steps, buffers);
   if (status != ENGINE_OK) return status;
   for (b = 0; b < program->num_buffers; ++b) {
     const engine_buffer *buffer = &program->buffers[b];

@@ -13,9 +13,10 @@ from ....graph.flops import product_flops
 from ...functions.interface import Entry
 from ...functions.tf_functions import argument_specs, exported
 from ..library.c_sources import CompiledFunction, Pair
-from .compiler_output import Program, read_header
+from .compiled_program import Program
+from .compiler_output import read_header
 from .elf import check_object, read_constants
-from .frozen_graph import FrozenGraph, canonicalize, freeze, pad_products
+from .frozen_graph import FrozenGraph, canonicalize, freeze, has_control_flow, pad_products
 from .targets import Target
 from .tfcompile import compile_jobs, prepare
 from .tile_size import candidates, fastest
@@ -59,7 +60,7 @@ def compile_functions(
         steps: list[PlanStep] = []
         graphs = {1: _graph(source, entry, 1, steps)}
         flops = product_flops(graphs[1].graph, graphs[1].inputs.values())
-        tiles = plan.tiles(entry, flops)
+        tiles = plan.tiles(entry, flops) if _widens(source, graphs[1]) else [(target, ()) for target in plan.targets]
         chosen.append((entry, flops, tiles, tuple(steps)))
         graphs |= {n: _graph(source, entry, n) for n in {n for _, sizes in tiles for n in sizes}}
         for target, sizes in tiles:
@@ -75,9 +76,20 @@ def compile_functions(
     )
 
 
+def _widens(source: Differentiable, one: FrozenGraph) -> bool:
+    """Whether several points are worth a program of their own.
+
+    A function of one sample that branches or loops isn't: each point would go through all branches, and as many rounds
+    as the slowest.
+    """
+    return source.batched or not has_control_flow(one.graph)
+
+
 def _pair(entry: Entry, target: Target, sizes: tuple[int, ...], plan: CompilationPlan) -> Pair:
     one = read_program(plan.work, plan.label(entry, target, 1))
     tiles = [(n, read_program(plan.work, plan.label(entry, target, n))) for n in sizes]
+    if not tiles:
+        return Pair(one, one, 1)
     pairs = tuple(Pair(one, program, points) for points, program in tiles)
     return fastest(CompiledFunction(entry, pairs), target, plan.work, plan.tools)
 

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from ....errors import ExportError, GraphError
 from ....graph.flops import PRODUCTS
+from ....graph.grappler import CONTROL_FLOW
 from ....graph.grappler import frozen as frozen_function
 
 # From this many columns on, the columns beside full vectors no longer count.
@@ -50,9 +51,11 @@ def freeze(function: Any, arguments: dict[str, tf.TensorSpec]) -> FrozenGraph:
     Raises:
         ExportError: TensorFlow can't freeze it.
     """
-    concrete = tf.function(lambda **kw: _identities(function(**kw)), autograph=False).get_concrete_function(**arguments)
+    # Branches and loops are traced for XLA, whose gradients keep no lists of unknown length.
+    traced = tf.function(lambda **kw: _identities(function(**kw)), autograph=False, jit_compile=True)
+    concrete = traced.get_concrete_function(**arguments)
     try:
-        frozen = frozen_function(concrete)
+        frozen = frozen_function(concrete, lower_control_flow=False)
     except GraphError as error:
         raise ExportError(error.what, got=error.got) from error
     results = sorted(concrete.structured_outputs)
@@ -70,6 +73,12 @@ def freeze(function: Any, arguments: dict[str, tf.TensorSpec]) -> FrozenGraph:
 def _identities(results: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """An op of its own for each result: it may be an argument, or the same tensor as another result."""
     return {name: tf.identity(tensor) for name, tensor in results.items()}
+
+
+def has_control_flow(graph: Any) -> bool:
+    """Whether a GraphDef has loops or branches."""
+    nodes = (*graph.node, *(node for function in graph.library.function for node in function.node_def))
+    return any(node.op in CONTROL_FLOW for node in nodes)
 
 
 def canonicalize(graph: Any) -> Any:

@@ -14,25 +14,10 @@ from ....graph.python_code import PYTHON_OPS, function_behind, functions_called
 from ....sources.layer_results import layer_of
 from ....tensorflow_version import require_tensorflow
 
-# XLA compiles these ops to calls of a run-time library, or to control flow, that the C library doesn't have yet.
-# Freezing turns a loop into Enter, Merge, Switch and so on.
-_CONTROL = "loops or branches"
+# XLA compiles these ops to calls of a run-time library that the C library doesn't have.
 _NEEDS_RUNTIME = {
-    **dict.fromkeys(("While", "StatelessWhile", "Enter", "Exit", "NextIteration", "LoopCond"), _CONTROL),
-    **dict.fromkeys(("If", "StatelessIf", "Case", "StatelessCase", "Switch", "Merge"), _CONTROL),
-    **dict.fromkeys(("Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv"), "convolutions"),
-    **dict.fromkeys(
-        ("Conv2DBackpropInput", "Conv3DBackpropInputV2", "DepthwiseConv2dNativeBackpropInput"), "convolutions"
-    ),
-    **dict.fromkeys(("Conv2DBackpropFilter", "Conv3DBackpropFilterV2"), "convolutions"),
     **dict.fromkeys(
         ("FFT", "FFT2D", "FFT3D", "IFFT", "IFFT2D", "IFFT3D", "RFFT", "RFFT2D", "IRFFT", "IRFFT2D"), "FFTs"
-    ),
-    **dict.fromkeys(
-        ("MatrixInverse", "MatrixSolve", "MatrixTriangularSolve", "Cholesky", "CholeskyGrad"), "linear solvers"
-    ),
-    **dict.fromkeys(
-        ("Qr", "Svd", "SelfAdjointEigV2", "LogMatrixDeterminant", "MatrixExponential"), "matrix decompositions"
     ),
     **dict.fromkeys(
         ("StatelessRandomUniform", "StatelessRandomUniformV2", "StatelessRandomNormal", "StatelessRandomNormalV2"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,21 @@ from ....errors import CompilerError
 from ....native.artifact import ABI_VERSION
 from ....templates import render_text, template
 from ...functions.interface import KINDS, Entry, Port
-from ..compile.compiler_output import Copy, Dot, KernelCall, Program, ProgramStep, Slice, Sort
+from ..compile.compiled_program import (
+    Branch,
+    Convolution,
+    Copy,
+    Dot,
+    For,
+    KernelCall,
+    Program,
+    ProgramStep,
+    Slice,
+    Sort,
+    TopK,
+    While,
+    walk,
+)
 from ..compile.targets import Target
 
 _ALIGNMENT = 64
@@ -49,8 +62,12 @@ class CompiledFunction:
 
     @property
     def programs(self) -> tuple[Program, ...]:
-        """Every program of the function."""
-        return tuple(program for pair in self.pairs for program in (pair.one, pair.tile))
+        """Every program of the function, each once: a pair may have the same for one point and for many."""
+        return tuple({p.name: p for pair in self.pairs for p in (pair.one, pair.tile)}.values())
+
+    def points(self, program: Program) -> int:
+        """How many points one of the programs evaluates at once."""
+        return next((pair.tile_points for pair in self.pairs if pair.tile.name == program.name), 1)
 
     @property
     def largest_tile(self) -> int:
@@ -106,10 +123,7 @@ def write_sources(sources: Sources) -> dict[str, str]:
 def _context(sources: Sources) -> dict[str, Any]:
     pool = _Pool(sources.name)
     programs = [
-        _program(program, points, f.entry, pool)
-        for f in sources.functions
-        for pair in f.pairs
-        for program, points in ((pair.one, 1), (pair.tile, pair.tile_points))
+        _program(program, f.points(program), f.entry, pool) for f in sources.functions for program in f.programs
     ]
     compiled = [program for f in sources.functions for program in f.programs]
     return {
@@ -125,7 +139,7 @@ def _context(sources: Sources) -> dict[str, Any]:
         "comparators": sorted({symbol for program in compiled for symbol in program.comparators}),
         "programs": [p["table"] for p in programs],
         "workspace_size": max(p["workspace"] for p in programs),
-        "max_arguments": max(len(step.slices) for program in compiled for step in program.steps),
+        "max_arguments": max(1, *(len(step.slices) for program in compiled for step in walk(program.steps))),
         "max_buffers": max(len(program.buffers) for program in compiled),
         "entries": [_function(f, sources) for f in sources.functions],
         "ports": _declarations(sources.functions),
@@ -157,10 +171,14 @@ class _Pool:
 
 def _program(program: Program, points: int, entry: Entry, pool: _Pool) -> dict[str, Any]:
     slices: list[Slice] = []
+    numbers: list[int] = []
     steps = []
-    for step in program.steps:
-        steps.append({**_step(step), "first": len(slices), "count": len(step.slices)})
+    for step in walk(program.steps):
+        own = _numbers(step)
+        places = {"first": len(slices), "count": len(step.slices), "number": len(numbers), "inside": _inside(step)}
+        steps.append({**_step(step), **places})
         slices.extend(step.slices)
+        numbers.extend(own)
     place = 0
     buffers = []
     ports = {program.arguments[p.name]: ("ENGINE_INPUT", i, p) for i, p in enumerate(entry.inputs)}
@@ -169,7 +187,9 @@ def _program(program: Program, points: int, entry: Entry, pool: _Pool) -> dict[s
         buffers.append(_buffer(number, program, ports.get(number), points, place, pool))
         if buffer.kind != "constant":
             place += _aligned(buffer.size)
-    table = {"name": program.name, "points": points, "slices": slices, "steps": steps, "buffers": buffers}
+    # No array of C is empty.
+    lists = {"slices": slices or [Slice(0, 0, 0)], "numbers": numbers or [0], "steps": steps, "buffers": buffers}
+    table = {"name": program.name, "points": points, **lists}
     return {"table": table, "workspace": place}
 
 
@@ -197,21 +217,48 @@ def _step(step: ProgramStep) -> dict[str, Any]:
     none = {"kernel": "NULL", "comparator": "NULL", "groups": (0, 0, 0)}
     match step:
         case KernelCall():
-            kernel = {"kernel": step.symbol, "groups": step.workgroups}
-            return {**none, **kernel, "op": "ENGINE_KERNEL", "numbers": _eight(())}
-        case Copy():
-            return {**none, "op": "ENGINE_COPY", "numbers": _eight(())}
+            return {**none, "op": "ENGINE_KERNEL", "kernel": step.symbol, "groups": step.workgroups}
         case Dot():
-            op = "ENGINE_DOT_F32" if step.dtype == "float" else "ENGINE_DOT_F64"
-            sizes = (step.batch, step.m, step.n, step.k, step.transpose_lhs, step.transpose_rhs)
-            return {**none, "op": op, "numbers": _eight(map(int, sizes))}
+            return {**none, "op": "ENGINE_DOT_F32" if step.dtype == "float" else "ENGINE_DOT_F64"}
         case Sort():
-            numbers = _eight((*step.shape, *step.element_bytes))
-            return {**none, "op": "ENGINE_SORT", "comparator": step.comparator, "numbers": numbers}
+            return {**none, "op": "ENGINE_SORT", "comparator": step.comparator}
+        case _:
+            return {**none, "op": _OPS[type(step)]}
 
 
-def _eight(numbers: Iterable[int]) -> list[int]:
-    return [*numbers, 0, 0, 0, 0, 0, 0, 0, 0][:8]
+_OPS: dict[type, str] = {
+    Copy: "ENGINE_COPY",
+    Convolution: "ENGINE_CONVOLUTION_F32",
+    TopK: "ENGINE_TOP_K",
+    While: "ENGINE_WHILE",
+    For: "ENGINE_FOR",
+    Branch: "ENGINE_BRANCH",
+}
+
+
+def _numbers(step: ProgramStep) -> tuple[int, ...]:
+    """The numbers of a step, in the order that the engine's function for it says."""
+    match step:
+        case Dot():
+            return step.batch, step.m, step.n, step.k, int(step.transpose_lhs), int(step.transpose_rhs)
+        case Convolution():
+            sizes = (step.batch, *step.image, step.channels, *step.kernel, step.kernel_channels, step.filters)
+            dilations = (*step.image_dilation, *step.kernel_dilation)
+            return (*sizes, *step.out, *step.strides, *step.padding_before, *dilations, step.groups)
+        case Sort():
+            return (*step.shape, *step.element_bytes)
+        case TopK():
+            return step.rows, step.columns, step.k
+        case For():
+            return (step.count,)
+        case Branch():
+            return (len(step.branches), *(len(list(walk(branch))) for branch in step.branches))
+        case _:
+            return ()
+
+
+def _inside(step: ProgramStep) -> int:
+    return len(list(walk((step,)))) - 1
 
 
 def _function(function: CompiledFunction, sources: Sources) -> dict[str, Any]:
