@@ -5,6 +5,7 @@ The one file that touches ``tensorflow.python.framework.convert_to_constants`` a
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from tensorflow.core.framework import types_pb2
 
 from ..errors import GraphError
 from ..tensorflow_version import require_tensorflow
+from .ops import CALLS
 
 
 def frozen(concrete: Any, *, lower_control_flow: bool = True) -> Any:
@@ -55,9 +57,40 @@ def _inlined(concrete: Any, lower_control_flow: bool) -> Any:
         node.attr.pop("_XlaMustCompile", None)
         if node.op in CONTROL_FLOW and not lower_control_flow:
             node.attr["_lower_using_switch_merge"].b = False
+    _name_calls_apart(graph, {tensor.op.name for tensor in concrete.outputs})
     return _optimized(
         graph, concrete.graph, [tensor.name for tensor in (*concrete.inputs, *concrete.outputs)], ("function",)
     )
+
+
+def _name_calls_apart(graph: Any, kept: set[str]) -> None:
+    """Gives calls names that begin no other op's name, all but those that are ``kept``.
+
+    Where they are inlined, an op ``x`` of the function called by ``f`` becomes ``f/x``. If there is an ``f/x``
+    already, Grappler ends the process.
+    """
+    number = itertools.count()
+    tables = [(graph.node, ()), *((f.node_def, (f.ret, f.control_ret)) for f in graph.library.function)]
+    for nodes, results in tables:
+        renamed = {
+            node.name: f"{node.name}.{next(number)}"
+            for node in nodes
+            if node.op in CALLS and (results or node.name not in kept)
+        }
+        for node in nodes:
+            node.name = renamed.get(node.name, node.name)
+            for i, name in enumerate(node.input):
+                node.input[i] = _renamed(name, renamed)
+        for table in results:
+            for result, name in list(table.items()):
+                table[result] = _renamed(name, renamed)
+
+
+def _renamed(tensor: str, names: dict[str, str]) -> str:
+    """A tensor's name with another name for its op: ``f``, ``f:0``, ``f:output:0``, or ``^f``."""
+    mark = "^" if tensor.startswith("^") else ""
+    op, colon, place = tensor.removeprefix("^").partition(":")
+    return f"{mark}{names.get(op, op)}{colon}{place}"
 
 
 # Ops that call functions as branches or as the body of a loop.

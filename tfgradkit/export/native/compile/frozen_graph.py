@@ -21,6 +21,7 @@ from ....errors import ExportError, GraphError
 from ....graph.flops import PRODUCTS
 from ....graph.grappler import CONTROL_FLOW
 from ....graph.grappler import frozen as frozen_function
+from .substitutes import substituted
 
 # From this many columns on, the columns beside full vectors no longer count.
 _WIDE = 64
@@ -55,7 +56,7 @@ def freeze(function: Any, arguments: dict[str, tf.TensorSpec]) -> FrozenGraph:
     traced = tf.function(lambda **kw: _identities(function(**kw)), autograph=False, jit_compile=True)
     concrete = traced.get_concrete_function(**arguments)
     try:
-        frozen = frozen_function(concrete, lower_control_flow=False)
+        frozen = substituted(frozen_function(concrete, lower_control_flow=False))
     except GraphError as error:
         raise ExportError(error.what, got=error.got) from error
     results = sorted(concrete.structured_outputs)

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
+import tensorflow as tf
+
 from ....errors import UnsupportedModelError
 from ....graph.python_code import PYTHON_OPS, function_behind, functions_called
 from ....sources.layer_results import layer_of
@@ -16,9 +18,6 @@ from ....tensorflow_version import require_tensorflow
 
 # XLA compiles these ops to calls of a run-time library that the C library doesn't have.
 _NEEDS_RUNTIME = {
-    **dict.fromkeys(
-        ("FFT", "FFT2D", "FFT3D", "IFFT", "IFFT2D", "IFFT3D", "RFFT", "RFFT2D", "IRFFT", "IRFFT2D"), "FFTs"
-    ),
     **dict.fromkeys(
         ("StatelessRandomUniform", "StatelessRandomUniformV2", "StatelessRandomNormal", "StatelessRandomNormalV2"),
         "random numbers",
@@ -62,6 +61,19 @@ def obstacles(graph: Any) -> Iterator[tuple[Any, str]]:
     for node in _nodes(graph):
         if node.op in _NEEDS_RUNTIME or node.op not in compilable:
             yield node, _why(node)
+    yield from _endless(graph)
+
+
+def _endless(graph: Any) -> Iterator[tuple[Any, str]]:
+    """The lists in which the gradient of a loop keeps its rounds, where nothing says how many there are at most."""
+    constants = {node.name: node for node in graph.node if node.op == "Const"}
+    for node in graph.node:
+        limit = constants.get(node.input[1].split(":")[0]) if node.op == "EmptyTensorList" else None
+        if limit is not None and tf.make_ndarray(limit.attr["value"].tensor) < 0:
+            yield (
+                node,
+                "a loop without maximum_iterations= is differentiated, so that nothing says how many rounds to keep",
+            )
 
 
 def _nodes(graph: Any) -> Iterator[Any]:
