@@ -30,6 +30,13 @@
     return __VA_ARGS__;                                                                              \
   }
 
+/* GCC would read a vector of B twice for two rows, which is one load too many for each multiplication. */
+#if PRODUCT_HAS_VECTORS && defined(__x86_64__)
+#define PRODUCT_KEEP(VECTOR) __asm__("" : "+v"(VECTOR))
+#else
+#define PRODUCT_KEEP(VECTOR) ((void)0)
+#endif
+
 #if PRODUCT_HAS_VECTORS
 #define PRODUCT_INLINE __attribute__((always_inline))
 #define PRODUCT_APART __attribute__((noinline))
@@ -46,15 +53,19 @@
  * multiplied. The widest block with more than one row is a whole panel, or half of one. Half a vector is for AVX-512
  * alone, whose full vectors take some processors twice the time. */
 #if defined(__aarch64__)
-#define PRODUCT_FULL {0, 12, 6, 6, 1}
+#define PRODUCT_FULL {0, 8, 6, 6, 1}
 #define PRODUCT_WIDEST(M) ((M) == 1 ? 4 : 3)
 #define PRODUCT_NARROWEST 1
 #elif PRODUCT_VECTOR_BYTES == 64 && PRODUCT_HAS_VECTORS
-#define PRODUCT_FULL {12, 12, 8, 3, 1}
+#define PRODUCT_FULL {8, 8, 8, 3, 1}
 #define PRODUCT_WIDEST(M) ((M) == 1 ? 4 : (M) > 3 ? 2 : 3)
 #define PRODUCT_NARROWEST 0
-#else
-#define PRODUCT_FULL {0, 12, 6, 3, 1}
+#elif defined(__FMA__)
+#define PRODUCT_FULL {0, 8, 6, 3, 1}
+#define PRODUCT_WIDEST(M) ((M) == 1 ? 4 : 3)
+#define PRODUCT_NARROWEST 1
+#else /* a product takes a register before it is added */
+#define PRODUCT_FULL {0, 8, 6, 2, 1}
 #define PRODUCT_WIDEST(M) ((M) == 1 ? 4 : 3)
 #define PRODUCT_NARROWEST 1
 #endif
@@ -68,7 +79,10 @@
 #define PRODUCT_COLUMN_BLOCK_BYTES 2048
 #endif
 #ifndef PRODUCT_PACKING_PAYS
-#define PRODUCT_PACKING_PAYS 24 /* rows from which on packing a B that lies in rows costs less than it saves */
+/* Whether packing a B that lies in rows costs less than it saves (measured): where it is too large for the second
+ * cache, or has columns that do not fill a vector. */
+#define PRODUCT_PACKING_PAYS(M, N, K) \
+  ((M) >= 24 && ((N) * (K) * (int64_t)sizeof(PRODUCT_T) > 262144 || ((M) >= 48 && (N) % PRODUCT_LANES != 0)))
 #endif
 #define PRODUCT_ONCE (PRODUCT_VECTOR_BYTES == 64 ? 8 : 3) /* rows that are one block */
 #define PRODUCT_EDGE_BLOCK 64 /* of k, where columns that do not fill a vector are copied */
@@ -81,10 +95,6 @@
 #define PRODUCT_ROWS_6(M, V) PRODUCT_ROWS_5(M, V) M(5, V)
 #define PRODUCT_ROWS_7(M, V) PRODUCT_ROWS_6(M, V) M(6, V)
 #define PRODUCT_ROWS_8(M, V) PRODUCT_ROWS_7(M, V) M(7, V)
-#define PRODUCT_ROWS_9(M, V) PRODUCT_ROWS_8(M, V) M(8, V)
-#define PRODUCT_ROWS_10(M, V) PRODUCT_ROWS_9(M, V) M(9, V)
-#define PRODUCT_ROWS_11(M, V) PRODUCT_ROWS_10(M, V) M(10, V)
-#define PRODUCT_ROWS_12(M, V) PRODUCT_ROWS_11(M, V) M(11, V)
 #define PRODUCT_VECTORS_1(M, R) M(R, 0)
 #define PRODUCT_VECTORS_2(M, R) PRODUCT_VECTORS_1(M, R) M(R, 1)
 #define PRODUCT_VECTORS_4(M, R) PRODUCT_VECTORS_2(M, R) M(R, 2) M(R, 3)
@@ -111,12 +121,21 @@
     PRODUCT_RIGHT(R, V)              \
     PRODUCT_ROWS_##R(PRODUCT_ADD, V) \
   }
+#define PRODUCT_ADD_KEPT(R, V)       \
+  {                                  \
+    vector right_##V = *(const vector_at *)PRODUCT_AT(V); \
+    PRODUCT_KEEP(right_##V);         \
+    PRODUCT_ROWS_##R(PRODUCT_ADD, V) \
+  }
 #define PRODUCT_TALL(R, V)           \
   PRODUCT_VECTORS_##V(PRODUCT_RIGHT, 0) \
   PRODUCT_ROWS_##R(PRODUCT_ADD_ROW, V)
 #define PRODUCT_WIDE(R, V)          \
   PRODUCT_ROWS_##R(PRODUCT_LEFT, V) \
   PRODUCT_VECTORS_##V(PRODUCT_ADD_VECTOR, R)
+#define PRODUCT_PAIR(R, V)          \
+  PRODUCT_ROWS_##R(PRODUCT_LEFT, V) \
+  PRODUCT_VECTORS_##V(PRODUCT_ADD_KEPT, R)
 #define PRODUCT_NUMBERS_OF(VECTOR) ((int64_t)(sizeof(VECTOR) / sizeof(PRODUCT_T)))
 #define PRODUCT_LANES PRODUCT_NUMBERS_OF(vector)
 #define PRODUCT_PANEL_VECTORS (PRODUCT_PANEL_NUMBERS / PRODUCT_LANES)
@@ -179,10 +198,6 @@ PRODUCT_KERNEL(one, 5, 1, PRODUCT_TALL)
 PRODUCT_KERNEL(one, 6, 1, PRODUCT_TALL)
 PRODUCT_KERNEL(one, 7, 1, PRODUCT_TALL)
 PRODUCT_KERNEL(one, 8, 1, PRODUCT_TALL)
-PRODUCT_KERNEL(one, 9, 1, PRODUCT_TALL)
-PRODUCT_KERNEL(one, 10, 1, PRODUCT_TALL)
-PRODUCT_KERNEL(one, 11, 1, PRODUCT_TALL)
-PRODUCT_KERNEL(one, 12, 1, PRODUCT_TALL)
 PRODUCT_KERNEL(two, 1, 2, PRODUCT_WIDE)
 PRODUCT_KERNEL(two, 2, 2, PRODUCT_TALL)
 PRODUCT_KERNEL(two, 3, 2, PRODUCT_TALL)
@@ -190,8 +205,8 @@ PRODUCT_KERNEL(two, 4, 2, PRODUCT_TALL)
 PRODUCT_KERNEL(two, 5, 2, PRODUCT_TALL)
 PRODUCT_KERNEL(two, 6, 2, PRODUCT_TALL)
 PRODUCT_KERNEL(four, 1, 4, PRODUCT_WIDE)
-PRODUCT_KERNEL(four, 2, 4, PRODUCT_WIDE)
-PRODUCT_KERNEL(four, 3, 4, PRODUCT_WIDE)
+PRODUCT_KERNEL(four, 2, 4, PRODUCT_PAIR)
+PRODUCT_KERNEL(four, 3, 4, PRODUCT_PAIR)
 PRODUCT_KERNEL(eight, 1, 8, PRODUCT_WIDE)
 #if defined(__aarch64__)
 PRODUCT_KERNEL(four, 4, 4, PRODUCT_TALL)
@@ -222,10 +237,6 @@ PRODUCT_KERNEL(half, 5, 1, PRODUCT_TALL)
 PRODUCT_KERNEL(half, 6, 1, PRODUCT_TALL)
 PRODUCT_KERNEL(half, 7, 1, PRODUCT_TALL)
 PRODUCT_KERNEL(half, 8, 1, PRODUCT_TALL)
-PRODUCT_KERNEL(half, 9, 1, PRODUCT_TALL)
-PRODUCT_KERNEL(half, 10, 1, PRODUCT_TALL)
-PRODUCT_KERNEL(half, 11, 1, PRODUCT_TALL)
-PRODUCT_KERNEL(half, 12, 1, PRODUCT_TALL)
 #undef vector
 #undef vector_at
 #define vector PRODUCT_LOCAL(vector)
@@ -234,17 +245,15 @@ PRODUCT_KERNEL(half, 12, 1, PRODUCT_TALL)
 #undef multiply_add
 
 /* By the width of the block, and rows - 1. */
-static kernel *const PRODUCT_LOCAL(kernels)[5][12] = {
+static kernel *const PRODUCT_LOCAL(kernels)[5][8] = {
 #if PRODUCT_NARROWEST == 0
     {PRODUCT_LOCAL(half_1), PRODUCT_LOCAL(half_2), PRODUCT_LOCAL(half_3), PRODUCT_LOCAL(half_4),
-     PRODUCT_LOCAL(half_5), PRODUCT_LOCAL(half_6), PRODUCT_LOCAL(half_7), PRODUCT_LOCAL(half_8),
-     PRODUCT_LOCAL(half_9), PRODUCT_LOCAL(half_10), PRODUCT_LOCAL(half_11), PRODUCT_LOCAL(half_12)},
+     PRODUCT_LOCAL(half_5), PRODUCT_LOCAL(half_6), PRODUCT_LOCAL(half_7), PRODUCT_LOCAL(half_8)},
 #else
     {NULL},
 #endif
     {PRODUCT_LOCAL(one_1), PRODUCT_LOCAL(one_2), PRODUCT_LOCAL(one_3), PRODUCT_LOCAL(one_4),
-     PRODUCT_LOCAL(one_5), PRODUCT_LOCAL(one_6), PRODUCT_LOCAL(one_7), PRODUCT_LOCAL(one_8),
-     PRODUCT_LOCAL(one_9), PRODUCT_LOCAL(one_10), PRODUCT_LOCAL(one_11), PRODUCT_LOCAL(one_12)},
+     PRODUCT_LOCAL(one_5), PRODUCT_LOCAL(one_6), PRODUCT_LOCAL(one_7), PRODUCT_LOCAL(one_8)},
     {PRODUCT_LOCAL(two_1), PRODUCT_LOCAL(two_2), PRODUCT_LOCAL(two_3), PRODUCT_LOCAL(two_4), PRODUCT_LOCAL(two_5),
      PRODUCT_LOCAL(two_6),
 #if PRODUCT_NARROWEST == 0
@@ -436,7 +445,7 @@ void PRODUCT_NAME(product_any)(const product_sizes *sizes, const PRODUCT_T *a, c
                                const PRODUCT_T *start, PRODUCT_T *c, PRODUCT_T *scratch) {
   product_sizes one = *sizes;
   int64_t i;
-  if (sizes->b_col == 1 && sizes->m < PRODUCT_PACKING_PAYS) {
+  if (sizes->b_col == 1 && !PRODUCT_PACKING_PAYS(sizes->m, sizes->n, sizes->k)) {
     PRODUCT_NAME(product_rows)(sizes, a, b, start, c);
     return;
   }
