@@ -9,10 +9,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ....errors import ToolchainError
+from .targets import X86_64, Target
 
 _FLAGS = ("-std=c99", "-O3", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-Wall", "-Wextra", "-Wpedantic")
 _CHOOSE = "unset CC, or set it to a C compiler"
@@ -78,9 +80,20 @@ def _zig(tool: str) -> tuple[str, ...] | None:
     return (sys.executable, "-m", "ziglang", tool) if importlib.util.find_spec("ziglang") else None
 
 
-def compile_c(tools: Toolchain, source: Path, include: Path, output: Path) -> None:
-    """One C file to one object."""
-    _run([*tools.cc, *_FLAGS, "-I", str(include), "-c", "-o", str(output), str(source)], source.name)
+def compile_c(tools: Toolchain, source: Path, include: Path, output: Path, flags: Sequence[str] = ()) -> None:
+    """One C file to one object; ``flags`` come after the usual ones."""
+    _run([*tools.cc, *_FLAGS, *flags, "-I", str(include), "-c", "-o", str(output), str(source)], source.name)
+
+
+def target_flags(tools: Toolchain, target: Target) -> tuple[str, ...]:
+    """What makes the compiler use all instructions of a target, and no others: zig's default is this very machine."""
+    architecture = (target.cpu or target.name) if target in X86_64 else "armv8-a"
+    if tools.cc[-2:] == ("ziglang", "cc"):
+        flags = (f"-march={architecture.replace('-', '_')}",) if target in X86_64 else ("-mcpu=generic",)
+    else:
+        flags = (f"-march={architecture}",)
+    wide = ("-mprefer-vector-width=512",) if target.vector_bytes == 64 else ()
+    return (*flags, *wide, f"-DPRODUCT_VECTOR_BYTES={target.vector_bytes}")
 
 
 def link_shared(tools: Toolchain, objects: list[Path], output: Path, name: str, *, libm: bool) -> None:
