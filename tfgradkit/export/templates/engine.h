@@ -16,6 +16,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "products.h"
+
 #define ENGINE_ALIGNMENT 64
 #define ENGINE_MAX_SORTED 4
 
@@ -38,8 +40,8 @@ typedef struct { uint32_t buffer; uint64_t offset, size; } engine_slice;
 enum {
   ENGINE_KERNEL,
   ENGINE_COPY,
-  ENGINE_DOT_F32,
-  ENGINE_DOT_F64,
+  ENGINE_PRODUCT_F32,
+  ENGINE_PRODUCT_F64,
   ENGINE_CONVOLUTION_F32,
   ENGINE_SORT,
   ENGINE_TOP_K,
@@ -68,6 +70,16 @@ typedef struct {
   uint64_t point_bytes;   /* of inputs and outputs: bytes of one point */
 } engine_buffer;
 
+/* The product kernels of a target; NULL for a dtype that no program of the library multiplies. */
+typedef struct {
+  void (*packed_f32)(const product_sizes *, const float *, const float *, const float *, float *);
+  void (*rows_f32)(const product_sizes *, const float *, const float *, const float *, float *);
+  void (*any_f32)(const product_sizes *, const float *, const float *, const float *, float *, float *);
+  void (*packed_f64)(const product_sizes *, const double *, const double *, const double *, double *);
+  void (*rows_f64)(const product_sizes *, const double *, const double *, const double *, double *);
+  void (*any_f64)(const product_sizes *, const double *, const double *, const double *, double *, double *);
+} engine_products;
+
 typedef struct {
   int64_t points; /* evaluated by one run */
   const engine_step *steps;
@@ -76,6 +88,7 @@ typedef struct {
   const int64_t *numbers;
   const engine_buffer *buffers;
   uint32_t num_buffers;
+  const engine_products *products; /* NULL where there are none */
 } engine_program;
 
 typedef struct {
@@ -109,28 +122,33 @@ enum {
   ENGINE_NO_TARGET = -5
 };
 
-/* C = op(A) op(B) in column-major order: C is m x n, op(A) m x k, op(B) k x n. Only what the
- * compiler did not make a kernel of comes here.
- * Numbers: batch, m, n, k, transpose A, transpose B. */
-#define ENGINE_DEFINE_DOT(NAME, T)                                                                     \
-  static void NAME(T *c, const T *a, const T *b, const int64_t *size) {                                \
-    const int64_t m = size[1], n = size[2], k = size[3];                                               \
-    int64_t i, j, p, batch;                                                                            \
-    for (batch = 0; batch < size[0]; ++batch, c += m * n, a += m * k, b += k * n)                      \
-      for (j = 0; j < n; ++j) {                                                                        \
-        for (i = 0; i < m; ++i) c[j * m + i] = 0;                                                      \
-        for (p = 0; p < k; ++p) {                                                                      \
-          const T right = size[5] ? b[p * n + j] : b[j * k + p];                                       \
-          if (size[4])                                                                                 \
-            for (i = 0; i < m; ++i) c[j * m + i] += a[i * k + p] * right;                              \
-          else                                                                                         \
-            for (i = 0; i < m; ++i) c[j * m + i] += a[p * m + i] * right;                              \
-        }                                                                                              \
-      }                                                                                                \
-  }
+/* A product by the target's kernels. Numbers: those of product_sizes, then how B lies. */
+enum { ENGINE_PACKED, ENGINE_ROWS, ENGINE_ANY };
+#define ENGINE_NUM_SIZES (sizeof(product_sizes) / sizeof(int64_t))
 
-ENGINE_DEFINE_DOT(engine_dot_f32, float)
-ENGINE_DEFINE_DOT(engine_dot_f64, double)
+static void engine_product_f32(const engine_products *kernels, const engine_argument *arguments, const int64_t *numbers) {
+  float *c = arguments[0].data;
+  const float *a = arguments[1].data, *b = arguments[2].data;
+  product_sizes sizes;
+  memcpy(&sizes, numbers, sizeof sizes);
+  switch (numbers[ENGINE_NUM_SIZES]) {
+    case ENGINE_PACKED: kernels->packed_f32(&sizes, a, b, NULL, c); break;
+    case ENGINE_ROWS: kernels->rows_f32(&sizes, a, b, NULL, c); break;
+    default: kernels->any_f32(&sizes, a, b, NULL, c, arguments[3].data);
+  }
+}
+
+static void engine_product_f64(const engine_products *kernels, const engine_argument *arguments, const int64_t *numbers) {
+  double *c = arguments[0].data;
+  const double *a = arguments[1].data, *b = arguments[2].data;
+  product_sizes sizes;
+  memcpy(&sizes, numbers, sizeof sizes);
+  switch (numbers[ENGINE_NUM_SIZES]) {
+    case ENGINE_PACKED: kernels->packed_f64(&sizes, a, b, NULL, c); break;
+    case ENGINE_ROWS: kernels->rows_f64(&sizes, a, b, NULL, c); break;
+    default: kernels->any_f64(&sizes, a, b, NULL, c, arguments[3].data);
+  }
+}
 
 /* Where the number of an image that a kernel's number meets lies along one axis: -1 where there is none. */
 static int64_t engine_met(int64_t out, int64_t tap, int64_t stride, int64_t kernel_dilation, int64_t padding,
@@ -308,11 +326,11 @@ static int engine_run(const engine_program *program, uint32_t first, uint32_t la
       case ENGINE_COPY:
         memcpy(arguments[0].data, arguments[1].data, arguments[0].size);
         break;
-      case ENGINE_DOT_F32:
-        engine_dot_f32(arguments[0].data, arguments[1].data, arguments[2].data, numbers);
+      case ENGINE_PRODUCT_F32:
+        engine_product_f32(program->products, arguments, numbers);
         break;
-      case ENGINE_DOT_F64:
-        engine_dot_f64(arguments[0].data, arguments[1].data, arguments[2].data, numbers);
+      case ENGINE_PRODUCT_F64:
+        engine_product_f64(program->products, arguments, numbers);
         break;
       case ENGINE_CONVOLUTION_F32:
         engine_convolve(arguments[0].data, arguments[1].data, arguments[2].data, numbers);

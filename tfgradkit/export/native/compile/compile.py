@@ -16,6 +16,7 @@ from ..library.c_sources import CompiledFunction, Pair
 from .compiled_program import Program
 from .compiler_output import read_header
 from .elf import check_object, read_constants
+from .engine_products import with_products
 from .frozen_graph import FrozenGraph, canonicalize, freeze, has_control_flow, pad_products
 from .targets import Target
 from .tfcompile import compile_jobs, prepare
@@ -86,8 +87,9 @@ def _widens(source: Differentiable, one: FrozenGraph) -> bool:
 
 
 def _pair(entry: Entry, target: Target, sizes: tuple[int, ...], plan: CompilationPlan) -> Pair:
-    one = read_program(plan.work, plan.label(entry, target, 1))
-    tiles = [(n, read_program(plan.work, plan.label(entry, target, n))) for n in sizes]
+    prefix = f"{plan.name}_{target.label}_"
+    one = read_program(plan.work, plan.label(entry, target, 1), prefix)
+    tiles = [(n, read_program(plan.work, plan.label(entry, target, n), prefix)) for n in sizes]
     if not tiles:
         return Pair(one, one, 1)
     pairs = tuple(Pair(one, program, points) for points, program in tiles)
@@ -100,8 +102,8 @@ def _graph(source: Differentiable, entry: Entry, points: int, log: list[PlanStep
     return replace(frozen, graph=canonicalize(frozen.graph))
 
 
-def read_program(work: Path, label: str) -> Program:
-    """The program that the compiler wrote under ``label``, with its constants.
+def read_program(work: Path, label: str, prefix: str) -> Program:
+    """The program that the compiler wrote under ``label``, with its constants; ``prefix`` is its product kernels'.
 
     Raises:
         CompilerError: there is none, or it isn't understood.
@@ -115,4 +117,4 @@ def read_program(work: Path, label: str) -> Program:
     contents = read_constants(constants.read_bytes() if constants.exists() else b"", label)
     if [len(content) for content in contents] != [program.buffers[i].size for i in numbers]:
         raise CompilerError("the compiler's constants don't fit its list of buffers", subject=label)
-    return replace(program, constants=dict(zip(numbers, contents, strict=True)))
+    return with_products(replace(program, constants=dict(zip(numbers, contents, strict=True)), prefix=prefix))

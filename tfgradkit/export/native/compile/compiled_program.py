@@ -6,8 +6,8 @@ other steps. ``compiler_output`` reads these records, ``library.c_sources`` writ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,22 @@ class Dot:
     def slices(self) -> tuple[Slice, ...]:
         """The result and the operands."""
         return self.out, self.lhs, self.rhs
+
+
+@dataclass(frozen=True)
+class Product:
+    """A matrix product by the kernels of ``templates/products.h``: row-major, ``C[m, n] = A[m, k] B[k, n]``.
+
+    Attributes:
+        slices: C, A and B, and scratch where B has to be packed at run time.
+        way: how B lies: "packed", in "rows", or "any" other way.
+        sizes: the numbers of ``product_sizes`` in that file, in order.
+    """
+
+    dtype: str
+    slices: tuple[Slice, ...]
+    way: str
+    sizes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -144,7 +160,21 @@ class Branch:
         return (self.index,)
 
 
-ProgramStep = KernelCall | Copy | Dot | Convolution | Sort | TopK | While | For | Branch
+ProgramStep = KernelCall | Copy | Dot | Product | Convolution | Sort | TopK | While | For | Branch
+
+
+def changed(steps: tuple[ProgramStep, ...], change: Callable[[ProgramStep], ProgramStep]) -> tuple[ProgramStep, ...]:
+    """The steps with ``change`` applied to each, those inside loops and branches, too."""
+    made = []
+    for step in steps:
+        match step:
+            case While() | For():
+                made.append(change(replace(step, body=changed(step.body, change))))
+            case Branch():
+                made.append(change(replace(step, branches=tuple(changed(b, change) for b in step.branches))))
+            case _:
+                made.append(change(step))
+    return tuple(made)
 
 
 def walk(steps: tuple[ProgramStep, ...]) -> Iterator[ProgramStep]:
@@ -177,6 +207,7 @@ class Program:
         steps: in order.
         arguments, results: buffer numbers by the names given to the compiler.
         constants: contents of the constant buffers, by buffer number.
+        prefix: what the names of the product kernels of its target begin with.
     """
 
     name: str
@@ -185,11 +216,17 @@ class Program:
     arguments: dict[str, int]
     results: dict[str, int]
     constants: dict[int, bytes] = field(default_factory=dict)
+    prefix: str = ""
 
     @property
     def kernels(self) -> tuple[str, ...]:
         """Symbols of the kernels in its steps, each once."""
         return tuple(dict.fromkeys(s.symbol for s in walk(self.steps) if isinstance(s, KernelCall)))
+
+    @property
+    def product_dtypes(self) -> frozenset[str]:
+        """float and double, as far as its products have them."""
+        return frozenset(s.dtype for s in walk(self.steps) if isinstance(s, Product))
 
     @property
     def comparators(self) -> tuple[str, ...]:

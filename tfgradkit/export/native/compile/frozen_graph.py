@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -83,19 +84,32 @@ def has_control_flow(graph: Any) -> bool:
 
 
 def canonicalize(graph: Any) -> Any:
-    """A copy of the GraphDef ``graph`` with constants transposed ahead of time; its results have the same values."""
+    """A copy of the GraphDef ``graph`` with constants transposed ahead of time; its results have the same values.
+
+    The compiler makes a kernel of a product with a right side as it is, and a step of a product with a transposed one,
+    which the engine's own kernels then do: small weights become the first, others the second.
+    """
     result = tf.compat.v1.GraphDef()
     result.CopyFrom(graph)
     nodes = {node.name: node for node in result.node}
     added: dict[str, Any] = {}
     for node in result.node:
         for side, flag in enumerate(PRODUCTS.get(node.op, ())):
-            source = constant_behind(node.input[side], nodes) if node.attr[flag].b else None
-            if source is not None:
+            source = constant_behind(node.input[side], nodes)
+            wanted = side == 1 and source is not None and _numbers(source) >= ENGINE_FROM
+            if source is not None and node.attr[flag].b != wanted:
                 node.input[side] = _transposed(source, added)
-                node.attr[flag].b = False
+                node.attr[flag].b = wanted
     result.node.extend(added.values())
     return result
+
+
+# From so many numbers on, a weight is multiplied by the engine's kernels.
+ENGINE_FROM = 32 * 32
+
+
+def _numbers(constant: Any) -> int:
+    return math.prod(dim.size for dim in constant.attr["value"].tensor.tensor_shape.dim)
 
 
 def _transposed(constant: Any, added: dict[str, Any]) -> str:

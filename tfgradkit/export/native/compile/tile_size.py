@@ -20,9 +20,9 @@ import numpy as np
 
 from ....errors import ExportError
 from ...functions.interface import Entry, Port
-from ..library.c_sources import CompiledFunction, Pair, Sources, write_sources
+from ..library.c_sources import CompiledFunction, Pair, Sources, product_kernels, write_sources
 from .targets import Target, processor_name
-from .toolchain import Toolchain, compile_c, link_shared
+from .toolchain import Toolchain, compile_c, compile_products, link_shared
 
 _USUAL = 8
 _OTHERS = (64,)
@@ -116,6 +116,7 @@ def _probe(function: CompiledFunction, target: Target, work: Path, tools: Toolch
         CompiledFunction(entry, (_renamed(pair, i),), suffix=f"tile_{i}") for i, pair in enumerate(function.pairs)
     )
     objects = tuple(dict.fromkeys(f"{program.name}.o" for program in function.programs))
+    objects += tuple(compile_products(tools, work, *kernels, target) for kernels in product_kernels(sizes).items())
     vectors = {p.name: np.zeros((1, *p.shape), p.dtype) for p in (*entry.inputs, *entry.outputs)}
     sources = Sources(
         name="probe", version="", summary="", functions=sizes, targets=(target,), objects=objects, vectors=vectors,

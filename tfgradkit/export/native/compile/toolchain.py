@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ....errors import ToolchainError
+from ....templates import template
 from .targets import X86_64, Target
 
 _FLAGS = ("-std=c99", "-O3", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-Wall", "-Wextra", "-Wpedantic")
@@ -94,6 +95,28 @@ def target_flags(tools: Toolchain, target: Target) -> tuple[str, ...]:
         flags = (f"-march={architecture}",)
     wide = ("-mprefer-vector-width=512",) if target.vector_bytes == 64 else ()
     return (*flags, *wide, f"-DPRODUCT_VECTOR_BYTES={target.vector_bytes}")
+
+
+def compile_products(tools: Toolchain, work: Path, prefix: str, dtypes: Sequence[str], target: Target) -> str:
+    """The product kernels of a target, in an object of ``work``; its file name. Made once.
+
+    Args:
+        prefix: what the functions' names begin with.
+        dtypes: float, double or both.
+    """
+    name = f"{prefix}products_{'_'.join(dtypes)}"
+    without = [f"#define PRODUCT_NO_{dtype.upper()}" for dtype in ("float", "double") if dtype not in dtypes]
+    source = work / f"{name}.c"
+    if not (work / f"{name}.o").exists():
+        for header in PRODUCT_HEADERS:
+            (work / header).write_text(template("export", header))
+        source.write_text("\n".join([f"#define PRODUCT_PREFIX {prefix}", *without, '#include "products.h"', ""]))
+        flags = ("-ffp-contract=fast", *target_flags(tools, target))
+        compile_c(tools, source, work, work / f"{name}.o", flags)
+    return f"{name}.o"
+
+
+PRODUCT_HEADERS = ("products.h", "products_kernel.h")
 
 
 def link_shared(tools: Toolchain, objects: list[Path], output: Path, name: str, *, libm: bool) -> None:

@@ -24,8 +24,16 @@ from ....version import __version__
 from ...functions.interface import Port
 from ..compile.elf import needs_libm
 from ..compile.targets import Target
-from ..compile.toolchain import Toolchain, archive, compile_c, compiler_version, link_shared
-from .c_sources import CompiledFunction, Sources, write_sources
+from ..compile.toolchain import (
+    PRODUCT_HEADERS,
+    Toolchain,
+    archive,
+    compile_c,
+    compile_products,
+    compiler_version,
+    link_shared,
+)
+from .c_sources import CompiledFunction, Sources, product_kernels, write_sources
 from .clients import Clients, write_clients, write_python_module
 from .float64_reference import Float64Reference
 
@@ -211,8 +219,18 @@ def _precision(parts: LibraryParts) -> str:
     return "float32" if "float32" in dtypes else "float64"
 
 
-def _object_names(parts: LibraryParts) -> tuple[str, ...]:
+def _kernel_names(parts: LibraryParts) -> tuple[str, ...]:
+    """The objects that the graph compiler wrote."""
     return tuple(f"{program.name}.o" for f in parts.functions for program in f.programs)
+
+
+def _object_names(parts: LibraryParts) -> tuple[str, ...]:
+    """These, and the product kernels of each target that needs them."""
+    targets = {f"{parts.name}_{target.label}_": target for target in parts.targets}
+    return _kernel_names(parts) + tuple(
+        compile_products(parts.tools, parts.work, prefix, dtypes, targets[prefix])
+        for prefix, dtypes in product_kernels(parts.functions).items()
+    )
 
 
 def _public(parts: LibraryParts) -> list[str]:
@@ -221,13 +239,19 @@ def _public(parts: LibraryParts) -> list[str]:
 
 
 def _needs_libm(parts: LibraryParts) -> bool:
-    return any(needs_libm(parts.work / name) for name in _object_names(parts))
+    return any(needs_libm(parts.work / name) for name in _kernel_names(parts))
 
 
 def _copy_kernels(folder: Path, parts: LibraryParts) -> None:
     (folder / "src").mkdir()
     for name in _object_names(parts):
         shutil.copyfile(parts.work / name, folder / "src" / name)
+    if product_kernels(parts.functions):
+        for header in PRODUCT_HEADERS:
+            (folder / "src" / header).write_text(template("export", header))
+        for name in set(_object_names(parts)) - set(_kernel_names(parts)):
+            source = Path(name).with_suffix(".c")
+            shutil.copyfile(parts.work / source, folder / "src" / source)
 
 
 def _copy_licenses(folder: Path) -> None:

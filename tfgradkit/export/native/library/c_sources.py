@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +18,9 @@ from ..compile.compiled_program import (
     Branch,
     Convolution,
     Copy,
-    Dot,
     For,
     KernelCall,
+    Product,
     Program,
     ProgramStep,
     Slice,
@@ -116,6 +117,7 @@ def write_sources(sources: Sources) -> dict[str, str]:
         "src/record.c": render_text("record.c.j2", context),
         "src/constants.h": render_text("constants.h.j2", context),
         "src/engine.h": template("export", "engine.h"),
+        "src/products.h": template("export", "products.h"),
         "src/processor.h": template("export", "processor.h"),
     }
 
@@ -138,8 +140,9 @@ def _context(sources: Sources) -> dict[str, Any]:
         "kernels": sorted({symbol for program in compiled for symbol in program.kernels}),
         "comparators": sorted({symbol for program in compiled for symbol in program.comparators}),
         "programs": [p["table"] for p in programs],
+        "products": product_kernels(sources.functions),
         "workspace_size": max(p["workspace"] for p in programs),
-        "max_arguments": max(1, *(len(step.slices) for program in compiled for step in walk(program.steps))),
+        "max_arguments": max((len(s.slices) for p in compiled for s in walk(p.steps)), default=1),
         "max_buffers": max(len(program.buffers) for program in compiled),
         "entries": [_function(f, sources) for f in sources.functions],
         "ports": _declarations(sources.functions),
@@ -151,6 +154,14 @@ def _context(sources: Sources) -> dict[str, Any]:
         "metadata": list(sources.metadata.encode()),
         "selftest": _selftest(sources),
     }
+
+
+def product_kernels(functions: Iterable[CompiledFunction]) -> dict[str, list[str]]:
+    """The dtypes of the products of each target, float and double, by what the names of its kernels begin with."""
+    found: dict[str, set[str]] = {}
+    for program in (p for f in functions for p in f.programs if p.product_dtypes):
+        found.setdefault(program.prefix, set()).update(program.product_dtypes)
+    return {prefix: sorted(dtypes) for prefix, dtypes in found.items()}
 
 
 class _Pool:
@@ -183,22 +194,26 @@ def _program(program: Program, points: int, entry: Entry, pool: _Pool) -> dict[s
     buffers = []
     ports = {program.arguments[p.name]: ("ENGINE_INPUT", i, p) for i, p in enumerate(entry.inputs)}
     ports |= {program.results[p.name]: ("ENGINE_OUTPUT", i, p) for i, p in enumerate(entry.outputs)}
+    used = {part.buffer for part in slices}
     for number, buffer in enumerate(program.buffers):
-        buffers.append(_buffer(number, program, ports.get(number), points, place, pool))
+        known = pool if number in used else None
+        buffers.append(_buffer(number, program, ports.get(number), points, place, known))
         if buffer.kind != "constant":
             place += _aligned(buffer.size)
     # No array of C is empty.
     lists = {"slices": slices or [Slice(0, 0, 0)], "numbers": numbers or [0], "steps": steps, "buffers": buffers}
-    table = {"name": program.name, "points": points, **lists}
+    products = f"&{program.prefix}products" if program.product_dtypes else "NULL"
+    table = {"name": program.name, "points": points, "products": products, **lists}
     return {"table": table, "workspace": place}
 
 
 def _buffer(
-    number: int, program: Program, port: tuple[str, int, Port] | None, points: int, place: int, pool: _Pool
+    number: int, program: Program, port: tuple[str, int, Port] | None, points: int, place: int, pool: _Pool | None
 ) -> dict[str, Any]:
     buffer = program.buffers[number]
     if buffer.kind == "constant":
-        constant = pool.reference(program.constants[number])
+        # Weights that are packed may have no other use.
+        constant = "NULL" if pool is None else pool.reference(program.constants[number])
         return {"kind": "ENGINE_CONSTANT", "constant": constant, "place": 0, "port": 0, "point_bytes": 0}
     kind, index, point_bytes = ("ENGINE_TEMPORARY", 0, 0)
     if port is not None:
@@ -218,8 +233,8 @@ def _step(step: ProgramStep) -> dict[str, Any]:
     match step:
         case KernelCall():
             return {**none, "op": "ENGINE_KERNEL", "kernel": step.symbol, "groups": step.workgroups}
-        case Dot():
-            return {**none, "op": "ENGINE_DOT_F32" if step.dtype == "float" else "ENGINE_DOT_F64"}
+        case Product():
+            return {**none, "op": "ENGINE_PRODUCT_F32" if step.dtype == "float" else "ENGINE_PRODUCT_F64"}
         case Sort():
             return {**none, "op": "ENGINE_SORT", "comparator": step.comparator}
         case _:
@@ -236,11 +251,15 @@ _OPS: dict[type, str] = {
 }
 
 
+# The same numbers as in templates/engine.h.
+_WAYS = {"packed": 0, "rows": 1, "any": 2}
+
+
 def _numbers(step: ProgramStep) -> tuple[int, ...]:
     """The numbers of a step, in the order that the engine's function for it says."""
     match step:
-        case Dot():
-            return step.batch, step.m, step.n, step.k, int(step.transpose_lhs), int(step.transpose_rhs)
+        case Product():
+            return (*step.sizes, _WAYS[step.way])
         case Convolution():
             sizes = (step.batch, *step.image, step.channels, *step.kernel, step.kernel_channels, step.filters)
             dilations = (*step.image_dilation, *step.kernel_dilation)
