@@ -38,10 +38,9 @@ SHAPES += [(56, 64, 64), (100, 31, 100), (1, 300, 1100), (150, 70, 600), (9, 104
 
 
 class Sizes(ctypes.Structure):
-    _fields_ = tuple(
-        (name, ctypes.c_int64)
-        for name in "batch m n k a_batch a_row a_col b_batch b_row b_col start_batch start_row c_batch c_row".split()
-    )
+    """product_sizes: batch m n k, a_batch a_row a_col, b_batch b_row b_col, start_batch start_row, c_batch c_row."""
+
+    _fields_ = tuple((f"f{i}", ctypes.c_int64) for i in range(14))
 
 
 class Products:
