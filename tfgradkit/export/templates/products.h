@@ -13,7 +13,7 @@
  * Every element of C is start, then k fused multiply-adds (without FMA: products and sums) in the order of k, one
  * chain of them: what it is depends neither on the other rows and columns, nor on m, n, blocks or packing.
  *
- * No allocation, no state. C overlaps neither A nor B; start may be C itself. Nothing but the elements of the matrices
+ * No allocation, no state, at most 8 kB of stack. C overlaps neither A nor B; start may be C itself. Nothing but the elements of the matrices
  * is read or written, and no alignment is asked for beyond that of the numbers (64 bytes are faster).
  */
 #ifndef TFGRADKIT_PRODUCTS_H
