@@ -3,10 +3,11 @@
 
     python benchmarks/products.py [--target x86-64-v3] [--rounds 9] [--peers jax,tensorflow] [--widths 64,256]
 
-Squares B[w, w] and thin ones, for m rows of A. The shortest of rounds that take turns, on one core. "packed" is what
-weights take, "rows" a B that is not packed. OpenBLAS is the one that NumPy brings, called from C: gemm, and gemv at one
-row, whichever is faster. JAX (XLA's CPU backend with Eigen) and TensorFlow (oneDNN or Eigen) are called from Python, the
-time of a product of 1 x 1 taken off.
+Squares B[w, w] and thin ones, for m rows of A. The shortest of rounds that take turns, on one core, in time of the
+process, so that others on the core don't count. "packed" is what weights take, "rows" a B that is not packed. OpenBLAS
+is the one that NumPy brings, called from C: gemm, and gemv at one row, whichever is faster. JAX (XLA's CPU backend with
+Eigen) and TensorFlow (oneDNN or Eigen) are called from Python, a call with a product of 1 x 1 taken off, for products
+that take longer than such a call.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ ROWS = (1, 7, 56, 448, 2048)
 WIDTHS = (16, 64, 128, 256, 512, 1024)
 THIN = ((64, 1), (64, 6), (6, 64), (256, 6))
 SECONDS = 1e-3  # of a measurement, at least
+PEER_FLOPS = 4e6  # from which on a call from Python is measured
 C_TYPES = {"float32": "float", "float64": "double"}
 Timer = Callable[[int], float]  # seconds of so many calls
 
@@ -159,10 +161,10 @@ def from_python(call: Callable[[], object], empty: Callable[[], object]) -> Time
     """Without what a call of nothing takes."""
 
     def seconds(of: Callable[[], object], calls: int) -> float:
-        start = time.perf_counter()
+        start = time.process_time()
         for _ in range(calls):
             of()
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     nothing = min(seconds(empty, 50) / 50 for _ in range(5))
     return lambda calls: max(seconds(call, calls) - calls * nothing, 1e-9)
@@ -192,7 +194,9 @@ def peers(names: list[str], dtype: str) -> dict[str, Any]:
     return found
 
 
-def table(library: ctypes.CDLL, dtype: str, shapes: list[tuple[int, int]], options: argparse.Namespace, work: Path) -> None:
+def table(
+    library: ctypes.CDLL, dtype: str, shapes: list[tuple[int, int]], options: argparse.Namespace, work: Path
+) -> None:
     """Prints the rows of one dtype."""
     highest, blas, others = peak(options.target, dtype, work), openblas(), peers(options.peers, dtype)
     best_peak = highest()
@@ -202,11 +206,11 @@ def table(library: ctypes.CDLL, dtype: str, shapes: list[tuple[int, int]], optio
         for m in options.rows:
             a, b = numbers((m, k), dtype), numbers((k, n), dtype)
             timers = native_timers(library, blas, a, b)
-            for name, prepared in others.items():
+            for name, prepared in others.items() if 2 * m * n * k >= PEER_FLOPS else ():
                 timers[name] = from_python(prepared(a, b), prepared(a[:1, :1], b[:1, :1]))
             speeds = measure(timers, 2.0 * m * n * k, options.rounds)
             best_peak = max(best_peak, highest()) if n == shapes[-1][1] else best_peak
-            cells = " | ".join(f"{speeds[name]:.1f}" for name in columns)
+            cells = " | ".join(f"{speeds[name]:.1f}" if name in speeds else "–" for name in columns)
             print(f"| {m} x {k} x {n} | {100 * speeds['packed'] / best_peak:.0f} | {cells} |", flush=True)
     print(f"\npeak of one core: {best_peak:.1f} GFLOP/s" + ("" if blas else "; NumPy brings no OpenBLAS here"))
 

@@ -57,7 +57,8 @@ static void release(guarded *g) { munmap(g->map, g->length); }
 
 int main(int argc, char **argv) {
   /* Beyond the blocks of rows, columns and k. */
-  static const int64_t large[][3] = {{150, 70, 530}, {2, 33, 1100}, {1, 700, 40}, {7, 1030, 9}, {300, 5, 3}, {20, 600, 520}};
+  static const int64_t large[][3] = {{150, 70, 530}, {2, 33, 1100}, {1, 700, 40},
+                                     {7, 1030, 9},   {400, 5, 3},   {20, 600, 520}};
   int64_t i, cases = argc > 2 ? atoll(argv[2]) : 100;
   int wrong = 0;
   state = argc > 1 ? (uint64_t)atoll(argv[1]) : 1;
@@ -65,7 +66,10 @@ int main(int argc, char **argv) {
     const int64_t m = PICK(ROWS), n = PICK(COLUMNS), k = PICK(DEPTHS);
     wrong += run_f32(m, n, k) + run_f64(m, n, k);
   }
-  for (i = 0; i < 6; ++i) wrong += run_f32(large[i][0], large[i][1], large[i][2]) + run_f64(large[i][0], large[i][1], large[i][2]);
+  for (i = 0; i < 6; ++i) {
+    const int64_t m = large[i][0], n = large[i][1], k = large[i][2];
+    wrong += run_f32(m, n, k) + run_f64(m, n, k);
+  }
   printf("%d wrong\n", wrong);
   return wrong != 0;
 }

@@ -4,7 +4,8 @@ static T S(number)(void) { return (T)(below(2001) - 1000) / (T)997; }
 
 /* Numbers for [batch, rows, columns] with these steps, NaN between them. */
 static T *S(matrix)(guarded *g, int64_t batch, int64_t rows, int64_t columns, int64_t step, int64_t row, int64_t col) {
-  const int64_t count = batch > 0 && rows > 0 && columns > 0 ? (batch - 1) * step + (rows - 1) * row + (columns - 1) * col + 1 : 0;
+  const int some = batch > 0 && rows > 0 && columns > 0;
+  const int64_t count = some ? (batch - 1) * step + (rows - 1) * row + (columns - 1) * col + 1 : 0;
   T *all = guard(g, (size_t)count * sizeof(T));
   int64_t i, r, j;
   for (i = 0; i < count; ++i) all[i] = (T)NAN;
@@ -18,7 +19,8 @@ static T S(expected)(const product_sizes *s, const T *a, const T *b, const T *st
   T sum = start != NULL ? start[i * s->start_batch + r * s->start_row + j] : 0;
   int64_t p;
   for (p = 0; p < s->k; ++p) {
-    const T left = a[i * s->a_batch + r * s->a_row + p * s->a_col], right = b[i * s->b_batch + p * s->b_row + j * s->b_col];
+    const T left = a[i * s->a_batch + r * s->a_row + p * s->a_col];
+    const T right = b[i * s->b_batch + p * s->b_row + j * s->b_col];
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
     sum = MULTIPLY_ADD(left, right, sum);
 #else
@@ -41,8 +43,8 @@ static int S(compare)(const char *what, const product_sizes *s, const T *a, cons
         const T got = c[i * s->c_batch + r * s->c_row + j];
         const int right = j < s->n ? S(same)(got, S(expected)(s, a, b, start, i, r, j)) : got != got;
         if (!right && wrong++ == 0)
-          printf("%s, %d bytes: %d x %d x %d, batch %d, row %d, column %d\n", what, (int)sizeof(T), (int)s->m, (int)s->n,
-                 (int)s->k, (int)i, (int)r, (int)j);
+          printf("%s, %d bytes: m %d, n %d, k %d: batch %d, row %d, column %d\n", what, (int)sizeof(T), (int)s->m,
+                 (int)s->n, (int)s->k, (int)i, (int)r, (int)j);
       }
   return wrong != 0;
 }
@@ -62,7 +64,8 @@ static int S(run)(int64_t m, int64_t n, int64_t k) {
   s.b_row = transposed_b ? 1 : n + below(3), s.b_col = transposed_b ? k + below(3) : 1;
   s.b_batch = below(3) ? k * s.b_row + n * s.b_col : 0;
   s.c_row = n + below(4), s.c_batch = m * s.c_row;
-  s.start_row = starts == 1 ? 0 : starts == 3 ? s.c_row : n + below(2), s.start_batch = starts == 3 ? s.c_batch : m * s.start_row;
+  s.start_row = starts == 1 ? 0 : starts == 3 ? s.c_row : n + below(2);
+  s.start_batch = starts == 3 ? s.c_batch : m * s.start_row;
   a = S(matrix)(&memory[0], s.batch, m, k, s.a_batch, s.a_row, s.a_col);
   b = S(matrix)(&memory[1], s.b_batch ? s.batch : 1, k, n, s.b_batch, s.b_row, s.b_col);
   start = S(matrix)(&memory[2], s.batch, m, n, s.start_batch, s.start_row, 1);
@@ -85,7 +88,8 @@ static int S(run)(int64_t m, int64_t n, int64_t k) {
     /* Where the product is added to C, C is start. */
     for (i = 0; i < s.batch; ++i)
       for (r = 0; r < m; ++r)
-        for (j = 0; j < n; ++j) c[i * s.c_batch + r * s.c_row + j] = starts == 3 ? start[i * s.start_batch + r * s.start_row + j] : (T)7;
+        for (j = 0; j < n; ++j)
+          c[i * s.c_batch + r * s.c_row + j] = starts == 3 ? start[i * s.start_batch + r * s.start_row + j] : (T)7;
     if (way == 0) S(check_product)(&packed_sizes, a, packed, from, c);
     if (way == 1) S(check_product_rows)(&s, a, b, from, c);
     if (way == 2) S(check_product_any)(&s, a, b, from, c, scratch);

@@ -13,7 +13,7 @@
  * Every element of C is start, then k fused multiply-adds (without FMA: products and sums) in the order of k, one
  * chain of them: what it is depends neither on the other rows and columns, nor on m, n, blocks or packing.
  *
- * No allocation, no state. C overlaps neither A nor B; start may be C itself. Nothing but the elements of the matrices
+ * No allocation, no state, at most 8 kB of stack. C overlaps neither A nor B; start may be C itself. Nothing but the elements of the matrices
  * is read or written, and no alignment is asked for beyond that of the numbers (64 bytes are faster).
  */
 #ifndef TFGRADKIT_PRODUCTS_H
@@ -47,11 +47,11 @@ static inline size_t product_packed_bytes(int64_t k, int64_t n, size_t item) {
  *   product_pack  B[k, n] of any steps to the packed layout
  */
 #define PRODUCT_DECLARE(PREFIX) PRODUCT_DECLARE_TYPE(PREFIX, f32, float) PRODUCT_DECLARE_TYPE(PREFIX, f64, double)
-#define PRODUCT_DECLARE_TYPE(PREFIX, SUFFIX, T)                                                                     \
-  void PREFIX##product_##SUFFIX(const product_sizes *sizes, const T *a, const T *b, const T *start, T *c);          \
-  void PREFIX##product_rows_##SUFFIX(const product_sizes *sizes, const T *a, const T *b, const T *start, T *c);     \
-  void PREFIX##product_any_##SUFFIX(const product_sizes *sizes, const T *a, const T *b, const T *start, T *c,       \
-                                    T *scratch);                                                                    \
+#define PRODUCT_DECLARE_TYPE(PREFIX, SUFFIX, T)                                                                 \
+  void PREFIX##product_##SUFFIX(const product_sizes *sizes, const T *a, const T *b, const T *start, T *c);      \
+  void PREFIX##product_rows_##SUFFIX(const product_sizes *sizes, const T *a, const T *b, const T *start, T *c); \
+  void PREFIX##product_any_##SUFFIX(const product_sizes *sizes, const T *a, const T *b, const T *start, T *c,   \
+                                    T *scratch);                                                                \
   void PREFIX##product_pack_##SUFFIX(int64_t k, int64_t n, const T *b, int64_t b_row, int64_t b_col, T *packed);
 
 #endif

@@ -25,12 +25,12 @@
 #elif PRODUCT_HAS_VECTORS && defined(__ARM_FEATURE_FMA)
 #include <arm_neon.h>
 #endif
-#define PRODUCT_MULTIPLY_ADD(NAME, VECTOR, ...)                                                      \
+#define PRODUCT_MULTIPLY_ADD(NAME, VECTOR, ...)                                                          \
   static inline PRODUCT_INLINE VECTOR NAME(const VECTOR right, const PRODUCT_T left, const VECTOR sum) { \
-    return __VA_ARGS__;                                                                              \
+    return __VA_ARGS__;                                                                                  \
   }
 
-/* GCC would read a vector of B twice for two rows, which is one load too many for each multiplication. */
+/* GCC would read a vector of B again for each of two or three rows, and loads are what there is a limit of. */
 #if PRODUCT_HAS_VECTORS && defined(__x86_64__)
 #define PRODUCT_KEEP(VECTOR) __asm__("" : "+v"(VECTOR))
 #else
@@ -47,6 +47,27 @@
 #define PRODUCT_APART
 #define PRODUCT_VECTOR(T, BYTES) T
 #define PRODUCT_VECTOR_AT(T, BYTES) T
+#endif
+
+#if PRODUCT_HAS_VECTORS && defined(__x86_64__)
+#define PRODUCT_SQUARES
+#include <emmintrin.h>
+/* Transposes 4 x 4 floats into a panel. */
+static inline void product_square_ps(const float *from, int64_t step, float *to) {
+  __m128 a = _mm_loadu_ps(from), b = _mm_loadu_ps(from + step);
+  __m128 c = _mm_loadu_ps(from + 2 * step), d = _mm_loadu_ps(from + 3 * step);
+  _MM_TRANSPOSE4_PS(a, b, c, d);
+  _mm_storeu_ps(to, a);
+  _mm_storeu_ps(to + 32, b);
+  _mm_storeu_ps(to + 64, c);
+  _mm_storeu_ps(to + 96, d);
+}
+/* Transposes 2 x 2 doubles into a panel. */
+static inline void product_square_pd(const double *from, int64_t step, double *to) {
+  const __m128d a = _mm_loadu_pd(from), b = _mm_loadu_pd(from + step);
+  _mm_storeu_pd(to, _mm_unpacklo_pd(a, b));
+  _mm_storeu_pd(to + 16, _mm_unpackhi_pd(a, b));
+}
 #endif
 
 /* Rows of a full block of half a vector and of 1, 2, 4 and 8: as many sums as there are registers for, and what is
@@ -71,11 +92,11 @@
 #endif
 #define PRODUCT_MOST_VECTORS 24 /* of a block */
 
-/* Blocks: of k, so that a panel's part is at most 64 KiB; of rows of A, 192 KiB with that k; of columns, so that a
- * block of C stays in the second cache from one block of k to the next. */
+/* Blocks, measured: of k, so that a panel's part has at most 64 KiB; of rows of A, 384 KiB with that k, so that B
+ * passes by rarely; of columns, so that a block of C stays in the second cache from one block of k to the next. */
 #ifndef PRODUCT_K_BLOCK
 #define PRODUCT_K_BLOCK 512
-#define PRODUCT_ROW_BLOCK_BYTES 384
+#define PRODUCT_ROW_BLOCK_BYTES 768
 #define PRODUCT_COLUMN_BLOCK_BYTES 2048
 #endif
 #ifndef PRODUCT_PACKING_PAYS
@@ -104,13 +125,14 @@
 #define PRODUCT_START(R, V) sum_##R##_##V = *(const vector_at *)(start + R * start_row + V * PRODUCT_LANES);
 #define PRODUCT_AT(V) (b + V / PRODUCT_PANEL_VECTORS * b_panel + V % PRODUCT_PANEL_VECTORS * PRODUCT_LANES)
 #define PRODUCT_LEFT(R, V) const PRODUCT_T left_##R = a[R * a_row];
-#define PRODUCT_RIGHT(R, V) const vector right_##V = *(const vector_at *)PRODUCT_AT(V);
+#define PRODUCT_RIGHT(R, V) vector right_##V = *(const vector_at *)PRODUCT_AT(V);
 #define PRODUCT_ADD(R, V) sum_##R##_##V = multiply_add(right_##V, left_##R, sum_##R##_##V);
 #define PRODUCT_STORE(R, V) *(vector_at *)(c + R * c_row + V * PRODUCT_LANES) = sum_##R##_##V;
 #define PRODUCT_ZERO_ROW(R, V) PRODUCT_VECTORS_##V(PRODUCT_ZERO, R)
 #define PRODUCT_START_ROW(R, V) PRODUCT_VECTORS_##V(PRODUCT_START, R)
 #define PRODUCT_STORE_ROW(R, V) PRODUCT_VECTORS_##V(PRODUCT_STORE, R)
-/* Whichever are fewer, numbers of A or vectors of B, stay in registers while the others pass. */
+/* Whichever are fewer, numbers of A or vectors of B, stay in registers while the others pass: the vectors with tall
+ * blocks, the numbers with wide ones, of one row or of few. */
 #define PRODUCT_ADD_ROW(R, V)           \
   {                                     \
     PRODUCT_LEFT(R, V)                  \
@@ -123,17 +145,17 @@
   }
 #define PRODUCT_ADD_KEPT(R, V)       \
   {                                  \
-    vector right_##V = *(const vector_at *)PRODUCT_AT(V); \
+    PRODUCT_RIGHT(R, V)              \
     PRODUCT_KEEP(right_##V);         \
     PRODUCT_ROWS_##R(PRODUCT_ADD, V) \
   }
-#define PRODUCT_TALL(R, V)           \
+#define PRODUCT_TALL(R, V)              \
   PRODUCT_VECTORS_##V(PRODUCT_RIGHT, 0) \
   PRODUCT_ROWS_##R(PRODUCT_ADD_ROW, V)
 #define PRODUCT_WIDE(R, V)          \
   PRODUCT_ROWS_##R(PRODUCT_LEFT, V) \
   PRODUCT_VECTORS_##V(PRODUCT_ADD_VECTOR, R)
-#define PRODUCT_PAIR(R, V)          \
+#define PRODUCT_FEW(R, V)           \
   PRODUCT_ROWS_##R(PRODUCT_LEFT, V) \
   PRODUCT_VECTORS_##V(PRODUCT_ADD_KEPT, R)
 #define PRODUCT_NUMBERS_OF(VECTOR) ((int64_t)(sizeof(VECTOR) / sizeof(PRODUCT_T)))
@@ -141,23 +163,23 @@
 #define PRODUCT_PANEL_VECTORS (PRODUCT_PANEL_NUMBERS / PRODUCT_LANES)
 #define PRODUCT_PANEL_NUMBERS ((int64_t)(PRODUCT_PANEL_BYTES / sizeof(PRODUCT_T)))
 
-#define PRODUCT_KERNEL(NAME, R, V, ORDER)                                                                                     \
+#define PRODUCT_KERNEL(NAME, R, V, ORDER)                                                                    \
   static PRODUCT_APART void PRODUCT_LOCAL(NAME##_##R)(const walk *w, const PRODUCT_T *a, const PRODUCT_T *b, \
-                                                            const PRODUCT_T *start, PRODUCT_T *c) {              \
-    const int64_t a_row = w->a_row, a_col = w->a_col, b_row = w->b_row, b_panel = w->b_panel;                    \
-    const int64_t start_row = w->start_row, c_row = w->c_row;                                                    \
-    int64_t left = w->k;                                                                                         \
-    PRODUCT_ROWS_##R(PRODUCT_ZERO_ROW, V)                                                                        \
-    if (start != NULL) {                                                                                         \
-      PRODUCT_ROWS_##R(PRODUCT_START_ROW, V)                                                                     \
-    }                                                                                                            \
-    for (; left > 0; --left) {                                                                                   \
-      ORDER(R, V)                                                                                                \
-      a += a_col;                                                                                                \
-      b += b_row;                                                                                                \
-    }                                                                                                            \
-    PRODUCT_ROWS_##R(PRODUCT_STORE_ROW, V)                                                                       \
-    (void)a_row, (void)b_panel, (void)start_row, (void)c_row;                                                    \
+                                                      const PRODUCT_T *start, PRODUCT_T *c) {                \
+    const int64_t a_row = w->a_row, a_col = w->a_col, b_row = w->b_row, b_panel = w->b_panel;                \
+    const int64_t start_row = w->start_row, c_row = w->c_row;                                                \
+    int64_t left = w->k;                                                                                     \
+    PRODUCT_ROWS_##R(PRODUCT_ZERO_ROW, V)                                                                    \
+    if (start != NULL) {                                                                                     \
+      PRODUCT_ROWS_##R(PRODUCT_START_ROW, V)                                                                 \
+    }                                                                                                        \
+    for (; left > 0; --left) {                                                                               \
+      ORDER(R, V)                                                                                            \
+      a += a_col;                                                                                            \
+      b += b_row;                                                                                            \
+    }                                                                                                        \
+    PRODUCT_ROWS_##R(PRODUCT_STORE_ROW, V)                                                                   \
+    (void)a_row, (void)b_panel, (void)start_row, (void)c_row;                                                \
   }
 
 #endif
@@ -166,7 +188,6 @@
 #define vector_at PRODUCT_LOCAL(vector_at)
 #define walk PRODUCT_LOCAL(walk)
 #define kernel PRODUCT_LOCAL(kernel)
-
 
 /* A block of a product: its sizes, and the steps between its numbers. */
 typedef struct {
@@ -205,8 +226,8 @@ PRODUCT_KERNEL(two, 4, 2, PRODUCT_TALL)
 PRODUCT_KERNEL(two, 5, 2, PRODUCT_TALL)
 PRODUCT_KERNEL(two, 6, 2, PRODUCT_TALL)
 PRODUCT_KERNEL(four, 1, 4, PRODUCT_WIDE)
-PRODUCT_KERNEL(four, 2, 4, PRODUCT_PAIR)
-PRODUCT_KERNEL(four, 3, 4, PRODUCT_PAIR)
+PRODUCT_KERNEL(four, 2, 4, PRODUCT_FEW)
+PRODUCT_KERNEL(four, 3, 4, PRODUCT_FEW)
 PRODUCT_KERNEL(eight, 1, 8, PRODUCT_WIDE)
 #if defined(__aarch64__)
 PRODUCT_KERNEL(four, 4, 4, PRODUCT_TALL)
@@ -368,8 +389,7 @@ static void PRODUCT_LOCAL(blocked)(const walk *whole, int64_t m, const PRODUCT_T
         if (done < w.n) {
           walk rest = w;
           rest.n = w.n - done;
-          PRODUCT_LOCAL(edge)(&rest, rows, left, right + done / PRODUCT_PANEL_NUMBERS * w.b_panel + done % PRODUCT_PANEL_NUMBERS,
-                              begin != NULL ? begin + done : NULL, end + done);
+          PRODUCT_LOCAL(edge)(&rest, rows, left, right + done, begin != NULL ? begin + done : NULL, end + done);
         }
         begin = end;
         w.start_row = w.c_row;
@@ -379,6 +399,7 @@ static void PRODUCT_LOCAL(blocked)(const walk *whole, int64_t m, const PRODUCT_T
   }
 }
 
+/* The steps of a product whose B lies in rows. */
 static walk PRODUCT_LOCAL(walk_of)(const product_sizes *s) {
   walk w;
   w.k = s->k;
@@ -393,7 +414,8 @@ static walk PRODUCT_LOCAL(walk_of)(const product_sizes *s) {
   return w;
 }
 
-static void PRODUCT_LOCAL(pack_into)(walk *w) {
+/* The steps of a packed B. */
+static void PRODUCT_LOCAL(packed_walk)(walk *w) {
   w->readable = (w->n + PRODUCT_PANEL_NUMBERS - 1) / PRODUCT_PANEL_NUMBERS * PRODUCT_PANEL_NUMBERS;
   w->b_row = PRODUCT_PANEL_NUMBERS;
   w->b_panel = w->k * PRODUCT_PANEL_NUMBERS;
@@ -403,7 +425,7 @@ void PRODUCT_NAME(product)(const product_sizes *sizes, const PRODUCT_T *a, const
                            PRODUCT_T *c) {
   walk w = PRODUCT_LOCAL(walk_of)(sizes);
   int64_t i;
-  PRODUCT_LOCAL(pack_into)(&w);
+  PRODUCT_LOCAL(packed_walk)(&w);
   for (i = 0; i < sizes->batch; ++i)
     PRODUCT_LOCAL(blocked)(&w, sizes->m, a + i * sizes->a_batch, b + i * sizes->b_batch,
                            start != NULL ? start + i * sizes->start_batch : NULL, c + i * sizes->c_batch);
@@ -418,26 +440,38 @@ void PRODUCT_NAME(product_rows)(const product_sizes *sizes, const PRODUCT_T *a, 
                            start != NULL ? start + i * sizes->start_batch : NULL, c + i * sizes->c_batch);
 }
 
-/* Eight rows of k at a time, so that columns that lie together are read together. */
+/* Columns of a panel, of k rows: a cache line of each at a time, should its numbers lie together. */
+static void PRODUCT_LOCAL(pack_columns)(int64_t k, int64_t columns, const PRODUCT_T *b, int64_t b_row, int64_t b_col,
+                                        PRODUCT_T *panel) {
+  const int64_t line = 64 / (int64_t)sizeof(PRODUCT_T);
+  int64_t p, j, q;
+  for (p = 0; p < k; p += line) {
+    const int64_t rows = k - p < line ? k - p : line;
+    j = 0;
+#ifdef PRODUCT_SQUARES
+    if (b_row == 1 && rows == line)
+      for (; j + line / 4 <= columns; j += line / 4)
+        for (q = 0; q < line; q += line / 4)
+          PRODUCT_X86(product_square)(b + p + q + j * b_col, b_col, panel + (p + q) * PRODUCT_PANEL_NUMBERS + j);
+#endif
+    for (; j < columns; ++j)
+      for (q = 0; q < rows; ++q) panel[(p + q) * PRODUCT_PANEL_NUMBERS + j] = b[(p + q) * b_row + j * b_col];
+  }
+}
+
 void PRODUCT_NAME(product_pack)(int64_t k, int64_t n, const PRODUCT_T *b, int64_t b_row, int64_t b_col,
                                 PRODUCT_T *packed) {
-  int64_t first, p, j, q;
-  for (first = 0; first < n; first += PRODUCT_PANEL_NUMBERS) {
+  int64_t first, p;
+  for (first = 0; first < n; first += PRODUCT_PANEL_NUMBERS, packed += k * PRODUCT_PANEL_NUMBERS) {
     const int64_t columns = n - first < PRODUCT_PANEL_NUMBERS ? n - first : PRODUCT_PANEL_NUMBERS;
     const PRODUCT_T *from = b + first * b_col;
-    if (b_col == 1 && columns == PRODUCT_PANEL_NUMBERS) {
+    if (columns < PRODUCT_PANEL_NUMBERS) memset(packed, 0, (size_t)k * PRODUCT_PANEL_BYTES);
+    if (b_col != 1)
+      PRODUCT_LOCAL(pack_columns)(k, columns, from, b_row, b_col, packed);
+    else if (columns < PRODUCT_PANEL_NUMBERS)
+      for (p = 0; p < k; ++p) PRODUCT_LOCAL(copy)(packed + p * PRODUCT_PANEL_NUMBERS, from + p * b_row, columns);
+    else
       for (p = 0; p < k; ++p) memcpy(packed + p * PRODUCT_PANEL_NUMBERS, from + p * b_row, PRODUCT_PANEL_BYTES);
-    } else {
-      for (p = 0; p < k; p += 8) {
-        const int64_t rows = k - p < 8 ? k - p : 8;
-        for (j = 0; j < columns; ++j)
-          for (q = 0; q < rows; ++q)
-            packed[(p + q) * PRODUCT_PANEL_NUMBERS + j] = from[(p + q) * b_row + j * b_col];
-        for (; j < PRODUCT_PANEL_NUMBERS; ++j)
-          for (q = 0; q < rows; ++q) packed[(p + q) * PRODUCT_PANEL_NUMBERS + j] = 0;
-      }
-    }
-    packed += k * PRODUCT_PANEL_NUMBERS;
   }
 }
 

@@ -18,6 +18,8 @@ from ....templates import template
 from .targets import X86_64, Target
 
 _FLAGS = ("-std=c99", "-O3", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-Wall", "-Wextra", "-Wpedantic")
+# zig compiles for the processor that it runs on if it isn't told otherwise; the others for the plainest one.
+_ANY_PROCESSOR = ("-mcpu=baseline",)
 _CHOOSE = "unset CC, or set it to a C compiler"
 
 
@@ -82,17 +84,18 @@ def _zig(tool: str) -> tuple[str, ...] | None:
 
 
 def compile_c(tools: Toolchain, source: Path, include: Path, output: Path, flags: Sequence[str] = ()) -> None:
-    """One C file to one object; ``flags`` come after the usual ones."""
+    """One C file to one object: for any processor of this kind, or as :func:`target_flags` say."""
+    flags = flags or (_ANY_PROCESSOR if _is_zig(tools) else ())
     _run([*tools.cc, *_FLAGS, *flags, "-I", str(include), "-c", "-o", str(output), str(source)], source.name)
 
 
 def target_flags(tools: Toolchain, target: Target) -> tuple[str, ...]:
-    """What makes the compiler use all instructions of a target, and no others: zig's default is this very machine."""
-    architecture = (target.cpu or target.name) if target in X86_64 else "armv8-a"
-    if tools.cc[-2:] == ("ziglang", "cc"):
-        flags = (f"-march={architecture.replace('-', '_')}",) if target in X86_64 else ("-mcpu=generic",)
+    """What lets the compiler use all instructions of a target, for ``templates/products.h``."""
+    if target in X86_64:
+        architecture = target.cpu or target.name
+        flags: tuple[str, ...] = (f"-march={architecture.replace('-', '_') if _is_zig(tools) else architecture}",)
     else:
-        flags = (f"-march={architecture}",)
+        flags = _ANY_PROCESSOR if _is_zig(tools) else ()
     wide = ("-mprefer-vector-width=512",) if target.vector_bytes == 64 else ()
     return (*flags, *wide, f"-DPRODUCT_VECTOR_BYTES={target.vector_bytes}")
 
@@ -111,12 +114,16 @@ def compile_products(tools: Toolchain, work: Path, prefix: str, dtypes: Sequence
         for header in PRODUCT_HEADERS:
             (work / header).write_text(template("export", header))
         source.write_text("\n".join([f"#define PRODUCT_PREFIX {prefix}", *without, '#include "products.h"', ""]))
-        flags = ("-ffp-contract=fast", *target_flags(tools, target))
+        flags = target_flags(tools, target)
         compile_c(tools, source, work, work / f"{name}.o", flags)
     return f"{name}.o"
 
 
 PRODUCT_HEADERS = ("products.h", "products_kernel.h")
+
+
+def _is_zig(tools: Toolchain) -> bool:
+    return tools.cc[-2:] == ("ziglang", "cc")
 
 
 def link_shared(tools: Toolchain, objects: list[Path], output: Path, name: str, *, libm: bool) -> None:
