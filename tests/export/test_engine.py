@@ -9,10 +9,15 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from tfgradkit.export.native.compile.toolchain import compile_c, find_toolchain, link_shared
+from tfgradkit.export.native.compile.compiled_program import Buffer, Convolution, Dot, Product, Program
+from tfgradkit.export.native.compile.compiled_program import Slice as Part
+from tfgradkit.export.native.compile.engine_products import with_products
+from tfgradkit.export.native.compile.targets import choose_targets
+from tfgradkit.export.native.compile.toolchain import compile_c, compile_products, find_toolchain, link_shared
+from tfgradkit.export.native.library.c_sources import step_numbers
 
 SOURCE = """
-#define ENGINE_MAX_ARGUMENTS 4
+#define ENGINE_MAX_ARGUMENTS 5
 #define ENGINE_MAX_BUFFERS 8
 #include "engine.h"
 
@@ -26,6 +31,12 @@ PUBLIC int probe_run(int32_t count, const probe_step *given, const engine_slice 
 PUBLIC int probe_sort(double *keys, float *others, const int64_t *numbers);
 PUBLIC int probe_groups(int64_t x, int64_t y, int64_t z, int fail_at, int64_t *seen);
 PUBLIC int probe_unused(void);
+
+PRODUCT_DECLARE(probe_)
+static const engine_products products = {
+    probe_product_f32, probe_product_rows_f32, probe_product_any_f32, probe_product_pack_f32,
+    probe_product_f64, probe_product_rows_f64, probe_product_any_f64, probe_product_pack_f64,
+};
 
 /* Adds 1 to the first argument, an int32; the second is a byte: whether it is still below 10. */
 static void *add_one(const engine_frame *frame) {
@@ -47,7 +58,7 @@ int probe_run(int32_t count, const probe_step *given, const engine_slice *slices
     steps[i].groups.x = steps[i].groups.y = steps[i].groups.z = 1;
     steps[i].first_slice = first;
     steps[i].num_slices = (uint32_t)given[i].slices;
-    steps[i].first_number = 24 * (uint32_t)i;
+    steps[i].first_number = 32 * (uint32_t)i;
     steps[i].inside = (uint32_t)given[i].inside;
     first += steps[i].num_slices;
   }
@@ -56,6 +67,7 @@ int probe_run(int32_t count, const probe_step *given, const engine_slice *slices
   program.num_steps = (uint32_t)count;
   program.slices = slices;
   program.numbers = numbers;
+  program.products = &products;
   return engine_run(&program, 0, program.num_steps, buffers);
 }
 
@@ -94,8 +106,8 @@ int probe_groups(int64_t x, int64_t y, int64_t z, int fail_at, int64_t *seen) {
 /* Static functions of the engine that this probe does not need. */
 int probe_unused(void) { return (int)((size_t)engine_evaluate != 0); }
 """
-KERNEL, COPY, DOT_F32, DOT_F64, CONVOLUTION, SORT, TOP_K, WHILE, FOR, BRANCH = range(10)
-NUMBERS = 24  # of a step, in the probe
+KERNEL, COPY, PRODUCT_F32, PRODUCT_F64, CONVOLUTION, SORT, TOP_K, WHILE, FOR, BRANCH = range(10)
+NUMBERS = 32  # of a step, in the probe
 
 
 class Slice(ctypes.Structure):
@@ -108,8 +120,9 @@ def probe(tmp_path_factory):
     (folder / "probe.c").write_text(SOURCE)
     (folder / "engine.h").write_text(resources.files("tfgradkit.export").joinpath("templates", "engine.h").read_text())
     tools = find_toolchain()
+    kernels = compile_products(tools, folder, "probe_", ["double", "float"], choose_targets(["host"])[0])
     compile_c(tools, folder / "probe.c", folder, folder / "probe.o")
-    link_shared(tools, [folder / "probe.o"], folder / "libprobe.so", "probe", libm=False)
+    link_shared(tools, [folder / "probe.o", folder / kernels], folder / "libprobe.so", "probe", libm=False)
     return ctypes.CDLL(str(folder / "libprobe.so"))
 
 
@@ -131,11 +144,38 @@ def run_all(probe, steps, buffers):
     return probe.probe_run(len(steps), given, table, (ctypes.c_int64 * len(padded))(*padded), pointers)
 
 
+def run_program(probe, steps, arrays, constants=()):
+    """Runs records of steps on arrays, of which those with the numbers ``constants`` are known to the exporter."""
+    buffers = tuple(Buffer("constant" if i in constants else "temporary", a.nbytes) for i, a in enumerate(arrays))
+    known = {i: arrays[i].tobytes() for i in constants}
+    program = with_products(Program("probe", buffers, tuple(steps), {}, {}, known))
+    memory = [*arrays[: len(buffers)]]
+    for number in range(len(buffers), len(program.buffers)):
+        data = program.constants.get(number, b"\xff" * program.buffers[number].size)  # scratch: NaN
+        memory.append(np.frombuffer(bytearray(data), np.uint8))
+    # A constant that was packed is not read as it was.
+    used = {part.buffer for step in program.steps for part in step.slices}
+    for number in set(constants) - used:
+        memory[number] = np.frombuffer(bytearray(b"\xff" * buffers[number].size), np.uint8)
+    listed = [
+        (OPS[type(step)](step), [(s.buffer, s.offset, s.size) for s in step.slices], step_numbers(step), 0)
+        for step in program.steps
+    ]
+    return run_all(probe, listed, memory)
+
+
+OPS = {
+    Product: lambda step: PRODUCT_F32 if step.dtype == "float" else PRODUCT_F64,
+    Convolution: lambda step: CONVOLUTION,
+}
+
+
+@pytest.mark.parametrize("constant", [True, False], ids=["constant", "computed"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("left", "right"), itertools.product((0, 1), (0, 1)), ids=str)
-def test_product(probe, dtype, left, right):
-    """Column-major, batched, with either side transposed, at an offset in its buffer."""
-    batch, m, n, k = 2, 3, 4, 5
+def test_product(probe, dtype, left, right, constant):
+    """The compiler's: column-major, batched, with either side transposed, at an offset in its buffer."""
+    batch, m, n, k = 2, 35, 4, 5
     generator = np.random.default_rng(0)
     a, b = (
         generator.standard_normal((batch, m, k)).astype(dtype),
@@ -146,11 +186,12 @@ def test_product(probe, dtype, left, right):
     stored_b = np.ascontiguousarray(b if right else np.swapaxes(b, 1, 2))
     out = np.full(8 + batch * m * n, 7, dtype)
     item = out.itemsize
-    slices = [(0, 8 * item, batch * m * n * item), (1, 0, a.nbytes), (2, 0, b.nbytes)]
-    op = DOT_F32 if dtype == np.float32 else DOT_F64
-    assert run(probe, op, slices, (batch, m, n, k, left, right, 0, 0), [out, stored_a, stored_b]) == 0
+    slices = Part(0, 8 * item, batch * m * n * item), Part(1, 0, a.nbytes), Part(2, 0, b.nbytes)
+    name = "float" if dtype == np.float32 else "double"
+    dot = Dot(name, *slices, batch, m, n, k, bool(left), bool(right))
+    assert run_program(probe, [dot], [out, stored_a, stored_b], [1] if constant else []) == 0
     got = np.swapaxes(out[8:].reshape(batch, n, m), 1, 2)
-    np.testing.assert_allclose(got, a @ b, rtol=1e-5 if dtype == np.float32 else 1e-13)
+    np.testing.assert_allclose(got, a @ b, rtol=1e-5 if dtype == np.float32 else 1e-13, atol=1e-6)
     assert np.all(out[:8] == 7)
 
 
@@ -215,16 +256,21 @@ def convolved(image, kernel, out, strides, padding, image_dilation, kernel_dilat
         pytest.param((3, 5), (1, 1), (0, 0), (1, 1), (1, 1), 2, id="groups"),
         pytest.param((3, 5), (1, 1), (0, 0), (1, 1), (1, 1), 4, id="depthwise"),
         pytest.param((9, 9), (1, 1), (6, 6), (1, 1), (1, 1), 1, id="more padding than kernel"),
+        pytest.param((2, 4), (1, 1), (-1, -1), (1, 1), (1, 1), 1, id="cropped"),
     ],
 )
-def test_convolution(probe, out, strides, padding, image_dilation, kernel_dilation, groups):
+@pytest.mark.parametrize("constant", [True, False], ids=["constant", "computed"])
+def test_convolution(probe, out, strides, padding, image_dilation, kernel_dilation, groups, constant):
     generator = np.random.default_rng(1)
     image = generator.standard_normal((2, 5, 6, 4)).astype(np.float32)
     kernel = generator.standard_normal((3, 2, 4 // groups, 8)).astype(np.float32)
     got = np.full((2, *out, 8), np.nan, np.float32)
-    sizes = (2, *image.shape[1:], *kernel.shape, *out, *strides, *padding, *image_dilation, *kernel_dilation, groups)
-    slices = [(i, 0, array.nbytes) for i, array in enumerate((got, image, kernel))]
-    assert run(probe, CONVOLUTION, slices, sizes, [got, image, kernel]) == 0
+    step = Convolution(
+        tuple(Part(i, 0, array.nbytes) for i, array in enumerate((got, image, kernel))),
+        2, image.shape[1:3], 4, kernel.shape[:2], 4 // groups, 8, out, strides, padding, image_dilation,
+        kernel_dilation, groups,
+    )  # fmt: skip
+    assert run_program(probe, [step], [got, image, kernel], [2] if constant else []) == 0
     expected = convolved(image, kernel, out, strides, padding, image_dilation, kernel_dilation, groups)
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 

@@ -75,9 +75,11 @@ typedef struct {
   void (*packed_f32)(const product_sizes *, const float *, const float *, const float *, float *);
   void (*rows_f32)(const product_sizes *, const float *, const float *, const float *, float *);
   void (*any_f32)(const product_sizes *, const float *, const float *, const float *, float *, float *);
+  void (*pack_f32)(int64_t, int64_t, const float *, int64_t, int64_t, float *);
   void (*packed_f64)(const product_sizes *, const double *, const double *, const double *, double *);
   void (*rows_f64)(const product_sizes *, const double *, const double *, const double *, double *);
   void (*any_f64)(const product_sizes *, const double *, const double *, const double *, double *, double *);
+  void (*pack_f64)(int64_t, int64_t, const double *, int64_t, int64_t, double *);
 } engine_products;
 
 typedef struct {
@@ -158,44 +160,131 @@ static int64_t engine_met(int64_t out, int64_t tap, int64_t stride, int64_t kern
   return at / image_dilation;
 }
 
-/* out[filters] += image[channels] * kernel[channels, filters], for one place of the kernel; groups of filters see
- * their own channels. */
-static void engine_convolve_tap(float *out, const float *image, const float *kernel, int64_t groups, int64_t channels,
-                                int64_t filters) {
-  const int64_t width = filters / groups;
-  int64_t g, c, f;
-  for (g = 0; g < groups; ++g)
-    for (c = 0; c < channels; ++c) {
-      const float value = image[g * channels + c];
-      const float *row = kernel + c * filters + g * width;
-      float *sums = out + g * width;
-      for (f = 0; f < width; ++f) sums[f] += value * row[f];
-    }
-}
+/* The numbers of a convolution. `channels` are those of a group, `image_channels` all; a group of filters sees its own
+ * channels alone. `own_step` says that each place of the kernel is a product of its own, since the places of one row
+ * don't lie side by side in the image. `block` is how many numbers a packed product's right side has. */
+typedef struct {
+  int64_t batch, image_rows, image_columns, image_channels;
+  int64_t rows, columns, channels, filters;
+  int64_t out_rows, out_columns;
+  int64_t row_stride, column_stride, rows_before, columns_before;
+  int64_t image_row_dilation, image_column_dilation, row_dilation, column_dilation;
+  int64_t groups;
+  int64_t own_step, block, wide_rows, wide_columns;
+} engine_convolution;
 
 /* out[batch, rows, columns, filters] from image[batch, rows, columns, channels] and kernel[rows, columns, channels
- * of a group, filters].
- * Numbers: batch; image rows, columns, channels; kernel rows, columns, channels of a group, filters; out rows, columns;
- * strides; padding before; dilations of the image; dilations of the kernel (each of rows, columns); groups. */
-static void engine_convolve(float *out, const float *image, const float *kernel, const int64_t *n) {
-  const int64_t in_rows = n[1], in_columns = n[2], in_channels = n[3], rows = n[4], columns = n[5], channels = n[6];
-  const int64_t filters = n[7], out_rows = n[8], out_columns = n[9], groups = n[18];
-  int64_t b, i, j, r, c, f;
-  for (b = 0; b < n[0]; ++b, image += in_rows * in_columns * in_channels)
-    for (i = 0; i < out_rows; ++i)
-      for (j = 0; j < out_columns; ++j, out += filters) {
-        for (f = 0; f < filters; ++f) out[f] = 0;
-        for (r = 0; r < rows; ++r) {
-          const int64_t row = engine_met(i, r, n[10], n[16], n[12], n[14], in_rows);
-          if (row < 0) continue;
-          for (c = 0; c < columns; ++c) {
-            const int64_t column = engine_met(j, c, n[11], n[17], n[13], n[15], in_columns);
-            if (column < 0) continue;
-            engine_convolve_tap(out, image + (row * in_columns + column) * in_channels,
-                                kernel + (r * columns + c) * channels * filters, groups, channels, filters);
+ * of a group, filters], as the definition has it: for groups of so few filters that a product would be mostly empty. */
+static void engine_convolve_directly(const engine_convolution *n, float *out, const float *image, const float *kernel) {
+  const int64_t width = n->filters / n->groups;
+  int64_t b, i, j, r, c, g, q, f;
+  for (b = 0; b < n->batch; ++b, image += n->image_rows * n->image_columns * n->image_channels)
+    for (i = 0; i < n->out_rows; ++i)
+      for (j = 0; j < n->out_columns; ++j, out += n->filters) {
+        for (f = 0; f < n->filters; ++f) out[f] = 0;
+        for (r = 0; r < n->rows; ++r) {
+          const int64_t row = engine_met(i, r, n->row_stride, n->row_dilation, n->rows_before, n->image_row_dilation,
+                                         n->image_rows);
+          for (c = 0; c < n->columns; ++c) {
+            const int64_t column = engine_met(j, c, n->column_stride, n->column_dilation, n->columns_before,
+                                              n->image_column_dilation, n->image_columns);
+            const float *weights = kernel + (r * n->columns + c) * n->channels * n->filters;
+            const float *seen = image + (row * n->image_columns + column) * n->image_channels;
+            if (row < 0 || column < 0) continue;
+            if (n->channels == 1 && width == 1) /* depthwise */
+              for (f = 0; f < n->filters; ++f) out[f] += seen[f] * weights[f];
+            else
+              for (g = 0; g < n->groups; ++g)
+                for (q = 0; q < n->channels; ++q)
+                  for (f = g * width; f < (g + 1) * width; ++f)
+                    out[f] += seen[g * n->channels + q] * weights[q * n->filters + f];
           }
         }
       }
+}
+
+/* One image with its padding, and with zeros between its numbers where it is dilated. */
+static void engine_widen(const engine_convolution *n, float *wide, const float *image) {
+  const size_t pixel = (size_t)n->image_channels * sizeof(float);
+  int64_t i, j;
+  memset(wide, 0, (size_t)(n->wide_rows * n->wide_columns) * pixel);
+  for (i = 0; i < n->image_rows; ++i) {
+    const int64_t row = i * n->image_row_dilation + n->rows_before;
+    if (row < 0 || row >= n->wide_rows) continue;
+    for (j = 0; j < n->image_columns; ++j) {
+      const int64_t column = j * n->image_column_dilation + n->columns_before;
+      if (column < 0 || column >= n->wide_columns) continue;
+      memcpy(wide + (row * n->wide_columns + column) * n->image_channels,
+             image + (i * n->image_columns + j) * n->image_channels, pixel);
+    }
+  }
+}
+
+/* A kernel that isn't packed yet: a block for each group, row and, where these are products of their own, column. */
+static void engine_pack_kernel(const engine_products *kernels, const engine_convolution *n, const float *kernel,
+                               float *packed) {
+  const int64_t steps = n->own_step ? n->columns : 1, k = n->own_step ? n->channels : n->columns * n->channels;
+  const int64_t width = n->filters / n->groups;
+  int64_t g, r, c;
+  for (g = 0; g < n->groups; ++g)
+    for (r = 0; r < n->rows; ++r)
+      for (c = 0; c < steps; ++c, packed += n->block)
+        kernels->pack_f32(k, width, kernel + (r * n->columns + c) * n->channels * n->filters + g * width, n->filters, 1,
+                          packed);
+}
+
+/* The same as a sum of products over the rows of the kernel: the numbers that one row of it meets lie side by side, and
+ * those of the next output a stride behind, so that the image is a matrix as it lies. */
+static void engine_convolve(const engine_products *kernels, const engine_convolution *n, float *out, const float *image,
+                            const float *packed, float *wide) {
+  const int64_t steps = n->own_step ? n->columns : 1, width = n->filters / n->groups;
+  product_sizes sizes = {0};
+  int64_t b, g, r, c;
+  sizes.batch = n->out_rows;
+  sizes.m = n->out_columns;
+  sizes.n = width;
+  sizes.k = n->own_step ? n->channels : n->columns * n->channels;
+  sizes.a_batch = n->row_stride * n->wide_columns * n->image_channels;
+  sizes.a_row = n->column_stride * n->image_channels;
+  sizes.a_col = 1;
+  sizes.c_batch = sizes.start_batch = n->out_columns * n->filters;
+  sizes.c_row = sizes.start_row = n->filters;
+  for (b = 0; b < n->batch; ++b) {
+    const float *block = packed;
+    if (wide != NULL) engine_widen(n, wide, image);
+    for (g = 0; g < n->groups; ++g)
+      for (r = 0; r < n->rows; ++r)
+        for (c = 0; c < steps; ++c, block += n->block) {
+          const float *a = (wide != NULL ? wide : image) + g * n->channels +
+                           (r * n->row_dilation * n->wide_columns + c * n->column_dilation) * n->image_channels;
+          kernels->packed_f32(&sizes, a, block, r + c == 0 ? NULL : out + g * width, out + g * width);
+        }
+    image += n->image_rows * n->image_columns * n->image_channels;
+    out += n->out_rows * n->out_columns * n->filters;
+  }
+}
+
+/* A convolution. Numbers: those of engine_convolution, then how: directly, by a packed kernel, or by one to be packed;
+ * then whether there is a wide image. Arguments: out, image, kernel, then the wide image and the packed kernel. */
+enum { ENGINE_DIRECTLY, ENGINE_BY_PACKED, ENGINE_BY_PACKING };
+
+static void engine_convolution_f32(const engine_products *kernels, const engine_argument *arguments,
+                                   const int64_t *numbers) {
+  const int64_t *how = numbers + sizeof(engine_convolution) / sizeof(int64_t);
+  const engine_argument *next = arguments + 3;
+  const float *kernel = arguments[2].data;
+  float *wide = how[1] ? (next++)->data : NULL;
+  engine_convolution n;
+  memcpy(&n, numbers, sizeof n);
+  if (how[0] == ENGINE_DIRECTLY) {
+    engine_convolve_directly(&n, arguments[0].data, arguments[1].data, kernel);
+    return;
+  }
+  if (how[0] == ENGINE_BY_PACKING) {
+    engine_pack_kernel(kernels, &n, kernel, next->data);
+    kernel = next->data;
+  }
+  engine_convolve(kernels, &n, arguments[0].data, arguments[1].data, kernel, wide);
 }
 
 /* A float's place in the total order of IEEE 754, in which NaN is the largest. */
@@ -333,7 +422,7 @@ static int engine_run(const engine_program *program, uint32_t first, uint32_t la
         engine_product_f64(program->products, arguments, numbers);
         break;
       case ENGINE_CONVOLUTION_F32:
-        engine_convolve(arguments[0].data, arguments[1].data, arguments[2].data, numbers);
+        engine_convolution_f32(program->products, arguments, numbers);
         break;
       case ENGINE_TOP_K:
         engine_top_k(arguments[0].data, arguments[1].data, arguments[2].data, numbers);

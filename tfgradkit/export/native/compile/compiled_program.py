@@ -84,9 +84,15 @@ class Convolution:
 
     All pairs are of rows and columns. ``image_dilation`` puts zeros between the numbers of the image (a transposed
     convolution), ``kernel_dilation`` between those of the kernel. A group of filters sees its own channels alone.
+
+    Attributes:
+        slices: out, image and kernel; then the padded image and the packed kernel, as far as the engine needs them.
+        way: "directly", by a "packed" kernel, or by one to be packed at run time ("packing").
+        block: the numbers of one packed right side.
+        wide: rows and columns of the padded image; those of the image where it needs no padding.
     """
 
-    slices: tuple[Slice, Slice, Slice]
+    slices: tuple[Slice, ...]
     batch: int
     image: tuple[int, int]
     channels: int
@@ -99,6 +105,19 @@ class Convolution:
     image_dilation: tuple[int, int]
     kernel_dilation: tuple[int, int]
     groups: int
+    way: str = "directly"
+    block: int = 0
+    wide: tuple[int, int] = (0, 0)
+
+    @property
+    def own_step(self) -> bool:
+        """Whether each place of the kernel is a product of its own: one row of it doesn't meet numbers side by side."""
+        return self.groups > 1 or (self.kernel_dilation[1] > 1 and self.kernel[1] > 1)
+
+    @property
+    def padded(self) -> bool:
+        """Whether the image has to be copied with its padding, or with zeros between its numbers."""
+        return self.wide != self.image or self.image_dilation != (1, 1) or self.padding_before != (0, 0)
 
 
 @dataclass(frozen=True)
@@ -225,8 +244,10 @@ class Program:
 
     @property
     def product_dtypes(self) -> frozenset[str]:
-        """float and double, as far as its products have them."""
-        return frozenset(s.dtype for s in walk(self.steps) if isinstance(s, Product))
+        """float and double, as far as its products and convolutions have them."""
+        found = {s.dtype for s in walk(self.steps) if isinstance(s, Product)}
+        convolved = any(isinstance(s, Convolution) and s.way != "directly" for s in walk(self.steps))
+        return frozenset(found | {"float"} if convolved else found)
 
     @property
     def comparators(self) -> tuple[str, ...]:

@@ -1,8 +1,11 @@
-"""The matrix products of a program as the engine runs them: row-major, with weights packed ahead.
+"""The matrix products and convolutions of a program as the engine runs them, with weights packed ahead.
 
 The compiler writes a product as a call of Eigen, on matrices by columns. Read by rows, the same memory is the
 product of the transposes in the other order: C^T = B^T A^T. The left operand is then the right one, whose columns the
 kernels of ``templates/products.h`` go over; where it is a constant, it is stored as these kernels read it.
+
+A convolution is a sum of such products, one for each row of its kernel; see ``engine_convolve`` in
+``templates/engine.h``.
 """
 
 from __future__ import annotations
@@ -12,58 +15,78 @@ from dataclasses import replace
 import numpy as np
 
 from ..library.packed_weights import PANEL_BYTES, pack_weights
-from .compiled_program import Buffer, Dot, Product, Program, ProgramStep, Slice, changed
+from .compiled_program import Buffer, Convolution, Dot, Product, Program, ProgramStep, Slice, changed
 
 _DTYPES = {"float": np.dtype(np.float32), "double": np.dtype(np.float64)}
+# Of so few filters a group, a panel of a product's columns would be mostly empty.
+_FEW_FILTERS = 4
 
 
 def with_products(program: Program) -> Program:
-    """``program`` with a :class:`Product` for each :class:`Dot`."""
-    buffers, constants = list(program.buffers), dict(program.constants)
-    packed: dict[tuple[Slice, bool, int, int], int] = {}
+    """``program`` with a :class:`Product` for each :class:`Dot`, and the ways of its convolutions chosen."""
+    additions = _Additions(program)
 
-    def constant(dot: Dot) -> int | None:
-        """The number of the buffer with the packed weights; None where the right side isn't constant."""
-        source, count = dot.lhs, dot.m * dot.k
-        whole = constants.get(source.buffer)
-        if whole is None:
+    def step(given: ProgramStep) -> ProgramStep:
+        match given:
+            case Dot():
+                return _product(given, additions)
+            case Convolution():
+                return _convolution(given, additions)
+            case _:
+                return given
+
+    steps = changed(program.steps, step)
+    return replace(program, steps=steps, buffers=tuple(additions.buffers), constants=additions.constants)
+
+
+class _Additions:
+    """The buffers of a program, and those that are added: packed weights, each once, and scratch."""
+
+    def __init__(self, program: Program) -> None:
+        self.buffers = list(program.buffers)
+        self.constants = dict(program.constants)
+        self._known: dict[bytes, Slice] = {}
+
+    def array(self, part: Slice, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray | None:
+        """The numbers of a slice; None where it isn't constant."""
+        data = self.constants.get(part.buffer)
+        if data is None:
             return None
-        key = (source, dot.transpose_lhs, dot.m, dot.k)
-        if key not in packed:
-            dtype = _DTYPES[dot.dtype]
-            # By rows: [k, m], or [m, k] where the compiler transposes it.
-            shape = (dot.batch, dot.m, dot.k) if dot.transpose_lhs else (dot.batch, dot.k, dot.m)
-            weights = np.frombuffer(whole, dtype, dot.batch * count, source.offset).reshape(shape)
-            data = pack_weights(weights, transposed=dot.transpose_lhs).tobytes()
-            packed[key] = len(buffers)
-            constants[len(buffers)] = data
-            buffers.append(Buffer("constant", len(data)))
-        return packed[key]
+        return np.frombuffer(data, dtype, int(np.prod(shape)), part.offset).reshape(shape)
 
-    def scratch(size: int) -> Slice:
-        buffers.append(Buffer("temporary", size))
-        return Slice(len(buffers) - 1, 0, size)
+    def packed(self, weights: np.ndarray) -> Slice:
+        """A buffer with these numbers."""
+        data = weights.tobytes()
+        if data not in self._known:
+            self.constants[len(self.buffers)] = data
+            self._known[data] = self._slice("constant", len(data))
+        return self._known[data]
 
-    def product(step: ProgramStep) -> ProgramStep:
-        if not isinstance(step, Dot):
-            return step
-        number = constant(step)
-        size = _packed_bytes(step)
-        if number is not None:
-            right: tuple[Slice, ...] = (Slice(number, 0, step.batch * size),)
-            return Product(step.dtype, (step.out, step.rhs, *right), "packed", _sizes(step, size))
-        if not step.transpose_lhs:
-            return Product(step.dtype, (step.out, step.rhs, step.lhs), "rows", _sizes(step, None))
-        return Product(step.dtype, (step.out, step.rhs, step.lhs, scratch(size)), "any", _sizes(step, None))
+    def scratch(self, size: int) -> Slice:
+        """A temporary buffer."""
+        return self._slice("temporary", size)
 
-    steps = changed(program.steps, product)
-    return replace(program, steps=steps, buffers=tuple(buffers), constants=constants)
+    def _slice(self, kind: str, size: int) -> Slice:
+        self.buffers.append(Buffer(kind, size))
+        return Slice(len(self.buffers) - 1, 0, size)
 
 
-def _packed_bytes(dot: Dot) -> int:
+def _product(dot: Dot, additions: _Additions) -> Product:
+    dtype, size = _DTYPES[dot.dtype], _packed_bytes(dot.k, dot.m, _DTYPES[dot.dtype].itemsize)
+    # By rows: [k, m], or [m, k] where the compiler transposes it.
+    shape = (dot.batch, dot.m, dot.k) if dot.transpose_lhs else (dot.batch, dot.k, dot.m)
+    weights = additions.array(dot.lhs, dtype, shape)
+    if weights is not None:
+        right = additions.packed(pack_weights(weights, transposed=dot.transpose_lhs))
+        return Product(dot.dtype, (dot.out, dot.rhs, right), "packed", _sizes(dot, size))
+    if not dot.transpose_lhs:
+        return Product(dot.dtype, (dot.out, dot.rhs, dot.lhs), "rows", _sizes(dot, None))
+    return Product(dot.dtype, (dot.out, dot.rhs, dot.lhs, additions.scratch(size)), "any", _sizes(dot, None))
+
+
+def _packed_bytes(k: int, n: int, item: int) -> int:
     """The bytes of one right side, packed."""
-    panels = -(-dot.m * _DTYPES[dot.dtype].itemsize // PANEL_BYTES)
-    return panels * PANEL_BYTES * dot.k
+    return -(-n * item // PANEL_BYTES) * PANEL_BYTES * k
 
 
 def _sizes(dot: Dot, packed_bytes: int | None) -> tuple[int, ...]:
@@ -73,3 +96,34 @@ def _sizes(dot: Dot, packed_bytes: int | None) -> tuple[int, ...]:
     b = (1, k) if dot.transpose_lhs else (n, 1)
     b_batch = k * n if packed_bytes is None else packed_bytes // _DTYPES[dot.dtype].itemsize
     return (dot.batch, m, n, k, m * k, *a, b_batch, *b, 0, 0, m * n, n)
+
+
+def _convolution(step: Convolution, additions: _Additions) -> Convolution:
+    width = step.filters // step.groups
+    if step.groups > 1 and width < _FEW_FILTERS:
+        return step
+    steps, depth = (
+        (step.kernel[1], step.kernel_channels) if step.own_step else (1, step.kernel[1] * step.kernel_channels)
+    )
+    size = _packed_bytes(depth, width, 4)
+    step = replace(step, block=size // 4, wide=_wide(step))
+    scratch = (additions.scratch(4 * step.wide[0] * step.wide[1] * step.channels),) if step.padded else ()
+    kernel = additions.array(step.slices[2], np.dtype(np.float32), (step.kernel[0] * steps, depth, step.groups, width))
+    if kernel is None:
+        blocks = step.groups * step.kernel[0] * steps
+        slices = (*step.slices, *scratch, additions.scratch(blocks * size))
+        return replace(step, way="packing", slices=slices)
+    packed = additions.packed(pack_weights(np.moveaxis(kernel, 2, 0)))
+    return replace(step, way="packed", slices=(*step.slices[:2], packed, *scratch))
+
+
+def _wide(step: Convolution) -> tuple[int, int]:
+    """The rows and columns of the padded image: as many as the kernel's places meet, or those of the image."""
+    met = [
+        (out - 1) * stride + (kernel - 1) * dilation + 1
+        for out, stride, kernel, dilation in zip(step.out, step.strides, step.kernel, step.kernel_dilation, strict=True)
+    ]
+    inside = step.padding_before == (0, 0) and step.image_dilation == (1, 1)
+    if inside and all(m <= size for m, size in zip(met, step.image, strict=True)):
+        return step.image
+    return met[0], met[1]

@@ -185,7 +185,7 @@ def _program(program: Program, points: int, entry: Entry, pool: _Pool) -> dict[s
     numbers: list[int] = []
     steps = []
     for step in walk(program.steps):
-        own = _numbers(step)
+        own = step_numbers(step)
         places = {"first": len(slices), "count": len(step.slices), "number": len(numbers), "inside": _inside(step)}
         steps.append({**_step(step), **places})
         slices.extend(step.slices)
@@ -253,9 +253,10 @@ _OPS: dict[type, str] = {
 
 # The same numbers as in templates/engine.h.
 _WAYS = {"packed": 0, "rows": 1, "any": 2}
+_CONVOLVED = {"directly": 0, "packed": 1, "packing": 2}
 
 
-def _numbers(step: ProgramStep) -> tuple[int, ...]:
+def step_numbers(step: ProgramStep) -> tuple[int, ...]:
     """The numbers of a step, in the order that the engine's function for it says."""
     match step:
         case Product():
@@ -263,7 +264,9 @@ def _numbers(step: ProgramStep) -> tuple[int, ...]:
         case Convolution():
             sizes = (step.batch, *step.image, step.channels, *step.kernel, step.kernel_channels, step.filters)
             dilations = (*step.image_dilation, *step.kernel_dilation)
-            return (*sizes, *step.out, *step.strides, *step.padding_before, *dilations, step.groups)
+            places = (*step.out, *step.strides, *step.padding_before, *dilations, step.groups)
+            how = (_CONVOLVED[step.way], int(step.way != "directly" and step.padded))
+            return (*sizes, *places, int(step.own_step), step.block, *step.wide, *how)
         case Sort():
             return (*step.shape, *step.element_bytes)
         case TopK():
