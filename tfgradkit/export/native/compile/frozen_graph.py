@@ -93,6 +93,7 @@ def canonicalize(graph: Any) -> Any:
     result.CopyFrom(graph)
     nodes = {node.name: node for node in result.node}
     added: dict[str, Any] = {}
+    single = _single_rows(graph)
     for node in result.node:
         for side, flag in enumerate(PRODUCTS.get(node.op, ())):
             source = constant_behind(node.input[side], nodes)
@@ -100,12 +101,46 @@ def canonicalize(graph: Any) -> Any:
             if source is not None and node.attr[flag].b != wanted:
                 node.input[side] = _transposed(source, added)
                 node.attr[flag].b = wanted
+            if wanted and node.name in single and _numbers(source) >= TWO_ROWS_FROM:
+                _make_two_rows(node, added)
     result.node.extend(added.values())
     return result
 
 
+def _single_rows(definition: Any) -> set[str]:
+    """The names of products whose left side is one row."""
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.graph_util.import_graph_def(definition, name="")
+    products = [op for op in graph.get_operations() if op.type == "MatMul" and not op.get_attr("transpose_a")]
+    return {op.name for op in products if op.inputs[0].shape.rank == 2 and op.inputs[0].shape[0] == 1}
+
+
+def _make_two_rows(product: Any, added: dict[str, Any]) -> None:
+    """Makes ``product`` the first row of a product with a row of zeros below.
+
+    The compiler makes a kernel of a product of one row, which needs the weight as it is; of two rows it is a step,
+    which shares the packed weight with all others. Reading the weight takes the time, the second row next to none.
+    """
+    name, dtype = product.name, product.attr["T"].type
+    rows, wide = (tf.compat.v1.NodeDef() for _ in range(2))
+    rows.name, rows.op = f"{name}/rows", "Pad"
+    rows.input.extend([product.input[0], _constant(f"{name}/below", np.array([[0, 1], [0, 0]], np.int32), added)])
+    rows.attr["T"].type, rows.attr["Tpaddings"].type = dtype, tf.int32.as_datatype_enum
+    wide.CopyFrom(product)
+    wide.name, wide.input[0] = f"{name}/both", rows.name
+    added |= {rows.name: rows, wide.name: wide}
+    ends = [_constant(f"{name}/{end}", np.array(v, np.int32), added) for end, v in (("at", [0, 0]), ("size", [1, -1]))]
+    product.Clear()
+    product.name, product.op = name, "Slice"
+    product.input.extend([wide.name, *ends])
+    product.attr["T"].type, product.attr["Index"].type = dtype, tf.int32.as_datatype_enum
+
+
 # From so many numbers on, a weight is multiplied by the engine's kernels.
 ENGINE_FROM = 32 * 32
+# From so many on, also where there is one row: below, the compiler's kernel is up to a tenth faster.
+TWO_ROWS_FROM = 128 * 128
 
 
 def _numbers(constant: Any) -> int:
