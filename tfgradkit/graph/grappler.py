@@ -28,7 +28,7 @@ def frozen(concrete: Any, *, lower_control_flow: bool = True) -> Any:
     require_tensorflow()
     from tensorflow.python.framework import convert_to_constants as convert
 
-    class Data(convert._FunctionConverterDataInEager):  # type: ignore[misc]
+    class Data(convert._FunctionConverterDataInEager):
         def __init__(self) -> None:
             self._func = concrete
             graph = _inlined(concrete, lower_control_flow)

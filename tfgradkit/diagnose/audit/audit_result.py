@@ -170,8 +170,7 @@ _NOT_COMPILED = {
 _OUTSIDE = 'jit_compile=False; or the same in ops that XLA has (target="xla" lists what it hasn\'t)'
 _SAVED = "tgk.export_saved_model, which takes it as it is; or the part of the model without it"
 _NOT_EXPORTED = (
-    ("loops", "unroll=True in a recurrent layer; a for loop of Python; or tgk.export_saved_model"),
-    ("convolutions", "a Dense layer on extracted patches; or tgk.export_saved_model"),
+    ("maximum_iterations", "tf.while_loop(…, maximum_iterations=N); or tgk.export_saved_model"),
     ("random", "the model in inference: training=False"),
 )
 

@@ -105,7 +105,8 @@ def _steps(text: str) -> tuple[ProgramStep, ...]:
 
 def _blocks(text: str) -> tuple[str, tuple[_Block, ...]]:
     """``text`` with marks in place of the steps in it, and these steps."""
-    rest, blocks, end = "", [], 0
+    rest, end = "", 0
+    blocks: list[_Block] = []
     for match in re.finditer(r"// (\w[\w ]*) Thunk\n\s*\{", text):
         if match.start() < end:
             continue  # inside the step before

@@ -11,13 +11,14 @@ A convolution is a sum of such products, one for each row of its kernel; see ``e
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ..library.packed_weights import PANEL_BYTES, pack_weights
 from .compiled_program import Buffer, Convolution, Dot, Product, Program, ProgramStep, Slice, changed
 
-_DTYPES = {"float": np.dtype(np.float32), "double": np.dtype(np.float64)}
+_DTYPES: dict[str, np.dtype[Any]] = {"float": np.dtype(np.float32), "double": np.dtype(np.float64)}
 # Of so few filters a group, a panel of a product's columns would be mostly empty.
 _FEW_FILTERS = 4
 

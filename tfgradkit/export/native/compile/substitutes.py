@@ -306,14 +306,13 @@ def _planes(operation: Any, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     before = max(0, (out - 1) * strides[0] + span - depth) // 2 if padding == "SAME" else 0
     behind = max(0, (out - 1) * strides[0] + span - depth - before)
     x = tf.pad(x, [[0, 0], [before, behind], [0, 0], [0, 0], [0, 0]])
-    total = None
+    parts = []
     for plane in range(count):
         first = plane * dilations[0]
         seen = x[:, first : first + (out - 1) * strides[0] + 1 : strides[0]]
         flat = tf.reshape(seen, [-1, *seen.shape[2:]])
-        part = tf.nn.conv2d(flat, kernel[plane], strides[1:], padding, dilations=dilations[1:])
-        total = part if total is None else total + part
-    return tf.reshape(total, [-1, out, *total.shape[1:]])
+        parts.append(tf.nn.conv2d(flat, kernel[plane], strides[1:], padding, dilations=dilations[1:]))
+    return tf.reshape(tf.add_n(parts), [-1, out, *parts[0].shape[1:]])
 
 
 def _by_image(operation: Any, sizes: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:

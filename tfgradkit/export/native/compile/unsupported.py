@@ -39,7 +39,7 @@ def audit_native(graph: Any, layer_names: Iterable[str], model: str) -> None:
         error = UnsupportedModelError(
             "the model can't become a C library",
             subject=model,
-            expected="layers that compile to kernels: dense, element-wise, normalisation, merges, reshapes",
+            expected="ops that XLA compiles, of fixed shapes, without random numbers",
             got="; ".join(_lines(reasons)),
             hint=f"{saved}export the part of the model without these layers",
         )
