@@ -121,9 +121,7 @@ def _of_order(seen: GraphView, source: Any, order: int) -> Iterator[Obstacle]:
             return
         frozen = freeze(exported(source, entry), argument_specs(entry, 1))
     except ExportError as error:
-        yield _of_whole_function(
-            seen, order, f"{error.what}: {error.got}", "tgk.export_saved_model"
-        )
+        yield _of_whole_function(seen, order, f"{error.what}: {error.got}", "tgk.export_saved_model")
     except (TfGradKitError, LookupError, ValueError, TypeError) as error:
         yield _of_whole_function(seen, order, str(error).strip().split("\n", 1)[0], "tgk.export_saved_model")
     else:

@@ -102,7 +102,7 @@ def _graph(source: Differentiable, entry: Entry, points: int, log: list[PlanStep
     return replace(frozen, graph=canonicalize(frozen.graph))
 
 
-def read_program(work: Path, label: str, prefix: str) -> Program:
+def read_program(work: Path, label: str, prefix: str = "") -> Program:
     """The program that the compiler wrote under ``label``, with its constants; ``prefix`` is its product kernels'.
 
     Raises:

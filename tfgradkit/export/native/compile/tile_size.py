@@ -20,9 +20,17 @@ import numpy as np
 
 from ....errors import ExportError
 from ...functions.interface import Entry, Port
-from ..library.c_sources import CompiledFunction, Pair, Sources, product_kernels, write_sources
+from ..library.c_sources import (
+    CompiledFunction,
+    Pair,
+    Sources,
+    constants_source,
+    product_kernels,
+    write_files,
+    write_sources,
+)
 from .targets import Target, processor_name
-from .toolchain import Toolchain, compile_c, compile_products, link_shared
+from .toolchain import Toolchain, assembles, compile_c, compile_products, link_shared
 
 _USUAL = 8
 _OTHERS = (64,)
@@ -120,15 +128,14 @@ def _probe(function: CompiledFunction, target: Target, work: Path, tools: Toolch
     vectors = {p.name: np.zeros((1, *p.shape), p.dtype) for p in (*entry.inputs, *entry.outputs)}
     sources = Sources(
         name="probe", version="", summary="", functions=sizes, targets=(target,), objects=objects, vectors=vectors,
-        tolerance=0.0, small=0.0, ranges={}, metadata="", needs_libm=True,
+        tolerance=0.0, small=0.0, ranges={}, metadata="", needs_libm=True, assembler=assembles(tools),
     )  # fmt: skip
     folder = work / f"probe_{entry.kind}"
-    for path, text in write_sources(sources).items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text)
-    driver = [folder / f"{stem}.o" for stem in ("probe", "record", "constants")]
-    for output in driver:
-        compile_c(tools, folder / "src" / f"{output.stem}.c", folder / "include", output)
+    write_files(folder, write_sources(sources))
+    files = [folder / "src" / "probe.c", folder / "src" / "record.c", constants_source(folder)]
+    driver = [folder / f"{source.stem}.o" for source in files]
+    for source, output in zip(files, driver, strict=True):
+        compile_c(tools, source, folder / "include", output)
     link_shared(tools, [*driver, *(work / name for name in objects)], folder / "libprobe.so", "probe", libm=True)
     return ctypes.CDLL(str(folder / "libprobe.so"))
 

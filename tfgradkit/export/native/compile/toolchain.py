@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from ....errors import ToolchainError
@@ -84,9 +85,26 @@ def _zig(tool: str) -> tuple[str, ...] | None:
 
 
 def compile_c(tools: Toolchain, source: Path, include: Path, output: Path, flags: Sequence[str] = ()) -> None:
-    """One C file to one object: for any processor of this kind, or as :func:`target_flags` say."""
+    """One file of C, or an assembler's, to one object: for any processor of this kind, or as :func:`target_flags` say.
+
+    An assembler's file names others by their place beside it.
+    """
     flags = flags or (_ANY_PROCESSOR if _is_zig(tools) else ())
-    _run([*tools.cc, *_FLAGS, *flags, "-I", str(include), "-c", "-o", str(output), str(source)], source.name)
+    command = [*tools.cc, *_FLAGS, *flags, "-I", include.absolute(), "-c", "-o", output.absolute(), source.absolute()]
+    _run([str(word) for word in command], source.name, source.parent)
+
+
+@cache
+def assembles(tools: Toolchain) -> bool:
+    """Whether the compiler takes an assembler's file that includes another as it is."""
+    with tempfile.TemporaryDirectory() as work:
+        source = Path(work) / "probe.S"
+        source.write_text('  .section .rodata\n  .incbin "probe.S", 0, 8\n')
+        try:
+            compile_c(tools, source, Path(work), source.with_suffix(".o"))
+        except ToolchainError:
+            return False
+    return True
 
 
 def target_flags(tools: Toolchain, target: Target) -> tuple[str, ...]:
@@ -167,9 +185,9 @@ def compiler_version(tools: Toolchain) -> str:
     return (done.stdout.splitlines() or [shlex.join(tools.cc)])[0]
 
 
-def _run(command: list[str], subject: str) -> None:
+def _run(command: list[str], subject: str, folder: Path | None = None) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     except OSError as error:
         raise ToolchainError("the C compiler can't be run", subject=command[0], got=str(error)) from error
     if done.returncode != 0:

@@ -28,12 +28,13 @@ from ..compile.toolchain import (
     PRODUCT_HEADERS,
     Toolchain,
     archive,
+    assembles,
     compile_c,
     compile_products,
     compiler_version,
     link_shared,
 )
-from .c_sources import CompiledFunction, Sources, product_kernels, write_sources
+from .c_sources import CompiledFunction, Sources, constants_source, product_kernels, write_files, write_sources
 from .clients import Clients, write_clients, write_python_module
 from .float64_reference import Float64Reference
 
@@ -105,10 +106,9 @@ def write_library(folder: Path, parts: LibraryParts) -> None:
 def _build(folder: Path, parts: LibraryParts, metadata: dict[str, Any]) -> None:
     text = json.dumps(metadata, indent=2)
     (folder / "share" / parts.name / "metadata.json").write_text(text + "\n")
-    texts = write_sources(_sources(parts, text)) | write_clients(_clients(parts)) | write_python_module(metadata)
-    for path, source in texts.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(source)
+    write_files(folder, write_sources(_sources(parts, text)))
+    large = constants_source(folder).suffix == ".S"
+    write_files(folder, write_clients(_clients(parts, large)) | write_python_module(metadata))
     objects = [_compiled(folder, parts, stem) for stem in (parts.name, "record", "constants")]
     objects += [folder / "src" / name for name in _object_names(parts)]
     link_shared(parts.tools, objects, folder / "lib" / f"lib{parts.name}.so", parts.name, libm=_needs_libm(parts))
@@ -119,8 +119,9 @@ def _build(folder: Path, parts: LibraryParts, metadata: dict[str, Any]) -> None:
 def _compiled(folder: Path, parts: LibraryParts, stem: str) -> Path:
     """The object of a source file; the weights, whose compilation can take long, are compiled once."""
     output = parts.work / f"{stem}.driver.o"
+    source = constants_source(folder) if stem == "constants" else folder / "src" / f"{stem}.c"
     if stem != "constants" or not output.exists():
-        compile_c(parts.tools, folder / "src" / f"{stem}.c", folder / "include", output)
+        compile_c(parts.tools, source, folder / "include", output)
     return output
 
 
@@ -139,10 +140,11 @@ def _sources(parts: LibraryParts, metadata: str) -> Sources:
         ranges=parts.ranges,
         metadata=metadata,
         needs_libm=_needs_libm(parts),
+        assembler=assembles(parts.tools),
     )
 
 
-def _clients(parts: LibraryParts) -> Clients:
+def _clients(parts: LibraryParts, large: bool) -> Clients:
     return Clients(
         name=parts.name,
         version=__version__,
@@ -150,6 +152,7 @@ def _clients(parts: LibraryParts) -> Clients:
         shared=f"lib/lib{parts.name}.so",
         static=f"lib/lib{parts.name}.a",
         libm=_needs_libm(parts),
+        large=large,
     )
 
 

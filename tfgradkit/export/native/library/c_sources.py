@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ from ..compile.compiled_program import (
 from ..compile.targets import Target
 
 _ALIGNMENT = 64
+# From so many bytes of constants on, they are binary data rather than text.
+_TEXT_BYTES = 1 << 19
 # From this share of a tile on, a padded tile is cheaper than its points one by one.
 _TAIL_SHARE = 0.75
 
@@ -90,6 +93,7 @@ class Sources:
         small: a component below this share of a result's largest counts as that share.
         ranges: low and high, by port name.
         metadata: JSON.
+        assembler: whether the C compiler takes assembler's files, too.
     """
 
     name: str
@@ -104,16 +108,40 @@ class Sources:
     ranges: dict[str, tuple[np.ndarray, np.ndarray]]
     metadata: str
     needs_libm: bool
+    assembler: bool = False
 
 
-def write_sources(sources: Sources) -> dict[str, str]:
-    """The text of each source file, by its path in the library's folder."""
+def write_files(folder: Path, contents: Mapping[str, str | bytes]) -> None:
+    """Writes files by their paths in ``folder``."""
+    for path, content in contents.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def constants_source(folder: Path) -> Path:
+    """The source file of the weights in a library's folder: C, or an assembler's."""
+    source = folder / "src" / "constants.S"
+    return source if source.exists() else source.with_suffix(".c")
+
+
+def write_sources(sources: Sources) -> dict[str, str | bytes]:
+    """The contents of each source file, by its path in the library's folder.
+
+    Many weights are binary data beside an assembler's file: as text they would be five times as large, and take a C
+    compiler a minute.
+    """
     context = _context(sources)
     name = sources.name
-    return {
+    if context["large"]:
+        weights: dict[str, str | bytes] = {
+            "src/constants.S": render_text("constants.S.j2", context),
+            "src/constants.bin": b"".join(c["data"].ljust(_aligned(c["bytes"]), b"\0") for c in context["constants"]),
+        }
+    else:
+        weights = {"src/constants.c": render_text("constants.c.j2", context)}
+    return weights | {
         f"include/{name}.h": render_text("header.h.j2", context),
         f"src/{name}.c": render_text("library.c.j2", context),
-        "src/constants.c": render_text("constants.c.j2", context),
         "src/record.c": render_text("record.c.j2", context),
         "src/constants.h": render_text("constants.h.j2", context),
         "src/engine.h": template("export", "engine.h"),
@@ -128,6 +156,8 @@ def _context(sources: Sources) -> dict[str, Any]:
         _program(program, f.points(program), f.entry, pool) for f in sources.functions for program in f.programs
     ]
     compiled = [program for f in sources.functions for program in f.programs]
+    large = sum(map(len, pool.constants)) > _TEXT_BYTES and sources.assembler
+    constants = list(_constants(pool.constants, as_text=not large))
     return {
         "name": sources.name,
         "guard": f"{sources.name.upper()}_H",
@@ -149,11 +179,21 @@ def _context(sources: Sources) -> dict[str, Any]:
         "ranges": [
             {"name": port, "low": _doubles(low), "high": _doubles(high)} for port, (low, high) in sources.ranges.items()
         ],
-        "constants": pool.constants,
+        "constants": constants,
+        "large": large,
         "vectors": [_vector(name, array) for name, array in sources.vectors.items()],
         "metadata": list(sources.metadata.encode()),
         "selftest": _selftest(sources),
     }
+
+
+def _constants(contents: list[bytes], *, as_text: bool) -> Iterator[dict[str, Any]]:
+    """Length in words and place of each constant; its words as C has them only where they are written as text."""
+    place = 0
+    for data in contents:
+        words = [f"{word:#x}u" for (word,) in struct.iter_unpack("<Q", data)] if as_text else []
+        yield {"words": words, "length": len(data) // 8, "place": place, "bytes": len(data), "data": data}
+        place += _aligned(len(data))
 
 
 def product_kernels(functions: Iterable[CompiledFunction]) -> dict[str, list[str]]:
@@ -165,18 +205,17 @@ def product_kernels(functions: Iterable[CompiledFunction]) -> dict[str, list[str
 
 
 class _Pool:
-    """The library's constants as 64-bit words; equal constants are stored once."""
+    """The library's constants, in whole 64-bit words; equal constants are stored once."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.constants: list[list[str]] = []
+        self.constants: list[bytes] = []
         self._index: dict[bytes, int] = {}
 
     def reference(self, data: bytes) -> str:
         if data not in self._index:
             self._index[data] = len(self.constants)
-            padded = data + b"\0" * (-len(data) % 8 or (8 if not data else 0))
-            self.constants.append([f"{word:#x}u" for (word,) in struct.iter_unpack("<Q", padded)])
+            self.constants.append(data + b"\0" * (-len(data) % 8 or (8 if not data else 0)))
         return f"{self.name}_constant_{self._index[data]}"
 
 

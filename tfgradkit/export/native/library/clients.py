@@ -55,6 +55,7 @@ class Clients:
         entries: the functions.
         shared, static: the paths of the libraries in the folder.
         libm: whether the static library needs libm.
+        large: whether the weights are an assembler's file.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Clients:
     shared: str
     static: str
     libm: bool
+    large: bool = False
 
 
 def write_clients(clients: Clients) -> dict[str, str]:
@@ -90,6 +92,7 @@ def _context(clients: Clients) -> dict[str, Any]:
         "shared": clients.shared,
         "static": clients.static,
         "libm": clients.libm,
+        "large": clients.large,
         "entries": [_entry(entry) for entry in clients.entries],
         "ports": [_port(port) for port in _distinct(clients.entries)],
     }
