@@ -49,7 +49,7 @@ class ArrayPort:
         """``array`` in this dtype, from another one of its kind."""
         kind = self.dtype.kind if self.dtype.kind in "fb" else "iu"
         if array.dtype.kind not in kind:
-            what, hint = _KINDS[kind]
+            what, hint = _KINDS[kind] if array.dtype.kind in "fiu" else (_KINDS[kind][0], "{name}.astype({dtype!r})")
             raise SignatureError(
                 f"{self.name} is not {what}",
                 subject=subject,

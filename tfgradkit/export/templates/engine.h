@@ -423,9 +423,9 @@ static int engine_has_not_finite(const engine_port *port, const void *data, int6
 
 /* Number i of an array; the largest integers are rounded. */
 static double engine_number(int type, const void *data, uint64_t i) {
+  if (type == ENGINE_TYPE_FLOAT64) ENGINE_READ(double)
+  if (type == ENGINE_TYPE_FLOAT32) ENGINE_READ(float)
   switch (type) {
-    case ENGINE_TYPE_FLOAT32: ENGINE_READ(float)
-    case ENGINE_TYPE_FLOAT64: ENGINE_READ(double)
     case ENGINE_TYPE_INT8: ENGINE_READ(int8_t)
     case ENGINE_TYPE_INT16: ENGINE_READ(int16_t)
     case ENGINE_TYPE_INT32: ENGINE_READ(int32_t)
