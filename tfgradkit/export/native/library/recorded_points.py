@@ -81,14 +81,14 @@ def _range(name: str, bounds: Any, x: Port) -> Range:
 LARGEST_INTEGER = 2**53 - 1
 
 
-def _limits(x: Port) -> tuple[int, int]:
+def integer_limits(x: Port) -> tuple[int, int]:
     """The least and the largest bound of an integer input."""
     limits = np.iinfo(x.dtype)
     return max(int(limits.min), -LARGEST_INTEGER), min(int(limits.max), LARGEST_INTEGER)
 
 
 def _whole(name: str, low: np.ndarray, high: np.ndarray, x: Port) -> Range:
-    least, most = _limits(x)
+    least, most = integer_limits(x)
     if not all(np.all((bound == np.rint(bound)) & (bound >= least) & (bound <= most)) for bound in (low, high)):
         raise SignatureError(
             f"a range of {x.dtype} has other bounds than its integers",
@@ -169,7 +169,7 @@ def _draw(port: Port, ranges: dict[str, Range], generator: np.random.Generator, 
 def _drawn_from(port: Port, bounds: Range) -> tuple[np.ndarray, np.ndarray]:
     """The bounds, but 0 and 1 where they are those of all int32 or int64, and so say nothing."""
     low, high = (bound.astype(np.int64) for bound in bounds)
-    says_nothing = (low == _limits(port)[0]) & (high == _limits(port)[1]) & (port.item_bytes >= 4)
+    says_nothing = (low == integer_limits(port)[0]) & (high == integer_limits(port)[1]) & (port.item_bytes >= 4)
     return np.where(says_nothing, 0, low), np.where(says_nothing, 1, high)
 
 

@@ -19,7 +19,7 @@ from ....graph.fold import KnownValues
 from ...functions.interface import Entry, Port
 from ...functions.tf_functions import argument_specs, exported
 from ..compile.frozen_graph import freeze
-from .recorded_points import LARGEST_INTEGER
+from .recorded_points import LARGEST_INTEGER, integer_limits
 
 _SAME = frozenset({"Identity", "Cast", "StopGradient", "PreventGradient", "EnsureShape", "Snapshot"})
 # They move the numbers of their first input, and the other inputs say where; else which inputs hold the numbers.
@@ -96,8 +96,8 @@ class _Lookups:
         """The bounds of each input that has an element with others than its dtype's."""
         found = {}
         for port, start, end in zip(self._ports, self._starts, self._starts[1:], strict=False):
-            limits = np.iinfo(port.dtype)
-            low, high = np.maximum(self._low[start:end], limits.min), np.minimum(self._high[start:end], limits.max)
+            least, most = integer_limits(port)
+            low, high = np.maximum(self._low[start:end], least), np.minimum(self._high[start:end], most)
             bound = (self._low[start:end] > -LARGEST_INTEGER).any()
             if bound and (low <= high).all():
                 found[port.name] = (low.reshape(port.shape).astype(float), high.reshape(port.shape).astype(float))
