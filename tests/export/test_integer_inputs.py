@@ -312,8 +312,9 @@ FIRST = {dtype: False if dtype == "bool" else np.iinfo(dtype).min for dtype in D
 
 @pytest.fixture(scope="module")
 def every_library(tmp_path_factory):
-    specs = (tf.TensorSpec([], tf.float64), *(tf.TensorSpec([], dtype) for dtype in DTYPES))
-    return tgk.export_native(every, tmp_path_factory.mktemp("every") / "library", "every", input_specs=specs)
+    specs = tuple(tf.TensorSpec([None], dtype) for dtype in ("float64", *DTYPES))
+    folder = tmp_path_factory.mktemp("every") / "library"
+    return tgk.export_native(resolve(every, batched=True), folder, "every", input_specs=specs)
 
 
 def test_every_dtype_arrives_whole(every_library):
