@@ -307,8 +307,9 @@ def _literal(number: np.generic) -> str:
     """A number of C: in hexadecimal, so that none is rounded, and none too large for its type."""
     if isinstance(number, np.floating):
         return float(number).hex() + ("f" if number.dtype == np.float32 else "")
-    # The number that is left of a sign must fit a type, and the smallest int64 without its sign doesn't.
-    return f"{int(number):#x}u" if number >= 0 else f"{int(number) + 1:#x} - 1"
+    # What stands behind a minus must be a number of some type, and the smallest int64 without its sign isn't.
+    whole = int(number)
+    return f"{whole:#x}u" if whole >= 0 else f"{whole + 1:#x} - 1"
 
 
 def _selftest(sources: Sources) -> dict[str, Any]:
