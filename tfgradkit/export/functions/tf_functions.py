@@ -158,10 +158,11 @@ def named_function(
 def derivative_of(source: Differentiable, entry: Entry) -> Derivative:
     """The operator behind an entry, by all floating inputs."""
     assert source.input_specs is not None
-    several = _is_mixed(source) or len(source.input_specs) == 1
+    function = _parted(source) if _is_mixed(source) else source
+    count = 1 if _is_mixed(source) else len(source.input_specs)
     parts = tuple(dict.fromkeys(path[0] for path in entry.parts))
-    options = Options(argnums=0 if several else tuple(range(len(source.input_specs))), prefer_mode_when_equal="forward")
-    return Derivative(_parted(source) if _is_mixed(source) else source, entry.kind, parts, options)
+    options = Options(argnums=0 if count == 1 else tuple(range(count)), prefer_mode_when_equal="forward")
+    return Derivative(function, entry.kind, parts, options)
 
 
 def _is_mixed(source: Differentiable) -> bool:
