@@ -379,9 +379,12 @@ def test_a_model_that_the_library_refuses(make, op, layer, word, tmp_path):
         tgk.export_native(model, tmp_path / "out", "refused")
 
 
-def test_whole_numbers_are_refused_by_the_library():
+def test_the_library_takes_whole_numbers_but_no_derivatives_by_them():
     (found,) = tgk.audit(stack((3,), L.Embedding(5, 2), dtype="int32"), target="native")
-    assert "int32" in found.text
+    assert (found.order, "no input is floating" in found.text) == (1, True)
+    words, x = keras.Input((3,), dtype="int32"), keras.Input((2,))
+    beside = keras.Model([words, x], L.Concatenate()([L.Flatten()(L.Embedding(5, 2)(words)), x]))
+    assert tgk.audit(beside, target="native").ok
 
 
 def test_a_function_with_its_line_is_refused_by_the_library():

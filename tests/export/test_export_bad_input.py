@@ -65,10 +65,10 @@ def refused(export: Callable, kind: type[TfGradKitError], fn: object, folder: Pa
     ("make", "words"),
     [
         pytest.param(lambda: stack((None, 3), L.Dense(2)), ("not fixed", "[B, ?, 3]"), id="dynamic inner dimension"),
-        pytest.param(lambda: stack((3,), L.Embedding(5, 2), dtype="int32"), ("not floating", "int32"), id="integers"),
+        pytest.param(lambda: stack((3,), L.Embedding(5, 2), dtype="int32"), ("no input", "int32"), id="integers"),
         pytest.param(
             lambda: stack((1,), L.StringLookup(vocabulary=["a"]), dtype="string"),
-            ("not floating", "string"), id="strings in",
+            ("not floating", "int64"), id="strings in",
         ),
         pytest.param(
             lambda: keras.Sequential([L.Dense(2)], name="tested"), ("must be known", "input_specs="), id="not built"
@@ -88,6 +88,13 @@ def test_a_model_of_the_wrong_signature(tmp_path, export, make, words):
         pytest.param(lambda x: x, tf.TensorSpec([None]), ("not fixed",), id="dynamic"),
         pytest.param(lambda x: x, tf.TensorSpec(None), ("not fixed",), id="any rank"),
         pytest.param(lambda x: x, tf.TensorSpec([2], tf.int32), ("not floating", "int32"), id="integers"),
+        pytest.param(
+            lambda x: tf.sin(tf.cast(x, tf.float32)),
+            tf.TensorSpec([2], tf.int32),
+            ("no input is floating", "int32"),
+            id="integers in",
+        ),
+        pytest.param(lambda x: tf.math.real(x), tf.TensorSpec([2], tf.complex64), ("complex64",), id="complex"),
         pytest.param(
             lambda x, y: x,
             PAIR,

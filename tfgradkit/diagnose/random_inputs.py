@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ..errors import SignatureError
 from ..export.functions.entries import describe
 from ..export.functions.tf_functions import with_specs
 from ..export.native.library.recorded_points import check_ranges
@@ -32,6 +33,14 @@ def random_inputs(
     """
     source = with_specs(resolve(fn), None)
     ports = describe(source, ("value",))[0].inputs
+    for port in ports:
+        if not port.floating:
+            raise SignatureError(
+                f"{port.name} is not floating, so nothing can be differentiated by it",
+                subject=source.name,
+                got=port.dtype,
+                hint="check a function of the floating inputs alone, from Python",
+            )
     bounds = check_ranges(ranges, ports)
     generator = np.random.default_rng(_SEED if seed is None else seed)
 

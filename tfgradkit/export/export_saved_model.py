@@ -40,7 +40,8 @@ def export_saved_model(
     TensorFlow Serving, ``saved_model_cli run`` and TensorFlow's C API load it.
 
     Args:
-        fn: a Keras model or layer, or a function with ``input_specs``; any number of inputs and outputs.
+        fn: a Keras model or layer, or a function with ``input_specs``; any number of inputs and outputs. Derivatives
+            are by the floating inputs; those of integers, booleans and strings are held fixed.
         path: the folder to write; must not exist or be empty.
         derivatives: of "jacobian", "vjp", "jvp", "gradient", "hessian", "hvp"; "value" is always there.
         batch: a fixed batch size; None for any.

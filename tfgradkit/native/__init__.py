@@ -41,7 +41,8 @@ class NativeLibrary(Library):
     result of one array is that array, one of several a dict by their C names.
 
     Arrays of another floating dtype are converted to the library's, others that C can't read where
-    they lie are copied; integers are refused.
+    they lie are copied. An input of whole numbers takes integers of any width that fit, one of booleans takes
+    booleans; nothing is made of one kind from another.
 
     Every method takes
 

@@ -75,7 +75,8 @@ def output_groups(metadata: dict[str, Any], entry: dict[str, Any]) -> tuple[int,
     if entry["kind"] == "value":
         return (values,)
     if entry["kind"] == "hessian":  # between value and Hessian stands a block of the Jacobian for each pair
-        first = values * len(value["inputs"])
+        dtypes = {array["name"]: np.dtype(array["dtype"]) for array in metadata["arrays"]}
+        first = values * sum(dtypes[name].kind == "f" for name in value["inputs"])
         return values, first, count - values - first
     return values, count - values
 
@@ -159,10 +160,11 @@ def _role(function: CFunction) -> str:
 
 
 def _seed_name(function: CFunction, port: ArrayPort) -> str:
-    """The name of the output or input that a seed belongs to."""
-    values = (
-        function.outputs[: function.groups[0]] if function.kind == "vjp" else function.inputs[: function.num_inputs]
-    )
+    """The name of the output or floating input that a seed belongs to."""
+    if function.kind == "vjp":
+        values = function.outputs[: function.groups[0]]
+    else:
+        values = tuple(port for port in function.inputs[: function.num_inputs] if port.dtype.kind == "f")
     alone = len(values) == 1
     return values[0].name if alone else port.name.removeprefix(f"{_role(function)}_")
 

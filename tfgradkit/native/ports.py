@@ -29,19 +29,12 @@ class ArrayPort:
         """``value`` as C can read it, of this dtype and contiguous; a copy only where it isn't that already.
 
         Raises:
-            SignatureError: no array of floating numbers that ends with this shape.
+            SignatureError: no array of such numbers that ends with this shape: floating ones, integers that the
+                dtype has, or booleans.
         """
         array = value if type(value) is np.ndarray else self._converted(value, subject)
         if array.dtype != self.dtype:
-            if array.dtype.kind != "f":
-                raise SignatureError(
-                    f"{self.name} is not floating",
-                    subject=subject,
-                    expected=str(self.dtype),
-                    got=str(array.dtype),
-                    hint=f"np.asarray({self.name}, float)",
-                )
-            array = array.astype(self.dtype)
+            array = self._cast(array, subject)
         rank = len(self.shape)
         if array.ndim < rank or array.shape[array.ndim - rank :] != self.shape:
             raise SignatureError(
@@ -51,6 +44,29 @@ class ArrayPort:
                 got=list(array.shape),
             )
         return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+
+    def _cast(self, array: np.ndarray, subject: str) -> np.ndarray:
+        """``array`` in this dtype, from another one of its kind."""
+        kind = self.dtype.kind if self.dtype.kind in "fb" else "iu"
+        if array.dtype.kind not in kind:
+            what, hint = _KINDS[kind] if array.dtype.kind in "fiu" else (_KINDS[kind][0], "{name}.astype({dtype!r})")
+            raise SignatureError(
+                f"{self.name} is not {what}",
+                subject=subject,
+                expected=str(self.dtype),
+                got=str(array.dtype),
+                hint=hint.format(name=self.name, dtype=self.dtype.name),
+            )
+        if kind == "iu" and array.size:
+            least, most, limits = int(array.min()), int(array.max()), np.iinfo(self.dtype)
+            if least < limits.min or most > limits.max:
+                raise SignatureError(
+                    f"{self.name} has an integer that its dtype doesn't have",
+                    subject=subject,
+                    expected=f"{self.dtype}: {limits.min} to {limits.max}",
+                    got=f"{least if least < limits.min else most}",
+                )
+        return array.astype(self.dtype)
 
     def _converted(self, value: Any, subject: str) -> np.ndarray:
         if value is None:
@@ -77,6 +93,14 @@ class ArrayPort:
             )
         if not out.flags.writeable:
             raise SignatureError(f"out for {self.name} is read-only", subject=subject, expected="a writeable array")
+
+
+# What arrays of a kind of dtype hold, and what makes one.
+_KINDS = {
+    "f": ("floating", "np.asarray({name}, float)"),
+    "iu": ("whole numbers", "{name}.astype({dtype!r}) cuts off what is behind the point, np.rint({name}) rounds first"),
+    "b": ("boolean", "{name} != 0, or np.asarray({name}, bool)"),
+}
 
 
 class Workspaces(threading.local):

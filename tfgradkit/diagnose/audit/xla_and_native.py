@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from ...errors import ExportError, SignatureError, TfGradKitError
 from ...export.functions.entries import describe
+from ...export.functions.interface import foreign_dtypes
 from ...export.functions.tf_functions import argument_specs, exported, with_specs
 from ...export.native.compile.frozen_graph import freeze
 from ...export.native.compile.unsupported import compiled_by_xla, obstacles
@@ -25,9 +26,8 @@ from .audit_result import Obstacle
 from .audited_graph import Look
 
 _SIZES = frozenset({"Shape", "ShapeN", "Size", "Rank", "Const"})
-# By order, what is exported; and the dtypes of C libraries.
+# By order, what is exported.
 _KINDS = {0: "value", 1: "jacobian", 2: "hessian"}
-_DTYPES = {"float32", "float64"}
 
 
 def not_compiled(look: Look) -> Iterator[Obstacle]:
@@ -114,9 +114,8 @@ def _of_order(seen: GraphView, source: Any, order: int) -> Iterator[Obstacle]:
     """Obstacles of the derivative of one order: those found before it is frozen, or its ops."""
     try:
         entry = describe(source, (_KINDS[order],))[-1]
-        dtypes = {port.dtype for port in (*entry.inputs, *entry.outputs)}
-        if not dtypes <= _DTYPES:
-            text = f"the C library has float32 and float64 alone, not {', '.join(sorted(dtypes - _DTYPES))}"
+        if dtypes := foreign_dtypes(entry):
+            text = f"the C library has float32, float64, integers and booleans alone: {dtypes}"
             yield _of_whole_function(seen, order, text, "a model of float32 or float64")
             return
         frozen = freeze(exported(source, entry), argument_specs(entry, 1))

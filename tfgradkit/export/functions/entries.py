@@ -27,7 +27,8 @@ def describe(
     name is made an identifier.
 
     Raises:
-        SignatureError: two arrays of one name, or an input that the model doesn't take.
+        SignatureError: two arrays of one name, an input that the model doesn't take, or derivatives of a model
+            without a floating input.
         ExportError: a name that can't be used, or an output without a fixed shape.
     """
     assert source.input_specs is not None
@@ -38,6 +39,7 @@ def describe(
     inputs = _names(input_names, source.input_names or _paths(_arguments(source)), len(specs), "x", "input_names")
     outputs = _names(output_names, source.output_names or _paths(y), len(ys), "y", "output_names")
     x_ports = [_port(name, spec, source) for name, spec in zip(inputs, specs, strict=True)]
+    _check_differentiable(source, kinds, x_ports)
     y_ports = [_port(name, tensor, source) for name, tensor in zip(outputs, ys, strict=True)]
     entries = tuple(make_entry(kind, x_ports, y_ports) for kind in kinds)
     for entry in entries:
@@ -107,6 +109,17 @@ def _joined(name: str, path: str) -> str:
 
 def _port(name: str, tensor: Any, source: Differentiable) -> Port:
     return Port(name, tuple(tensor.shape[1:] if source.batched else tensor.shape), tensor.dtype.name)
+
+
+def _check_differentiable(source: Differentiable, kinds: Sequence[str], xs: Sequence[Port]) -> None:
+    if not any(x.floating for x in xs) and set(kinds) != {"value"}:
+        raise SignatureError(
+            "no input is floating, so there is nothing to differentiate by",
+            subject=source.name,
+            expected="a floating input beside those of integers, booleans and strings",
+            got=", ".join(f"{x.name} {x.dtype}" for x in xs),
+            hint="derivatives=() exports the value alone; of an embedding, export the part of the model behind it",
+        )
 
 
 def _check_distinct(entry: Entry) -> None:

@@ -65,9 +65,21 @@ _FILES = {
 }
 
 
+# The dtypes that C has: its type, and the bytes of one number. A bool of C++ or Fortran may have any size.
+C_DTYPES = {
+    "float32": ("float", 4),
+    "float64": ("double", 8),
+    "bool": ("uint8_t", 1),
+    **{f"{sign}int{bits}": (f"{sign}int{bits}_t", bits // 8) for sign in ("", "u") for bits in (8, 16, 32, 64)},
+}
+
+
 @dataclass(frozen=True)
 class Port:
-    """An array argument or result: its name, the shape of one point, and its dtype."""
+    """An array argument or result: its name, the shape of one point, and its dtype.
+
+    Derivatives are by and of floating arrays alone; integers and booleans are inputs that are held fixed.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -80,13 +92,24 @@ class Port:
 
     @property
     def c_type(self) -> str:
-        """float or double."""
-        return {"float32": "float", "float64": "double"}[self.dtype]
+        """The type of one number: float, double, an integer of ``stdint.h``; for a boolean uint8_t, 0 or 1."""
+        return C_DTYPES[self.dtype][0]
 
     @property
     def item_bytes(self) -> int:
         """Bytes of one number."""
-        return {"float32": 4, "float64": 8}[self.dtype]
+        return C_DTYPES[self.dtype][1]
+
+    @property
+    def declaration(self) -> str:
+        """The array of n points in C, and what may be in it."""
+        sizes = "".join(f"[{size}]" for size in self.shape)
+        return f"{self.c_type} {self.name}[n]{sizes}" + (": 0 or 1" if self.dtype == "bool" else "")
+
+    @property
+    def floating(self) -> bool:
+        """Whether there are derivatives by it."""
+        return "float" in self.dtype
 
 
 @dataclass(frozen=True)
@@ -94,7 +117,7 @@ class Entry:
     """One exported function.
 
     Attributes:
-        inputs: the model's, then the seeds.
+        inputs: the model's, in their order, then the seeds.
         outputs: the model's, then the derivatives' blocks.
         parts: the path of each output among the operator's parts: a name, then positions.
         seeds: how many of the inputs are seeds.
@@ -108,12 +131,13 @@ class Entry:
 
 
 def make_entry(kind: str, xs: Sequence[Port], ys: Sequence[Port]) -> Entry:
-    """The function of ``kind`` for a model from xs to ys.
+    """The function of ``kind`` for a model from xs to ys, with derivatives by the floating xs.
 
     Raises:
         SignatureError: the kind is for one output, and there are more.
     """
     rule = KINDS[kind]
+    floating = [x for x in xs if x.floating]
     if rule.scalar_only and not (len(ys) == 1 and _is_scalar(ys[0])):
         raise SignatureError(
             f"{kind} needs a model with one output",
@@ -121,12 +145,18 @@ def make_entry(kind: str, xs: Sequence[Port], ys: Sequence[Port]) -> Entry:
             got=", ".join(f"{y.name} {list(y.shape)}" for y in ys),
             hint="jacobian for all outputs, vjp for a weighted sum of them",
         )
-    seeded = {"output_gradients": ys, "tangents": xs, None: ()}[rule.seed]
+    seeded = {"output_gradients": ys, "tangents": floating, None: ()}[rule.seed]
     seeds = [Port(_one_of(rule.seed, port, seeded), port.shape, port.dtype) for port in seeded]
-    blocks = [block for part, made_of in rule.results for block in _blocks(kind, part, made_of, xs, ys)]
+    blocks = [block for part, made_of in rule.results for block in _blocks(kind, part, made_of, floating, ys)]
     outputs = (*ys, *(port for port, _ in blocks))
     parts = (*(("value", i) for i in range(len(ys))), *(path for _, path in blocks))
     return Entry(kind, (*xs, *seeds), outputs, parts, len(seeds))
+
+
+def foreign_dtypes(entry: Entry) -> str | None:
+    """The dtypes of an entry's inputs and outputs where C doesn't have them all; None where it does."""
+    inputs, outputs = (dict.fromkeys(port.dtype for port in ports) for ports in (entry.inputs, entry.outputs))
+    return None if {*inputs, *outputs} <= set(C_DTYPES) else f"input {', '.join(inputs)}, output {', '.join(outputs)}"
 
 
 def _is_scalar(y: Port) -> bool:

@@ -33,7 +33,7 @@ def with_specs(source: Differentiable, input_specs: Any) -> Differentiable:
             argument where there are several. None for the function's own.
 
     Raises:
-        SignatureError: the shapes aren't known, or not fully, or an input is not floating.
+        SignatureError: the shapes aren't known, or not fully, or an input is complex.
     """
     specs = source.input_specs if input_specs is None else _specs_by_argument(source, input_specs)
     if specs is None:
@@ -84,10 +84,11 @@ def _complete(spec: tf.TensorSpec, source: Differentiable) -> tf.TensorSpec:
             got=shape_text(spec.shape),
             hint="build the model with a fixed shape, or give input_specs=tf.TensorSpec([None, 8], tf.float32)",
         )
-    if not spec.dtype.is_floating:
+    if not (spec.dtype.is_floating or spec.dtype.is_integer or spec.dtype in (tf.bool, tf.string)):
         raise SignatureError(
-            "the input is not floating, so nothing can be differentiated by it",
+            "an input of this dtype can't be exported",
             subject=f"{source.name}, {structure_text(source.input_specs)}",
+            expected="floating; or integers, booleans or strings, which nothing is differentiated by",
             got=spec.dtype.name,
         )
     return tf.TensorSpec([None, *sample] if source.batched else sample, spec.dtype)
@@ -142,8 +143,7 @@ def named_function(
     def results(named: NamedFunction) -> NamedFunction:
         flat = [named[port.name] for port in entry.inputs]
         inputs, seeds = flat[: len(flat) - entry.seeds], flat[len(flat) - entry.seeds :]
-        arguments = tf.nest.pack_sequence_as(source.input_specs, inputs)
-        evaluated = derivative.evaluate(arguments, FlatSeed(seeds) if seeds else None)
+        evaluated = derivative.evaluate(_arguments(source, inputs), FlatSeed(seeds) if seeds else None)
         if log is not None:
             log[:] = [step.counted() for step in evaluated.steps]
         batch = split(inputs[0], source.batched)[0]
@@ -156,12 +156,40 @@ def named_function(
 
 
 def derivative_of(source: Differentiable, entry: Entry) -> Derivative:
-    """The operator behind an entry, by all arguments."""
+    """The operator behind an entry, by all floating inputs."""
     assert source.input_specs is not None
-    count = len(source.input_specs)
+    function = _parted(source) if _is_mixed(source) else source
+    count = 1 if _is_mixed(source) else len(source.input_specs)
     parts = tuple(dict.fromkeys(path[0] for path in entry.parts))
     options = Options(argnums=0 if count == 1 else tuple(range(count)), prefer_mode_when_equal="forward")
-    return Derivative(source, entry.kind, parts, options)
+    return Derivative(function, entry.kind, parts, options)
+
+
+def _is_mixed(source: Differentiable) -> bool:
+    """Whether there are inputs that nothing is differentiated by."""
+    return not all(spec.dtype.is_floating for spec in tf.nest.flatten(source.input_specs))
+
+
+def _arguments(source: Differentiable, inputs: Sequence[tf.Tensor]) -> Sequence[Any]:
+    """The flat inputs as the arguments of the function that :func:`derivative_of` differentiates."""
+    if not _is_mixed(source):
+        return tf.nest.pack_sequence_as(source.input_specs, inputs)
+    parted = ([x for x in inputs if x.dtype.is_floating], [x for x in inputs if not x.dtype.is_floating])
+    return [part for part in parted if part]
+
+
+def _parted(source: Differentiable) -> Differentiable:
+    """``source`` as a function of the list of its floating inputs and the list of the others."""
+    specs = tf.nest.flatten(source.input_specs)
+
+    def call(*parted: Any) -> Any:
+        given = {is_floating: iter(part) for is_floating, part in zip(kinds, parted, strict=True)}
+        flat = [next(given[spec.dtype.is_floating]) for spec in specs]
+        return source.call(*tf.nest.pack_sequence_as(source.input_specs, flat))
+
+    parts = _arguments(source, specs)
+    kinds = [part[0].dtype.is_floating for part in parts]
+    return replace(source, call=call, input_specs=tuple(parts), argument_names=(), input_names=())
 
 
 def _at(parts: Any, path: tuple[Any, ...]) -> tf.Tensor:
@@ -176,6 +204,8 @@ def _as_port(tensor: tf.Tensor, shape: list[Any], dtype: str) -> tf.Tensor:
 
 
 def _at_least_one_row(tensor: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    filled = tf.concat([tensor, tf.ones([tf.maximum(1 - count, 0), *dims(tensor)[1:]], tensor.dtype)], 0)
+    # An integer may be an index: zero is one of any table.
+    fill = tf.ones if tensor.dtype.is_floating else tf.zeros
+    filled = tf.concat([tensor, fill([tf.maximum(1 - count, 0), *dims(tensor)[1:]], tensor.dtype)], 0)
     filled.set_shape(tensor.shape)
     return filled

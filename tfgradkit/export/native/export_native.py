@@ -15,7 +15,7 @@ from ...native import NativeLibrary, load_native
 from ...sources.resolve import resolve
 from ...tensorflow_version import require_tensorflow
 from ..functions.entries import describe
-from ..functions.interface import Entry, check_kinds, check_library_name
+from ..functions.interface import Entry, check_kinds, check_library_name, foreign_dtypes
 from ..functions.tf_functions import with_specs
 from .compile.compile import CompilationPlan, compile_functions
 from .compile.targets import choose_targets
@@ -25,6 +25,7 @@ from .library.atomic_folder import output_folder
 from .library.c_library import MARKER, LibraryParts, write_library
 from .library.float64_reference import float64_reference
 from .library.recorded_points import check_ranges, record_points
+from .library.table_indices import table_ranges
 
 Progress = Callable[[str], None]
 # At how many points a library is tested at least; two full tiles and a part of one are among them.
@@ -50,7 +51,8 @@ def export_native(
     """Writes a C library of the model and its derivatives that needs no TensorFlow.
 
     Args:
-        fn: a Keras model or layer, or a function with ``input_specs``; any number of inputs and outputs.
+        fn: a Keras model or layer, or a function with ``input_specs``; any number of inputs and outputs. Derivatives
+            are by the floating inputs; those of integers and booleans are held fixed.
         path: the folder to write; must not exist or be empty.
         name: prefix of the C functions and of the files.
         derivatives: of "jacobian", "vjp", "jvp", "gradient", "hessian", "hvp"; "value" is always there.
@@ -60,7 +62,9 @@ def export_native(
         input_specs: a ``tf.TensorSpec`` for each input where the function has none of its own.
         input_names: a name for each input, in place of "x" or the model's own.
         output_names: a name for each output, in place of "y" or the model's own.
-        ranges: ``{"x": (low, high)}``; the library reports inputs outside, and is tested inside.
+        ranges: ``{"x": (low, high)}``; the library reports inputs outside, and is tested inside. An integer input
+            that is an index of a table, as of an embedding, has the table's places for a range of its own: the
+            library reports others, where TensorFlow raises an error and XLA silently takes the nearest place.
         variables: weights to keep changeable; none yet.
         tile: how many points are evaluated at once where there are many. None: for the best target the
             fastest of a few, by measuring here; another size must be clearly faster than the usual one,
@@ -98,7 +102,7 @@ def export_native(
         source = with_specs(resolve(fn), input_specs)
         entries = describe(source, kinds, input_names, output_names)
         _check_dtypes(source, entries[0])
-        bounds = check_ranges(ranges, entries[0].inputs)
+        bounds = check_ranges(ranges, entries[0].inputs, table_ranges(source, entries[0]))
         functions = compile_functions(source, entries, CompilationPlan(name, chosen, tile, Path(work), tools), progress)
         weights = _weights_hash(resolve(fn))  # again: a model may have been built by the tracing
         progress("recording test points")
@@ -124,13 +128,12 @@ def _weights_hash(source: Differentiable) -> str:
 
 
 def _check_dtypes(source: Differentiable, entry: Entry) -> None:
-    dtypes = [port.dtype for port in (*entry.inputs, *entry.outputs)]
-    if not set(dtypes) <= {"float32", "float64"}:
+    if reason := foreign_dtypes(entry):
         raise UnsupportedModelError(
             "the model's dtypes can't be exported to C",
             subject=source.name,
-            expected="float32 or float64",
-            got=f"input {dtypes[0]}, output {dtypes[-1]}",
+            expected="float32 or float64; as inputs integers and booleans, too",
+            got=reason,
         )
 
 

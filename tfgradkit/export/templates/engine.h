@@ -93,10 +93,24 @@ typedef struct {
   const engine_products *products; /* NULL where there are none */
 } engine_program;
 
+enum {
+  ENGINE_TYPE_FLOAT32,
+  ENGINE_TYPE_FLOAT64,
+  ENGINE_TYPE_BOOL, /* a byte, 0 or 1 */
+  ENGINE_TYPE_INT8,
+  ENGINE_TYPE_INT16,
+  ENGINE_TYPE_INT32,
+  ENGINE_TYPE_INT64,
+  ENGINE_TYPE_UINT8,
+  ENGINE_TYPE_UINT16,
+  ENGINE_TYPE_UINT32,
+  ENGINE_TYPE_UINT64
+};
+
 typedef struct {
-  int is_double;
+  int type;
   uint64_t elements;       /* of one point */
-  const double *low, *high; /* NULL where no range was given */
+  const double *low, *high; /* NULL where there is no range */
 } engine_port;
 
 typedef struct {
@@ -489,14 +503,14 @@ static int engine_has_not_finite(const engine_port *port, const void *data, int6
   const uint64_t elements = port->elements * (uint64_t)count, start = port->elements * (uint64_t)first;
   uint64_t i;
   uint32_t found = 0;
-  if (port->is_double) {
+  if (port->type == ENGINE_TYPE_FLOAT64) {
     const unsigned char *values = (const unsigned char *)data + start * 8;
     for (i = 0; i < elements; ++i) {
       uint64_t bits;
       memcpy(&bits, values + i * 8, 8);
       found |= (bits & UINT64_C(0x7ff0000000000000)) == UINT64_C(0x7ff0000000000000);
     }
-  } else {
+  } else if (port->type == ENGINE_TYPE_FLOAT32) {
     const unsigned char *values = (const unsigned char *)data + start * 4;
     for (i = 0; i < elements; ++i) {
       uint32_t bits;
@@ -507,23 +521,38 @@ static int engine_has_not_finite(const engine_port *port, const void *data, int6
   return (int)found;
 }
 
-/* Whether an input lies outside its range; NaN does. */
+#define ENGINE_READ(T)                                                      \
+  {                                                                         \
+    T number;                                                               \
+    memcpy(&number, (const unsigned char *)data + i * sizeof(T), sizeof(T)); \
+    return (double)number;                                                  \
+  }
+
+/* Number i of an array; the largest integers are rounded. */
+static double engine_number(int type, const void *data, uint64_t i) {
+  if (type == ENGINE_TYPE_FLOAT64) ENGINE_READ(double)
+  if (type == ENGINE_TYPE_FLOAT32) ENGINE_READ(float)
+  switch (type) {
+    case ENGINE_TYPE_INT8: ENGINE_READ(int8_t)
+    case ENGINE_TYPE_INT16: ENGINE_READ(int16_t)
+    case ENGINE_TYPE_INT32: ENGINE_READ(int32_t)
+    case ENGINE_TYPE_INT64: ENGINE_READ(int64_t)
+    case ENGINE_TYPE_UINT16: ENGINE_READ(uint16_t)
+    case ENGINE_TYPE_UINT32: ENGINE_READ(uint32_t)
+    case ENGINE_TYPE_UINT64: ENGINE_READ(uint64_t)
+    default: ENGINE_READ(uint8_t)
+  }
+}
+
+/* Whether an input lies outside its range: NaN does, and a boolean other than 0 and 1. */
 static int engine_is_outside(const engine_port *port, const void *data, int64_t first, int64_t count) {
   int64_t point;
   uint64_t e;
-  if (port->low == NULL) return 0;
+  if (port->low == NULL && port->type != ENGINE_TYPE_BOOL) return 0;
   for (point = first; point < first + count; ++point)
     for (e = 0; e < port->elements; ++e) {
-      const uint64_t index = (uint64_t)point * port->elements + e;
-      double value;
-      if (port->is_double) {
-        memcpy(&value, (const unsigned char *)data + index * 8, 8);
-      } else {
-        float narrow;
-        memcpy(&narrow, (const unsigned char *)data + index * 4, 4);
-        value = (double)narrow;
-      }
-      if (!(value >= port->low[e] && value <= port->high[e])) return 1;
+      const double value = engine_number(port->type, data, (uint64_t)point * port->elements + e);
+      if (port->low == NULL ? value > 1 : !(value >= port->low[e] && value <= port->high[e])) return 1;
     }
   return 0;
 }

@@ -118,7 +118,8 @@ def _configuration(frozen: FrozenGraph) -> str:
 
 
 def _type(frozen: FrozenGraph, name: str) -> str:
-    return {"float32": "DT_FLOAT", "float64": "DT_DOUBLE"}[frozen.specs[name].dtype.name]
+    dtype = frozen.specs[name].dtype.name
+    return {"float32": "DT_FLOAT", "float64": "DT_DOUBLE"}.get(dtype, f"DT_{dtype.upper()}")
 
 
 def _exit(code: int) -> str:

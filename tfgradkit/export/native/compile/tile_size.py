@@ -166,8 +166,9 @@ def _call(library: ctypes.CDLL, symbol: str, entry: Entry) -> Callable[[], None]
     points = max(_USUAL, *_OTHERS) * 4
     generator = np.random.default_rng(0)
     arrays = [_aligned(p, points) for p in (*entry.inputs, *entry.outputs)]
-    for array in arrays[: len(entry.inputs)]:
-        array[:] = generator.standard_normal(array.shape)
+    for port, array in zip(entry.inputs, arrays, strict=False):
+        if port.floating:
+            array[:] = generator.standard_normal(array.shape)
     library.probe_workspace_size.restype = ctypes.c_size_t
     workspace = _aligned(Port("workspace", (library.probe_workspace_size() // 8 + 8,), "float64"), 1)
     function = library[symbol]

@@ -265,9 +265,10 @@ def _copy_licenses(folder: Path) -> None:
 def _error_against_float64(library: NativeLibrary, parts: LibraryParts) -> dict[str, Any]:
     """What rounding to float32 costs at the recorded points, and why it isn't known where it isn't."""
     errors = library.errors_against_float64()
-    x = parts.vectors[parts.functions[0].entry.inputs[0].name]
+    inputs = [parts.vectors[port.name] for port in parts.functions[0].entry.inputs]
+    rows = np.concatenate([array.reshape(len(array), -1).astype(np.float64) for array in inputs], axis=1)
     return {
-        "points": len(np.unique(x.reshape(len(x), -1), axis=0)),
+        "points": len(np.unique(rows, axis=0)),
         "relative": {name: error.relative for name, error in errors.items()},
         "absolute": {name: error.absolute for name, error in errors.items()},
         "not_evaluated": parts.wide.not_evaluated,

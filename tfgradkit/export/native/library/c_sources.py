@@ -14,7 +14,7 @@ from ....derivatives.sweep.plan import PlanStep
 from ....errors import CompilerError
 from ....native.artifact import ABI_VERSION
 from ....templates import render_text, template
-from ...functions.interface import KINDS, Entry, Port
+from ...functions.interface import C_DTYPES, KINDS, Entry, Port
 from ..compile.compiled_program import (
     Branch,
     Convolution,
@@ -343,7 +343,7 @@ def _port(port: Port, sources: Sources) -> dict[str, Any]:
     ranged = port.name in sources.ranges
     return {
         "name": port.name,
-        "is_double": int(port.dtype == "float64"),
+        "engine_type": f"ENGINE_TYPE_{port.dtype.upper()}",
         "elements": port.elements,
         "low": f"range_{port.name}_low" if ranged else "NULL",
         "high": f"range_{port.name}_high" if ranged else "NULL",
@@ -352,7 +352,7 @@ def _port(port: Port, sources: Sources) -> dict[str, Any]:
 
 def _declarations(functions: tuple[CompiledFunction, ...]) -> list[dict[str, str]]:
     ports = {p.name: p for f in functions for p in (*f.entry.inputs, *f.entry.outputs)}
-    return [{"declaration": f"{p.c_type} {p.name}[n]{''.join(f'[{s}]' for s in p.shape)}"} for p in ports.values()]
+    return [{"declaration": p.declaration} for p in ports.values()]
 
 
 def _doubles(values: np.ndarray) -> list[str]:
@@ -360,9 +360,17 @@ def _doubles(values: np.ndarray) -> list[str]:
 
 
 def _vector(name: str, array: np.ndarray) -> dict[str, Any]:
-    single = array.dtype == np.float32
-    numbers = [float(v).hex() + ("f" if single else "") for v in np.ravel(array)]
-    return {"name": name, "type": "float" if single else "double", "numbers": numbers}
+    """A recorded array; the dtype of each is one of C's."""
+    return {"name": name, "type": C_DTYPES[array.dtype.name][0], "numbers": list(map(_literal, np.ravel(array)))}
+
+
+def _literal(number: np.generic) -> str:
+    """A number of C: in hexadecimal, so that none is rounded, and none too large for its type."""
+    if isinstance(number, np.floating):
+        return float(number).hex() + ("f" if number.dtype == np.float32 else "")
+    # What stands behind a minus must be a number of some type, and the smallest int64 without its sign isn't.
+    whole = int(number)
+    return f"{whole:#x}u" if whole >= 0 else f"{whole + 1:#x} - 1"
 
 
 def _selftest(sources: Sources) -> dict[str, Any]:

@@ -26,9 +26,17 @@ _FORTRAN_TAKEN = {
     *("n", "workspace", "code", "aligned", "copied", "strlen", "status_text_address"),
     *(f"{name}_address" for name in _TEXTS),
     *("iso_c_binding", "c_associated", "c_char", "c_double", "c_f_pointer", "c_float", "c_int", "c_int8_t"),
-    *("c_int64_t", "c_intptr_t", "c_loc", "c_null_ptr", "c_ptr", "c_size_t", "c_strlen"),
+    *("c_int16_t", "c_int32_t", "c_int64_t", "c_intptr_t", "c_loc", "c_null_ptr", "c_ptr", "c_size_t", "c_strlen"),
 }
-_FORTRAN_KINDS = {"float32": "c_float", "float64": "c_double"}
+# Fortran has no unsigned integers: those of C are the same bits in integers with a sign.
+_FORTRAN_KINDS = {
+    "float32": "c_float",
+    "float64": "c_double",
+    "bool": "c_int8_t",
+    **{f"{sign}int{bits}": f"c_int{bits}_t" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+}
+# The kinds of Fortran's module that it needs in any case.
+_FORTRAN_USED = ("c_double", "c_float", "c_int", "c_int8_t", "c_int64_t")
 _NAME_LETTERS, _LINE_LETTERS = 63, 132
 # The longest endings behind a library's name have 15 letters: _negative_count, _workspace_size.
 _PREFIX_LETTERS = 63 - 15
@@ -109,12 +117,12 @@ def _entry(entry: Entry) -> dict[str, Any]:
 
 
 def _port(port: Port) -> dict[str, Any]:
-    sizes = "".join(f"[{size}]" for size in port.shape)
     return {
         "name": port.name,
         "type": port.c_type,
         "elements": port.elements,
-        "declaration": f"{port.c_type} {port.name}[n]{sizes}",
+        "declaration": port.declaration,
+        "sample": "0.5" if port.floating else "0",
     }
 
 
@@ -133,7 +141,8 @@ def _fortran(clients: Clients) -> dict[str, Any]:
         "entries": entries,
         "texts": [{"name": name, "comment": comment} for name, comment in _TEXTS.items()],
         "ports": [_fortran_port(port, names) for port in ports],
-        "kinds": sorted({_FORTRAN_KINDS[port.dtype] for port in ports}),
+        "kinds": sorted({_FORTRAN_KINDS[port.dtype] for port in ports} - {"c_int64_t"}),
+        "further_kinds": sorted({_FORTRAN_KINDS[port.dtype] for port in ports}.difference(_FORTRAN_USED)),
     }
 
 
@@ -145,15 +154,20 @@ def _fortran_entry(entry: Entry, names: dict[str, str]) -> dict[str, Any]:
         "arguments": ["workspace", "n", *(names[port.name] for port in ports)],
         "inputs": [_fortran_port(port, names) for port in entry.inputs],
         "outputs": [_fortran_port(port, names) for port in entry.outputs],
-        "kinds": sorted({_FORTRAN_KINDS[port.dtype] for port in ports}),
+        "kinds": sorted({_FORTRAN_KINDS[port.dtype] for port in ports} - {"c_int64_t"}),
     }
 
 
 def _fortran_port(port: Port, names: dict[str, str]) -> dict[str, str]:
     # The first axis of C is the last one of Fortran.
     sizes = ", ".join([*map(str, reversed(port.shape)), "n"])
-    name = names[port.name]
-    return {"name": name, "kind": _FORTRAN_KINDS[port.dtype], "declaration": f"{name}({sizes})"}
+    name, base = names[port.name], "real" if port.floating else "integer"
+    note = ": 0 or 1" if port.dtype == "bool" else ": without a sign in C" if port.dtype.startswith("u") else ""
+    return {
+        "name": name,
+        "type": f"{base}({_FORTRAN_KINDS[port.dtype]})",
+        "declaration": f"{name}({sizes}){note}",
+    }
 
 
 def fortran_names(names: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:

@@ -41,7 +41,7 @@ def float64_reference(
         vectors: the points, and the results in the library's own dtype.
     """
     reference = Float64Reference()
-    if all(array.dtype == np.float64 for array in vectors.values()):
+    if not any(array.dtype == np.float32 for array in vectors.values()):
         return reference
     for entry in entries:
         try:
