@@ -26,10 +26,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 
 HEAD = """# Keras layers as C libraries
 
-Made by `scripts/native_layers.py`: each Keras layer alone, in float32, exported with its Jacobian, and compared with the
-operator at {points} points on one core. Errors are relative to a component's largest magnitude; times are microseconds a
-point for value and Jacobian together, of the C library on one thread, and of the operator compiled by XLA on
-all cores. `—`: the layer can't be exported; the reason stands in its line.
+Made by `scripts/native_layers.py`: each Keras layer alone, in float32, exported with its Jacobian, and compared with
+the operator at {points} points on one core. Errors are relative to a component's largest magnitude; times are
+microseconds a point for value and Jacobian together, of the C library on one thread, and of the operator compiled by
+XLA on all cores. `—`: the layer can't be exported; the reason stands in its line.
 
 | layer | error of the value | of the Jacobian | C library, µs | TensorFlow, µs | ratio |
 |---|---|---|---|---|---|
@@ -56,7 +56,7 @@ def measured(name: str, kinds: list[str]) -> dict[str, Any]:
     generator = np.random.default_rng(0)
     xs = [generator.uniform(case.low, case.high, (POINTS, *shape)).astype(np.float32) for shape in case.shapes]
     with tempfile.TemporaryDirectory() as folder:
-        ranges = {p: (case.low, case.high) for p in _names(len(xs))}
+        ranges = dict.fromkeys(_names(len(xs)), (case.low, case.high))
         begin = time.perf_counter()
         try:
             library = tgk.export_native(
@@ -84,7 +84,8 @@ def _names(count: int) -> list[str]:
 def _shortest(call: Callable[[], Any]) -> float:
     """Seconds a point, the shortest of some."""
     call()
-    times, end = [], time.perf_counter() + SECONDS
+    end = time.perf_counter() + SECONDS
+    times: list[float] = []
     while time.perf_counter() < end or len(times) < 3:
         begin = time.perf_counter()
         call()

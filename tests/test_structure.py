@@ -30,6 +30,7 @@ PRIVATE = {
     "convert_to_constants": "graph/grappler.py",
     "tf_optimizer": "graph/grappler.py",
     "pywrap_xla_ops": "export/native/compile/unsupported.py",
+    "function_def_to_graph": "export/native/compile/substitutes.py",
     "gradient_registry": "op_gradients/registry.py",
     "op_def_registry": "op_gradients/registry.py",
     "tensorflow.python.ops.custom_gradient": "op_gradients/recompute_grad.py",

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import tfgradkit as tgk
-from tfgradkit.errors import ConvergenceError, UnsupportedModelError
+from tfgradkit.errors import ConvergenceError
 
 DOUBLE = tf.float64
 P = np.array([[1.0, 2.0], [3.0, -1.0], [0.5, 4.0]])
@@ -164,8 +164,9 @@ def test_too_few_steps_for_the_recorded_points_are_said_so(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_loop_does_not_and_the_message_says_so(tmp_path):
+def test_a_solve_with_its_loops_in_a_library(reference, tmp_path):
     spec = tf.TensorSpec([None, 2], DOUBLE)
-    with pytest.raises(UnsupportedModelError, match="loops"):
-        tgk.export_native(SOLVE, tmp_path / "loop", "loop", input_specs=spec)
-    assert list(tmp_path.iterdir()) == []
+    library = tgk.export_native(SOLVE, tmp_path / "loop", "loop", input_specs=spec, targets=["host"], tile=2)
+    u, jacobian = library.value_and_jacobian(P)
+    np.testing.assert_allclose(u, reference[0], rtol=1e-12)
+    np.testing.assert_allclose(jacobian, reference[1], rtol=1e-10)

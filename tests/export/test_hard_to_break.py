@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import models
 import numpy as np
 import pytest
@@ -49,10 +51,46 @@ def run(command: list, **options) -> subprocess.CompletedProcess[str]:
     return done
 
 
-@pytest.fixture(scope="module", params=["float32", "float64"])
+def flat(shape, *layers):
+    """A model of so many numbers, seen in a shape, that ends in three."""
+    x = keras.Input((math.prod(shape),))
+    y = L.Reshape(shape)(x)
+    for layer in layers:
+        y = layer(y)
+    return keras.Model(x, L.Dense(3)(L.Flatten()(y)))
+
+
+L = keras.layers
+# By name: the dtype, and a model of each kind of step that the engine has.
+MODELS = {
+    "float32": ("float32", models.mlp(2, 3, 9)),
+    "float64": ("float64", models.mlp(2, 3, 9)),
+    "products": ("float32", models.mlp(2, 3, 40)),
+    "convolution": (
+        "float32",
+        lambda: flat((5, 5, 1), L.Conv2D(6, 3, padding="same", activation="tanh"), L.MaxPool2D()),
+    ),
+    "loop": ("float32", lambda: flat((3, 2), L.LSTM(4))),
+    "attention": ("float32", lambda: flat((3, 4), L.LayerNormalization(), Attention())),
+}
+
+
+class Attention(L.Layer):
+    """Of a sequence to itself."""
+
+    def build(self, shape):
+        self.attention = L.MultiHeadAttention(2, 3)
+        self.attention.build(shape, shape)
+
+    def call(self, x):
+        return self.attention(x, x)
+
+
+@pytest.fixture(scope="module", params=MODELS if SWEEP else ["float32", "float64", "products"])
 def library(request, tmp_path_factory):
-    """A small library with a range, two inputs and three outputs."""
-    model = models.build(models.mlp(2, 3, 9), request.param)
+    """A small library with a range and three outputs."""
+    dtype, make = MODELS[request.param]
+    model = models.build(make, dtype)
     folder = tmp_path_factory.mktemp("hard") / "lib"
     ranges = {"x": (-LIMIT, LIMIT)}
     return tgk.export_native(model, folder, "small", ("jacobian",), ranges=ranges, tile=8)
@@ -62,7 +100,8 @@ def program(library, work: Path, source: str, compiler: list, *, static: bool = 
     """A C program of the tests' with the driver's sources, or with the static library."""
     target, folder = work / source, library.path
     c_type = {"float32": "float", "float64": "double"}[library.metadata["dtype"]]
-    macros = ["-DNAME=small", f"-DTYPE={c_type}", "-DNX=2", "-DNY=3", f"-DLOW={-LIMIT}", f"-DHIGH={LIMIT}"]
+    (inputs,) = library.metadata["inputs"][0]["shape"]
+    macros = ["-DNAME=small", f"-DTYPE={c_type}", f"-DNX={inputs}", "-DNY=3", f"-DLOW={-LIMIT}", f"-DHIGH={LIMIT}"]
     parts = [folder / "lib" / "libsmall.a"] if static else [*folder.glob("src/*.c"), *folder.glob("src/*.o")]
     run([*compiler, *macros, f"-I{folder / 'include'}", CLIENTS / f"{source}.c", *parts, "-lm", "-o", target])
     return target

@@ -78,7 +78,9 @@ def _names(
     if count == 1:
         return (default,)
     # A name that begins with a digit is a position: x0, x1, y0, y1.
-    return tuple(identifier(name if name[:1].isalpha() else f"{default}{name}") for name in model_names)
+    made = [identifier(name if name[:1].isalpha() else f"{default}{name}") for name in model_names]
+    # A layer with several outputs gives all of them its name.
+    return tuple(f"{n}_{made[:i].count(n)}" if made.count(n) > 1 else n for i, n in enumerate(made))
 
 
 def _arguments(source: Differentiable) -> Any:

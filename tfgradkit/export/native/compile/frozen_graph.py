@@ -12,13 +12,14 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from ....errors import ExportError, GraphError
+from ....errors import ExportError, ExternalError, GraphError
 from ....graph.flops import PRODUCTS
 from ....graph.grappler import CONTROL_FLOW
 from ....graph.grappler import frozen as frozen_function
@@ -53,9 +54,7 @@ def freeze(function: Any, arguments: dict[str, tf.TensorSpec]) -> FrozenGraph:
     Raises:
         ExportError: TensorFlow can't freeze it.
     """
-    # Branches and loops are traced for XLA, whose gradients keep no lists of unknown length.
-    traced = tf.function(lambda **kw: _identities(function(**kw)), autograph=False, jit_compile=True)
-    concrete = traced.get_concrete_function(**arguments)
+    concrete = _traced(function, arguments)
     try:
         frozen = substituted(frozen_function(concrete, lower_control_flow=False))
     except GraphError as error:
@@ -70,6 +69,18 @@ def freeze(function: Any, arguments: dict[str, tf.TensorSpec]) -> FrozenGraph:
         outputs={name: tensor.op.name for name, tensor in zip(results, frozen.outputs, strict=True)},
         specs=specs,
     )
+
+
+def _traced(function: Any, arguments: dict[str, tf.TensorSpec]) -> Any:
+    """Branches and loops are traced as for XLA, whose gradients keep no lists of unknown length.
+
+    A function that calls Python isn't traced for XLA at all. Traced in the other way its ops are found, with layers.
+    """
+    for compiled in (True, False):
+        traced = tf.function(lambda **kw: _identities(function(**kw)), autograph=False, jit_compile=compiled)
+        with suppress(*((ExternalError,) if compiled else ())):
+            return traced.get_concrete_function(**arguments)
+    raise AssertionError("the second trace returns or raises")
 
 
 def _identities(results: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

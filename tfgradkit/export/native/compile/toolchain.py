@@ -131,8 +131,10 @@ def compile_products(tools: Toolchain, work: Path, prefix: str, dtypes: Sequence
     if not (work / f"{name}.o").exists():
         for header in PRODUCT_HEADERS:
             (work / header).write_text(template("export", header))
-        source.write_text("\n".join([f"#define PRODUCT_PREFIX {prefix}", *without, '#include "products.h"', ""]))
         flags = target_flags(tools, target)
+        comment = f"/* Compiled by: cc -std=c99 -O3 -fPIC -fvisibility=hidden {' '.join(flags)} -I .. -c {name}.c */"
+        lines = [comment, f"#define PRODUCT_PREFIX {prefix}", *without, '#include "products.h"', ""]
+        source.write_text("\n".join(lines))
         compile_c(tools, source, work, work / f"{name}.o", flags)
     return f"{name}.o"
 

@@ -253,8 +253,10 @@ def _copy_kernels(folder: Path, parts: LibraryParts) -> None:
         for header in PRODUCT_HEADERS:
             (folder / "src" / header).write_text(template("export", header))
         for name in set(_object_names(parts)) - set(_kernel_names(parts)):
+            # Not beside the objects: who compiles all that is there would have each kernel twice.
+            (folder / "src" / "products").mkdir(exist_ok=True)
             source = Path(name).with_suffix(".c")
-            shutil.copyfile(parts.work / source, folder / "src" / source)
+            shutil.copyfile(parts.work / source, folder / "src" / "products" / source)
 
 
 def _copy_licenses(folder: Path) -> None:
