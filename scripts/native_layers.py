@@ -40,8 +40,8 @@ def measured(name: str, kinds: list[str]) -> dict[str, Any]:
     """One layer's line."""
     import keras
     import numpy as np
-    from layer_cases import CASES
-    from models import build
+    from layer_cases import CASES  # type: ignore[import-not-found]  # of the tests
+    from models import build  # type: ignore[import-not-found]  # of the tests
 
     import tfgradkit as tgk
     from tfgradkit.export.native.compile.targets import choose_targets
