@@ -48,7 +48,7 @@ static void *add_one(const engine_frame *frame) {
 
 int probe_run(int32_t count, const probe_step *given, const engine_slice *slices, const int64_t *numbers,
               unsigned char **buffers) {
-  engine_step steps[16] = {{0}};
+  engine_step steps[64] = {{0}};
   engine_program program = {0};
   uint32_t first = 0;
   int32_t i;
@@ -58,7 +58,7 @@ int probe_run(int32_t count, const probe_step *given, const engine_slice *slices
     steps[i].groups.x = steps[i].groups.y = steps[i].groups.z = 1;
     steps[i].first_slice = first;
     steps[i].num_slices = (uint32_t)given[i].slices;
-    steps[i].first_number = 32 * (uint32_t)i;
+    steps[i].first_number = 40 * (uint32_t)i;
     steps[i].inside = (uint32_t)given[i].inside;
     first += steps[i].num_slices;
   }
@@ -107,7 +107,7 @@ int probe_groups(int64_t x, int64_t y, int64_t z, int fail_at, int64_t *seen) {
 int probe_unused(void) { return (int)((size_t)engine_evaluate != 0); }
 """
 KERNEL, COPY, PRODUCT_F32, PRODUCT_F64, CONVOLUTION, SORT, TOP_K, WHILE, FOR, BRANCH = range(10)
-NUMBERS = 32  # of a step, in the probe
+NUMBERS = 40  # of a step, in the probe
 
 
 class Slice(ctypes.Structure):
@@ -257,6 +257,11 @@ def convolved(image, kernel, out, strides, padding, image_dilation, kernel_dilat
         pytest.param((3, 5), (1, 1), (0, 0), (1, 1), (1, 1), 4, id="depthwise"),
         pytest.param((9, 9), (1, 1), (6, 6), (1, 1), (1, 1), 1, id="more padding than kernel"),
         pytest.param((2, 4), (1, 1), (-1, -1), (1, 1), (1, 1), 1, id="cropped"),
+        pytest.param((15, 23), (1, 1), (1, 0), (4, 5), (1, 1), 1, id="transposed, with gaps that nothing meets"),
+        pytest.param((7, 9), (1, 1), (-3, -1), (2, 3), (1, 1), 1, id="transposed and cropped"),
+        pytest.param((7, 9), (1, 1), (2, 1), (2, 3), (1, 1), 2, id="transposed, in groups"),
+        pytest.param((4, 5), (2, 1), (2, 1), (2, 3), (1, 1), 1, id="transposed, with strides"),
+        pytest.param((7, 9), (1, 1), (2, 1), (2, 3), (2, 1), 1, id="transposed and dilated"),
     ],
 )
 @pytest.mark.parametrize("constant", [True, False], ids=["constant", "computed"])

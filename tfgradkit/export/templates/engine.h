@@ -185,6 +185,7 @@ typedef struct {
   int64_t image_row_dilation, image_column_dilation, row_dilation, column_dilation;
   int64_t groups;
   int64_t own_step, block, wide_rows, wide_columns;
+  int64_t row_step, column_step, full_rows, full_columns; /* of the result: where only a part of it is written */
 } engine_convolution;
 
 /* out[batch, rows, columns, filters] from image[batch, rows, columns, channels] and kernel[rows, columns, channels
@@ -261,11 +262,16 @@ static void engine_convolve(const engine_products *kernels, const engine_convolu
   sizes.a_batch = n->row_stride * n->wide_columns * n->image_channels;
   sizes.a_row = n->column_stride * n->image_channels;
   sizes.a_col = 1;
-  sizes.c_batch = sizes.start_batch = n->out_columns * n->filters;
-  sizes.c_row = sizes.start_row = n->filters;
+  sizes.c_batch = sizes.start_batch = n->row_step * n->full_columns * n->filters;
+  sizes.c_row = sizes.start_row = n->column_step * n->filters;
   for (b = 0; b < n->batch; ++b) {
     const float *block = packed;
     if (wide != NULL) engine_widen(n, wide, image);
+    if (n->rows * n->columns == 0) { /* a part that no number of the kernel meets */
+      sizes.k = 0;
+      sizes.n = n->filters;
+      kernels->packed_f32(&sizes, image, packed, NULL, out);
+    }
     for (g = 0; g < n->groups; ++g)
       for (r = 0; r < n->rows; ++r)
         for (c = 0; c < steps; ++c, block += n->block) {
@@ -274,7 +280,7 @@ static void engine_convolve(const engine_products *kernels, const engine_convolu
           kernels->packed_f32(&sizes, a, block, r + c == 0 ? NULL : out + g * width, out + g * width);
         }
     image += n->image_rows * n->image_columns * n->image_channels;
-    out += n->out_rows * n->out_columns * n->filters;
+    out += n->full_rows * n->full_columns * n->filters;
   }
 }
 

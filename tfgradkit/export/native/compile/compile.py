@@ -20,7 +20,7 @@ from .engine_products import with_products
 from .frozen_graph import FrozenGraph, canonicalize, freeze, has_control_flow, pad_products
 from .targets import Target
 from .tfcompile import compile_jobs, prepare
-from .tile_size import candidates, fastest
+from .tile_size import candidates, fastest, worth_single_points
 from .toolchain import Toolchain
 from .unsupported import audit_native
 
@@ -93,6 +93,8 @@ def _pair(entry: Entry, target: Target, sizes: tuple[int, ...], plan: Compilatio
     if not tiles:
         return Pair(one, one, 1)
     pairs = tuple(Pair(one, program, points) for points, program in tiles)
+    if plan.tile is None and worth_single_points(tiles[0][1]):
+        pairs += (Pair(one, one, 1),)
     return fastest(CompiledFunction(entry, pairs), target, plan.work, plan.tools)
 
 

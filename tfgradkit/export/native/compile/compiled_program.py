@@ -90,6 +90,7 @@ class Convolution:
         way: "directly", by a "packed" kernel, or by one to be packed at run time ("packing").
         block: the numbers of one packed right side.
         wide: rows and columns of the padded image; those of the image where it needs no padding.
+        steps, full: the step convolves for every ``steps``-th row and column of a result of ``full`` rows and columns.
     """
 
     slices: tuple[Slice, ...]
@@ -108,6 +109,8 @@ class Convolution:
     way: str = "directly"
     block: int = 0
     wide: tuple[int, int] = (0, 0)
+    steps: tuple[int, int] = (1, 1)
+    full: tuple[int, int] | None = None
 
     @property
     def own_step(self) -> bool:
@@ -182,17 +185,19 @@ class Branch:
 ProgramStep = KernelCall | Copy | Dot | Product | Convolution | Sort | TopK | While | For | Branch
 
 
-def changed(steps: tuple[ProgramStep, ...], change: Callable[[ProgramStep], ProgramStep]) -> tuple[ProgramStep, ...]:
-    """The steps with ``change`` applied to each, those inside loops and branches, too."""
-    made = []
+def changed(
+    steps: tuple[ProgramStep, ...], change: Callable[[ProgramStep], tuple[ProgramStep, ...]]
+) -> tuple[ProgramStep, ...]:
+    """The steps that ``change`` makes of each step, of those inside loops and branches, too."""
+    made: list[ProgramStep] = []
     for step in steps:
         match step:
             case While() | For():
-                made.append(change(replace(step, body=changed(step.body, change))))
+                made.extend(change(replace(step, body=changed(step.body, change))))
             case Branch():
-                made.append(change(replace(step, branches=tuple(changed(b, change) for b in step.branches))))
+                made.extend(change(replace(step, branches=tuple(changed(b, change) for b in step.branches))))
             case _:
-                made.append(change(step))
+                made.extend(change(step))
     return tuple(made)
 
 

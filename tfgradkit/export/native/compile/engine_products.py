@@ -10,7 +10,7 @@ A convolution is a sum of such products, one for each row of its kernel; see ``e
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,16 +27,16 @@ def with_products(program: Program) -> Program:
     """``program`` with a :class:`Product` for each :class:`Dot`, and the ways of its convolutions chosen."""
     additions = _Additions(program)
 
-    def step(given: ProgramStep) -> ProgramStep:
+    def steps_of(given: ProgramStep) -> tuple[ProgramStep, ...]:
         match given:
             case Dot():
-                return _product(given, additions)
+                return (_product(given, additions),)
             case Convolution():
-                return _convolution(given, additions)
+                return _convolutions(given, additions)
             case _:
-                return given
+                return (given,)
 
-    steps = changed(program.steps, step)
+    steps = changed(program.steps, steps_of)
     return replace(program, steps=steps, buffers=tuple(additions.buffers), constants=additions.constants)
 
 
@@ -99,23 +99,90 @@ def _sizes(dot: Dot, packed_bytes: int | None) -> tuple[int, ...]:
     return (dot.batch, m, n, k, m * k, *a, b_batch, *b, 0, 0, m * n, n)
 
 
-def _convolution(step: Convolution, additions: _Additions) -> Convolution:
-    width = step.filters // step.groups
-    if step.groups > 1 and width < _FEW_FILTERS:
-        return step
-    steps, depth = (
-        (step.kernel[1], step.kernel_channels) if step.own_step else (1, step.kernel[1] * step.kernel_channels)
-    )
-    size = _packed_bytes(depth, width, 4)
-    step = replace(step, block=size // 4, wide=_wide(step))
-    scratch = (additions.scratch(4 * step.wide[0] * step.wide[1] * step.channels),) if step.padded else ()
-    kernel = additions.array(step.slices[2], np.dtype(np.float32), (step.kernel[0] * steps, depth, step.groups, width))
+def _convolutions(step: Convolution, additions: _Additions) -> tuple[Convolution, ...]:
+    if step.groups > 1 and step.filters // step.groups < _FEW_FILTERS:
+        return (step,)
+    kernel = additions.array(step.slices[2], np.dtype(np.float32), _kernel_shape(step))
     if kernel is None:
-        blocks = step.groups * step.kernel[0] * steps
-        slices = (*step.slices, *scratch, additions.scratch(blocks * size))
-        return replace(step, way="packing", slices=slices)
-    packed = additions.packed(pack_weights(np.moveaxis(kernel, 2, 0)))
-    return replace(step, way="packed", slices=(*step.slices[:2], packed, *scratch))
+        return (_packing(step, additions),)
+    if step.image_dilation == (1, 1) or step.strides != (1, 1) or step.kernel_dilation != (1, 1):
+        return (_packed(step, kernel, additions),)
+    rows, columns = (_phases(step, axis) for axis in (0, 1))
+    return tuple(_part(step, kernel, row, column, additions) for row in rows for column in columns)
+
+
+def _kernel_shape(step: Convolution) -> tuple[int, ...]:
+    return (*step.kernel, step.kernel_channels, step.filters)
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """Along one axis of a dilated image, the results that meet numbers of the image at the same places of the kernel.
+
+    A dilated image is mostly zeros: of a transposed convolution with strides of 2 three of four products. Results
+    ``first``, ``first + step``, … meet every ``step``-th place of the kernel, from ``tap`` on, and at these the image
+    without zeros (V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning", 2016, section 4.5).
+    """
+
+    first: int
+    step: int
+    tap: int
+    count: int
+    padding: int
+
+
+def _phases(step: Convolution, axis: int) -> list[_Phase]:
+    size, before, out = step.image_dilation[axis], step.padding_before[axis], step.out[axis]
+    phases = []
+    for first in range(min(size, out)):
+        tap = (before - first) % size
+        phases.append(_Phase(first, size, tap, -(-(out - first) // size), (before - first - tap) // size))
+    return phases
+
+
+def _part(step: Convolution, kernel: np.ndarray, row: _Phase, column: _Phase, additions: _Additions) -> Convolution:
+    taps = kernel[row.tap :: row.step, column.tap :: column.step]
+    out = step.slices[0]
+    skipped = 4 * (row.first * step.out[1] + column.first) * step.filters
+    part = replace(
+        step,
+        slices=(Slice(out.buffer, out.offset + skipped, out.size - skipped), *step.slices[1:]),
+        kernel=taps.shape[:2], out=(row.count, column.count), padding_before=(row.padding, column.padding),
+        image_dilation=(1, 1), steps=(row.step, column.step), full=step.out,
+    )  # fmt: skip
+    return _packed(part, taps, additions)
+
+
+def _packed(step: Convolution, kernel: np.ndarray, additions: _Additions) -> Convolution:
+    """The step with its kernel packed at export."""
+    count, depth, width = _blocks(step)
+    size = _packed_bytes(depth, width, 4)
+    step = replace(step, way="packed", block=size // 4, wide=_wide(step))
+    by_group = np.moveaxis(kernel.reshape(count, depth, step.groups, width), 2, 0)
+    packed = additions.packed(pack_weights(np.ascontiguousarray(by_group)))
+    return replace(step, slices=(*step.slices[:2], packed, *_padding(step, additions)))
+
+
+def _packing(step: Convolution, additions: _Additions) -> Convolution:
+    """The step with room for a kernel that only a run knows."""
+    count, depth, width = _blocks(step)
+    size = _packed_bytes(depth, width, 4)
+    step = replace(step, way="packing", block=size // 4, wide=_wide(step))
+    room = additions.scratch(step.groups * count * size)
+    return replace(step, slices=(*step.slices, *_padding(step, additions), room))
+
+
+def _blocks(step: Convolution) -> tuple[int, int, int]:
+    """The number of products of one group, and the depth and width of their right sides."""
+    width = step.filters // step.groups
+    if step.own_step:
+        return step.kernel[0] * step.kernel[1], step.kernel_channels, width
+    return step.kernel[0], step.kernel[1] * step.kernel_channels, width
+
+
+def _padding(step: Convolution, additions: _Additions) -> tuple[Slice, ...]:
+    """Room for the padded image, where there is one."""
+    return (additions.scratch(4 * step.wide[0] * step.wide[1] * step.channels),) if step.padded else ()
 
 
 def _wide(step: Convolution) -> tuple[int, int]:

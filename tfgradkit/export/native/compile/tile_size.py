@@ -29,6 +29,7 @@ from ..library.c_sources import (
     write_files,
     write_sources,
 )
+from .compiled_program import Program
 from .targets import Target, processor_name
 from .toolchain import Toolchain, assembles, compile_c, compile_products, link_shared
 
@@ -71,6 +72,11 @@ def candidates(entry: Entry, flops: int) -> tuple[int, ...]:
         usual //= 2
     others = _OTHERS if flops <= _LITTLE_WORK else ()
     return (usual, *(size for size in others if size * largest <= _TILE_BYTES))
+
+
+def worth_single_points(tile: Program) -> bool:
+    """Whether the arrays of a tile are more than the second-level cache holds, so that no tile at all may be faster."""
+    return sum(buffer.size for buffer in tile.buffers if buffer.kind != "constant") > _TILE_BYTES
 
 
 def fastest(function: CompiledFunction, target: Target, work: Path, tools: Toolchain) -> Pair:

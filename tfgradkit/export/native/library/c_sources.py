@@ -305,7 +305,8 @@ def step_numbers(step: ProgramStep) -> tuple[int, ...]:
             dilations = (*step.image_dilation, *step.kernel_dilation)
             places = (*step.out, *step.strides, *step.padding_before, *dilations, step.groups)
             how = (_CONVOLVED[step.way], int(step.way != "directly" and step.padded))
-            return (*sizes, *places, int(step.own_step), step.block, *step.wide, *how)
+            part = (*step.steps, *(step.full or step.out))
+            return (*sizes, *places, int(step.own_step), step.block, *step.wide, *part, *how)
         case Sort():
             return (*step.shape, *step.element_bytes)
         case TopK():
