@@ -56,7 +56,7 @@ CONVOLUTIONS = {
     "transposed": lambda: head((3, 3, 2), L.Conv2DTranspose(3, 3, strides=2, padding="same", activation="tanh")),
     "transposed, three axes": lambda: head((2, 2, 2, 2), L.Conv3DTranspose(2, 2, strides=2, activation="tanh")),
     "pooled, cropped, padded": lambda: head(
-        (6, 6, 2), L.ZeroPadding2D(), L.Cropping2D(((1, 0), (0, 1))), L.AveragePooling2D(), L.GlobalMaxPooling2D()
+        (6, 6, 2), L.ZeroPadding2D(), L.Cropping2D(((1, 0), (0, 1))), L.AveragePooling2D(2), L.GlobalMaxPooling2D()
     ),
     "resized": lambda: head((3, 3, 2), L.UpSampling2D(interpolation="bilinear"), L.Conv2D(2, 2, activation="tanh")),
 }
