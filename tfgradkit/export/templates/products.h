@@ -42,6 +42,7 @@ static inline size_t product_packed_bytes(int64_t k, int64_t n, size_t item) {
 
 /* Declares a target's functions. start is NULL for zeros.
  *   product       B is packed
+ *   product_transposed  A times the transpose of a packed B[n, k]; a_col is 1
  *   product_rows  B lies in rows: b_col is 1
  *   product_any   B has any steps; scratch has product_packed_bytes(k, n, item), aligned as a number
  *   product_pack  B[k, n] of any steps to the packed layout
@@ -49,6 +50,8 @@ static inline size_t product_packed_bytes(int64_t k, int64_t n, size_t item) {
 #define PRODUCT_DECLARE(PREFIX) PRODUCT_DECLARE_TYPE(PREFIX, f32, float) PRODUCT_DECLARE_TYPE(PREFIX, f64, double)
 #define PRODUCT_DECLARE_TYPE(PREFIX, SUFFIX, T)                                                                 \
   void PREFIX##product_##SUFFIX(const product_sizes *sizes, const T *a, const T *b, const T *start, T *c);      \
+  void PREFIX##product_transposed_##SUFFIX(const product_sizes *sizes, const T *a, const T *b, const T *start,  \
+                                           T *c);                                                               \
   void PREFIX##product_rows_##SUFFIX(const product_sizes *sizes, const T *a, const T *b, const T *start, T *c); \
   void PREFIX##product_any_##SUFFIX(const product_sizes *sizes, const T *a, const T *b, const T *start, T *c,   \
                                     T *scratch);                                                                \
