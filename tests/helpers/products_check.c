@@ -2,7 +2,8 @@
  *
  *     products_check SEED CASES
  *
- * Every element is compared with one chain of multiply-adds in the order of k, which is what products.h promises. What
+ * Every element is compared with one chain of multiply-adds in the order of k, which is what products.h promises, or
+ * with the sums that it promises where B is transposed. What
  * lies between the rows of A, B and start is NaN, so that reading it shows; what lies between the rows of C must stay.
  * Each matrix begins behind an unreadable page, or ends in front of one.
  */
@@ -28,6 +29,8 @@ static const int64_t ROWS[] = {0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 25, 
 static const int64_t COLUMNS[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 47, 63, 64, 65, 100, 129};
 static const int64_t DEPTHS[] = {0, 1, 2, 3, 7, 8, 17, 63, 64, 65, 70};
 #define PICK(NUMBERS) pick(NUMBERS, (int64_t)(sizeof(NUMBERS) / sizeof(NUMBERS[0])))
+
+static const char *const WAYS[] = {"packed", "rows", "any", "transposed"};
 
 typedef struct { unsigned char *map; size_t length; } guarded;
 

@@ -13,8 +13,14 @@
  * Every element of C is start, then k fused multiply-adds (without FMA: products and sums) in the order of k, one
  * chain of them: what it is depends neither on the other rows and columns, nor on m, n, blocks or packing.
  *
- * No allocation, no state, at most 8 kB of stack. C overlaps neither A nor B; start may be C itself. Nothing but the elements of the matrices
- * is read or written, and no alignment is asked for beyond that of the numbers (64 bytes are faster).
+ * With the transpose of a packed B it is another sum, which depends on the target, but as little on m, n and the other
+ * rows and columns: k is cut into blocks of 1024 bytes, 8 panels. In a block, number l of a vector is the chain of
+ * those k that leave l when divided by the vector's numbers. They are added up by halves, upper to lower: first within
+ * each 16 bytes, then these. The element is start, then the blocks' sums in the order of k.
+ *
+ * No allocation, no state, at most 9 kB of stack. C overlaps neither A nor B; start may be C itself. Nothing but the
+ * elements of the matrices is read or written, and no alignment is asked for beyond that of the numbers (64 bytes are
+ * faster).
  */
 #ifndef TFGRADKIT_PRODUCTS_H
 #define TFGRADKIT_PRODUCTS_H
@@ -41,11 +47,11 @@ static inline size_t product_packed_bytes(int64_t k, int64_t n, size_t item) {
 }
 
 /* Declares a target's functions. start is NULL for zeros.
- *   product       B is packed
- *   product_transposed  A times the transpose of a packed B[n, k]; a_col is 1
- *   product_rows  B lies in rows: b_col is 1
- *   product_any   B has any steps; scratch has product_packed_bytes(k, n, item), aligned as a number
- *   product_pack  B[k, n] of any steps to the packed layout
+ *   product             B is packed
+ *   product_transposed  B is the transpose of a packed [n, k]; A lies in rows: a_col is 1
+ *   product_rows        B lies in rows: b_col is 1
+ *   product_any         B has any steps; scratch has product_packed_bytes(k, n, item), aligned as a number
+ *   product_pack        B[k, n] of any steps to the packed layout
  */
 #define PRODUCT_DECLARE(PREFIX) PRODUCT_DECLARE_TYPE(PREFIX, f32, float) PRODUCT_DECLARE_TYPE(PREFIX, f64, double)
 #define PRODUCT_DECLARE_TYPE(PREFIX, SUFFIX, T)                                                                 \

@@ -17,17 +17,20 @@
 #else
 #define PRODUCT_DOT_ROWS 2
 #endif
-/* Measured: panels in a block of k, rows of A in a block, and from how many on rows of B are copied. */
-#ifndef PRODUCT_DOT_PANELS
-#define PRODUCT_DOT_PANELS 12
+/* Measured: panels in a block of k; rows of A in a block; from how many of them on rows of B are copied, and how many at
+ * once, so that a row of A is read from the second cache half as often; and from how many bytes on B is fetched ahead. */
+#define PRODUCT_DOT_PANELS 8
 #define PRODUCT_DOT_BLOCK 120
 #define PRODUCT_DOT_COPIED 12
-#endif
+#define PRODUCT_DOT_COLUMNS 8
+#define PRODUCT_DOT_AHEAD (1 << 20)
 
 #if PRODUCT_HAS_VECTORS
 #define PRODUCT_ALIGNED __attribute__((aligned(64)))
+#define PRODUCT_PREFETCH(ADDRESS) __builtin_prefetch(ADDRESS)
 #else
 #define PRODUCT_ALIGNED
+#define PRODUCT_PREFETCH(ADDRESS) ((void)0)
 #endif
 
 /* Adds up the numbers of four vectors, each alone, and writes the four sums: start + sum. */
@@ -133,12 +136,17 @@ static inline void product_add_up_pd(product_wide_pd a, product_wide_pd b, produ
   static PRODUCT_APART void PRODUCT_LOCAL(dots_##R##_##N)(const reach *w, const PRODUCT_T *a, const PRODUCT_T *b,  \
                                                           const PRODUCT_T *start, PRODUCT_T *c) {                  \
     const int64_t b_panel = w->b_panel - PRODUCT_PANEL_NUMBERS, start_row = w->start_row, c_row = w->c_row;        \
-    const PRODUCT_T *left = a;                                                                                     \
+    const PRODUCT_T *left = a, *ahead = w->ahead;                                                                  \
     int64_t left_row = w->a_row, panels = w->vectors / PRODUCT_PANEL_VECTORS, v;                                   \
     PRODUCT_ROWS_##R(PRODUCT_DOT_ZERO_ROW, N)                                                                      \
-    for (; panels > 0; --panels, b += b_panel)                                                                     \
+    for (; panels > 0; --panels, b += b_panel) {                                                                   \
+      if (ahead != NULL) {                                                                                         \
+        for (v = 0; v < 2 * N; ++v) PRODUCT_PREFETCH(ahead + v * (64 / (int64_t)sizeof(PRODUCT_T)));               \
+        if (panels > 1) ahead += w->ahead_panel;                                                                   \
+      }                                                                                                            \
       for (v = 0; v < PRODUCT_PANEL_VECTORS; ++v, left += PRODUCT_LANES, b += PRODUCT_LANES)                       \
         PRODUCT_DOT_STEP(R, N)                                                                                     \
+    }                                                                                                              \
     for (v = w->vectors % PRODUCT_PANEL_VECTORS; v > 0; --v, left += PRODUCT_LANES, b += PRODUCT_LANES)            \
       PRODUCT_DOT_STEP(R, N)                                                                                       \
     if (w->rest > 0) {                                                                                             \
@@ -161,6 +169,8 @@ static inline void product_add_up_pd(product_wide_pd a, product_wide_pd b, produ
 typedef struct {
   int64_t vectors, rest;
   int64_t a_row, b_panel, start_row, c_row;
+  const PRODUCT_T *ahead; /* the rows of B that are next, to be fetched meanwhile; NULL where they have been */
+  int64_t ahead_panel;    /* from one of its panels to the next; 0 where none is fetched */
 } reach;
 typedef void dots(const reach *w, const PRODUCT_T *a, const PRODUCT_T *b, const PRODUCT_T *start, PRODUCT_T *c);
 
@@ -251,35 +261,44 @@ static dots *const PRODUCT_LOCAL(all_dots)[3][PRODUCT_DOT_ROWS] = {
     {PRODUCT_LOCAL(dots_1_8)},
 };
 
-/* `m` rows of A by 1, 4 or 8 rows of B: as few blocks as there can be, of rows as equal as they can be. */
-static void PRODUCT_LOCAL(dot_rows)(const reach *w, int width, int64_t m, const PRODUCT_T *a, const PRODUCT_T *b,
+/* `m` rows of A by `columns` rows of B, at most 8: as few blocks as there can be, of rows as equal as they can be. */
+static void PRODUCT_LOCAL(dot_rows)(reach *w, int64_t m, int64_t columns, const PRODUCT_T *a, const PRODUCT_T *b,
                                     const PRODUCT_T *start, PRODUCT_T *c) {
-  int64_t blocks = (m + PRODUCT_DOT_ROWS - 1) / PRODUCT_DOT_ROWS, i, count;
+  int64_t blocks = (m + PRODUCT_DOT_ROWS - 1) / PRODUCT_DOT_ROWS, i, j, count;
   for (i = 0; i < m; i += count, --blocks) {
     count = (m - i + blocks - 1) / blocks;
-    PRODUCT_LOCAL(all_dots)
-    [width][count - 1](w, a + i * w->a_row, b, start != NULL ? start + i * w->start_row : NULL, c + i * w->c_row);
+    for (j = 0; j < columns;) {
+      const int width = columns - j < 4 ? 0 : m > 1 || columns - j < 8 ? 1 : 2;
+      PRODUCT_LOCAL(all_dots)
+      [width][count - 1](w, a + i * w->a_row, b + j * PRODUCT_PANEL_NUMBERS,
+                         start != NULL ? start + i * w->start_row + j : NULL, c + i * w->c_row + j);
+      j += width == 0 ? 1 : 4 * width;
+      if (w->ahead != NULL) w->ahead += 4 * PRODUCT_PANEL_NUMBERS;
+    }
+    w->ahead = NULL;
   }
 }
 
 /* All n rows of B, in a block of k. */
 static void PRODUCT_LOCAL(dot_columns)(const reach *w, int64_t m, int64_t n, const PRODUCT_T *a, const PRODUCT_T *b,
                                        const PRODUCT_T *start, PRODUCT_T *c) {
-  PRODUCT_ALIGNED PRODUCT_T copy[PRODUCT_DOT_PANELS * 4 * PRODUCT_PANEL_BYTES / sizeof(PRODUCT_T)];
+  PRODUCT_ALIGNED PRODUCT_T copy[PRODUCT_DOT_PANELS * PRODUCT_DOT_COLUMNS * PRODUCT_PANEL_BYTES / sizeof(PRODUCT_T)];
   const int64_t panels = (w->vectors * PRODUCT_LANES + w->rest + PRODUCT_PANEL_NUMBERS - 1) / PRODUCT_PANEL_NUMBERS;
+  const int copied = m >= PRODUCT_DOT_COPIED;
+  const int64_t most = copied ? PRODUCT_DOT_COLUMNS : m > 1 ? 4 : 8;
   int64_t j, p, count;
   reach inner = *w;
-  if (m >= PRODUCT_DOT_COPIED) inner.b_panel = 4 * PRODUCT_PANEL_NUMBERS;
+  if (copied) inner.b_panel = PRODUCT_DOT_COLUMNS * PRODUCT_PANEL_NUMBERS;
   for (j = 0; j < n; j += count) {
     const PRODUCT_T *right = b + j * PRODUCT_PANEL_NUMBERS, *begin = start != NULL ? start + j : NULL;
-    const int width = n - j < 4 ? 0 : m > 1 || n - j < 8 ? 1 : 2;
-    count = width == 0 ? 1 : 4 * width;
-    if (m >= PRODUCT_DOT_COPIED) {
+    count = n - j < most ? n - j : most;
+    inner.ahead = w->ahead_panel != 0 && n - j >= 2 * most ? right + most * PRODUCT_PANEL_NUMBERS : NULL;
+    if (copied) {
       for (p = 0; p < panels; ++p)
         memcpy(copy + p * inner.b_panel, right + p * w->b_panel, (size_t)count * PRODUCT_PANEL_BYTES);
       right = copy;
     }
-    PRODUCT_LOCAL(dot_rows)(&inner, width, m, a, right, begin, c + j);
+    PRODUCT_LOCAL(dot_rows)(&inner, m, count, a, right, begin, c + j);
   }
 }
 
@@ -289,7 +308,8 @@ static void PRODUCT_LOCAL(dot_blocks)(const product_sizes *s, const PRODUCT_T *a
   const int64_t depth = PRODUCT_DOT_PANELS * PRODUCT_PANEL_NUMBERS;
   int64_t i, p, rows, k;
   reach w;
-  w.a_row = s->a_row, w.c_row = s->c_row, w.b_panel = s->n * PRODUCT_PANEL_NUMBERS;
+  w.a_row = s->a_row, w.c_row = s->c_row, w.b_panel = s->n * PRODUCT_PANEL_NUMBERS, w.ahead = NULL;
+  w.ahead_panel = s->n * s->k * (int64_t)sizeof(PRODUCT_T) > PRODUCT_DOT_AHEAD ? w.b_panel : 0;
   for (i = 0; i < s->m; i += rows) {
     const PRODUCT_T *begin = start != NULL ? start + i * s->start_row : NULL;
     rows = s->m - i < PRODUCT_DOT_BLOCK * 3 / 2 ? s->m - i : PRODUCT_DOT_BLOCK;
