@@ -47,7 +47,7 @@ class PackedWays:
 
 def _digest(b: np.ndarray) -> tuple[tuple[int, ...], bytes]:
     """Stands for shape and numbers: a set of digests takes no memory, where one of weights would."""
-    return b.shape, hashlib.blake2b(np.ascontiguousarray(b)).digest()
+    return b.shape, hashlib.blake2b(np.ascontiguousarray(b).data).digest()
 
 
 def with_products(program: Program, ways: PackedWays | None = None) -> Program:
