@@ -61,7 +61,8 @@ static void release(guarded *g) { munmap(g->map, g->length); }
 int main(int argc, char **argv) {
   /* Beyond the blocks of rows, columns and k. */
   static const int64_t large[][3] = {{150, 70, 530}, {2, 33, 1100}, {1, 700, 40},
-                                     {7, 1030, 9},   {400, 5, 3},   {20, 600, 520}};
+                                     {7, 1030, 9},   {400, 5, 3},   {20, 600, 520},
+                                     {5, 900, 610}};
   int64_t i, cases = argc > 2 ? atoll(argv[2]) : 100;
   int wrong = 0;
   state = argc > 1 ? (uint64_t)atoll(argv[1]) : 1;
@@ -69,7 +70,7 @@ int main(int argc, char **argv) {
     const int64_t m = PICK(ROWS), n = PICK(COLUMNS), k = PICK(DEPTHS);
     wrong += run_f32(m, n, k) + run_f64(m, n, k);
   }
-  for (i = 0; i < 6; ++i) {
+  for (i = 0; i < 7; ++i) {
     const int64_t m = large[i][0], n = large[i][1], k = large[i][2];
     wrong += run_f32(m, n, k) + run_f64(m, n, k);
   }

@@ -35,7 +35,8 @@ static T S(expected)(const product_sizes *s, const T *a, const T *b, const T *st
 static T S(expected_dots)(const product_sizes *s, const T *a, const T *b, const T *start, int64_t i, int64_t r,
                           int64_t j) {
   const int64_t lanes = PRODUCT_HAS_VECTORS ? PRODUCT_VECTOR_BYTES / (int64_t)sizeof(T) : 1;
-  const int64_t four = 16 / (int64_t)sizeof(T), depth = 1024 / (int64_t)sizeof(T);
+  const int deep = lanes * (int64_t)sizeof(T) == 64 && s->n * s->k * (int64_t)sizeof(T) <= 2 << 20;
+  const int64_t four = 16 / (int64_t)sizeof(T), depth = (deep ? 2048 : 1024) / (int64_t)sizeof(T);
   T sum = start != NULL ? start[i * s->start_batch + r * s->start_row + j] : 0;
   int64_t first, p, half, at;
   for (first = 0; first < s->k; first += depth) {

@@ -13,10 +13,11 @@
  * Every element of C is start, then k fused multiply-adds (without FMA: products and sums) in the order of k, one
  * chain of them: what it is depends neither on the other rows and columns, nor on m, n, blocks or packing.
  *
- * With the transpose of a packed B it is another sum, which depends on the target, but as little on m, n and the other
- * rows and columns: k is cut into blocks of 1024 bytes, 8 panels. In a block, number l of a vector is the chain of
- * those k that leave l when divided by the vector's numbers. They are added up by halves, upper to lower: first within
- * each 16 bytes, then these. The element is start, then the blocks' sums in the order of k.
+ * With the transpose of a packed B it is another sum, which depends on the target and on the sizes k and n, but as
+ * little on m and on the other rows and columns: k is cut into blocks of 1024 bytes, 8 panels (of 2048, with vectors of
+ * 64 bytes, where k n numbers have at most 2 MiB). In a block, number l of a vector is the chain of those k that leave
+ * l when divided by the vector's numbers. These are added up by halves, upper to lower: first within each 16 bytes,
+ * then the 16 bytes. The element is start, then the blocks' sums in the order of k.
  *
  * No allocation, no state, at most 9 kB of stack. C overlaps neither A nor B; start may be C itself. Nothing but the
  * elements of the matrices is read or written, and no alignment is asked for beyond that of the numbers (64 bytes are

@@ -3,8 +3,8 @@
  * A panel of B[n, k] holds 128 bytes of each of its rows, one below the other. An element of A B^T is the dot product of
  * a row of A and a row of B, so that vectors go along k. A kernel computes R rows of A by 4 rows of B, the sums of their
  * vectors in registers, and adds up each at the end of a block of k. Blocks of k are a few panels, in which few streams
- * are read at once; with many rows of A, the 4 rows of B are copied together: in panels of a large B they lie a multiple
- * of the cache's period apart, and would push each other out of it.
+ * are read at once. Panels of a large B lie a multiple of the cache's period apart, and would push each other out of
+ * it: where its rows are read often, they are copied together.
  */
 #ifndef PRODUCT_DOTS
 #define PRODUCT_DOTS
@@ -17,11 +17,18 @@
 #else
 #define PRODUCT_DOT_ROWS 2
 #endif
-/* Measured: panels in a block of k; rows of A in a block; from how many of them on rows of B are copied, and how many at
- * once, so that a row of A is read from the second cache half as often; and from how many bytes on B is fetched ahead. */
+/* Measured: panels in a block of k, and up to how many bytes of B they are twice as many; rows of A in a block; from how
+ * many of them on rows of B are copied, and how many at once, so that a row of A is read from the second cache half as
+ * often; and from how many bytes on B is fetched ahead. */
 #define PRODUCT_DOT_PANELS 8
 #define PRODUCT_DOT_BLOCK 120
+#if PRODUCT_VECTOR_BYTES == 64 && PRODUCT_HAS_VECTORS /* a row of B is read for six of A: no copy is worth it */
+#define PRODUCT_DOT_COPIED INT64_MAX
+#define PRODUCT_DOT_DEEP (2 << 20)
+#else
 #define PRODUCT_DOT_COPIED 12
+#define PRODUCT_DOT_DEEP 0
+#endif
 #define PRODUCT_DOT_COLUMNS 8
 #define PRODUCT_DOT_AHEAD (1 << 20)
 
@@ -109,20 +116,33 @@ static inline void product_add_up_pd(product_wide_pd a, product_wide_pd b, produ
 #define PRODUCT_COLUMNS_4(M, R) M(R, 0) M(R, 1) M(R, 2) M(R, 3)
 #define PRODUCT_COLUMNS_8(M, R) PRODUCT_COLUMNS_4(M, R) M(R, 4) M(R, 5) M(R, 6) M(R, 7)
 #define PRODUCT_DOT_ZERO_ROW(R, N) PRODUCT_COLUMNS_##N(PRODUCT_ZERO, R)
-#define PRODUCT_DOT_LEFT(R, N)                                     \
-  vector left_##R = *(const vector_at *)(left + R * left_row);     \
+#define PRODUCT_DOT_LEFT(R, N)                                 \
+  vector left_##R = *(const vector_at *)(left + R * left_row); \
   PRODUCT_KEEP(left_##R);
-#define PRODUCT_DOT_ADD(R, N) sum_##R##_##N = multiply_vectors(left_##R, right, sum_##R##_##N);
-#define PRODUCT_DOT_COLUMN(R, N)                                                   \
-  {                                                                                \
-    vector right = *(const vector_at *)(b + N * PRODUCT_PANEL_NUMBERS);            \
-    PRODUCT_KEEP(right);                                                           \
-    PRODUCT_ROWS_##R(PRODUCT_DOT_ADD, N)                                           \
+#define PRODUCT_DOT_RIGHT(R, N)                                           \
+  vector right_##N = *(const vector_at *)(b + N * PRODUCT_PANEL_NUMBERS); \
+  PRODUCT_KEEP(right_##N);
+#define PRODUCT_DOT_ADD(R, N) sum_##R##_##N = multiply_vectors(left_##R, right_##N, sum_##R##_##N);
+#define PRODUCT_DOT_COLUMN(R, N)         \
+  {                                      \
+    PRODUCT_DOT_RIGHT(R, N)              \
+    PRODUCT_ROWS_##R(PRODUCT_DOT_ADD, N) \
   }
-#define PRODUCT_DOT_STEP(R, N)            \
-  {                                       \
-    PRODUCT_ROWS_##R(PRODUCT_DOT_LEFT, N) \
-    PRODUCT_COLUMNS_##N(PRODUCT_DOT_COLUMN, R) \
+#define PRODUCT_DOT_ROW(R, N)               \
+  {                                         \
+    PRODUCT_DOT_LEFT(R, N)                  \
+    PRODUCT_COLUMNS_##N(PRODUCT_DOT_ADD, R) \
+  }
+/* Of A and B, the side with fewer rows stays in registers. */
+#define PRODUCT_DOT_STEP(R, N)                      \
+  {                                                 \
+    if (R < N) {                                    \
+      PRODUCT_ROWS_##R(PRODUCT_DOT_LEFT, N)         \
+      PRODUCT_COLUMNS_##N(PRODUCT_DOT_COLUMN, R)    \
+    } else {                                        \
+      PRODUCT_COLUMNS_##N(PRODUCT_DOT_RIGHT, R)     \
+      PRODUCT_ROWS_##R(PRODUCT_DOT_ROW, N)          \
+    }                                               \
   }
 #define PRODUCT_DOT_STORE_ROW(R, N) PRODUCT_DOT_STORE_##N(R)
 #define PRODUCT_DOT_STORE_1(R) PRODUCT_LOCAL(add_up_one)(sum_##R##_0, start, c + R * c_row, R * start_row);
@@ -305,11 +325,12 @@ static void PRODUCT_LOCAL(dot_columns)(const reach *w, int64_t m, int64_t n, con
 /* One product, its rows and k cut into blocks. */
 static void PRODUCT_LOCAL(dot_blocks)(const product_sizes *s, const PRODUCT_T *a, const PRODUCT_T *b,
                                       const PRODUCT_T *start, PRODUCT_T *c) {
-  const int64_t depth = PRODUCT_DOT_PANELS * PRODUCT_PANEL_NUMBERS;
+  const int64_t bytes = s->n * s->k * (int64_t)sizeof(PRODUCT_T);
+  const int64_t depth = (bytes <= PRODUCT_DOT_DEEP ? 2 : 1) * PRODUCT_DOT_PANELS * PRODUCT_PANEL_NUMBERS;
   int64_t i, p, rows, k;
   reach w;
   w.a_row = s->a_row, w.c_row = s->c_row, w.b_panel = s->n * PRODUCT_PANEL_NUMBERS, w.ahead = NULL;
-  w.ahead_panel = s->n * s->k * (int64_t)sizeof(PRODUCT_T) > PRODUCT_DOT_AHEAD ? w.b_panel : 0;
+  w.ahead_panel = bytes > PRODUCT_DOT_AHEAD ? w.b_panel : 0;
   for (i = 0; i < s->m; i += rows) {
     const PRODUCT_T *begin = start != NULL ? start + i * s->start_row : NULL;
     rows = s->m - i < PRODUCT_DOT_BLOCK * 3 / 2 ? s->m - i : PRODUCT_DOT_BLOCK;
