@@ -64,7 +64,8 @@ static T S(expected_dots)(const product_sizes *s, const T *a, const T *b, const 
 static int S(same)(T x, T y) { return memcmp(&x, &y, sizeof(T)) == 0 || (x != x && y != y); }
 
 /* How many of the elements, and of the gaps between rows, are not as they must be. */
-static int S(compare)(const char *what, int dots, const product_sizes *s, const T *a, const T *b, const T *start, const T *c) {
+static int S(compare)(const char *what, int dots, const product_sizes *s, const T *a, const T *b, const T *start,
+                      const T *c) {
   int wrong = 0;
   int64_t i, r, j;
   for (i = 0; i < s->batch && s->n > 0; ++i)

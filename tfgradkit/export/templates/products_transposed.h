@@ -1,10 +1,10 @@
 /* The products with the transpose of a packed B, of one type of number; included by products_kernel.h.
  *
- * A panel of B[n, k] holds 128 bytes of each of its rows, one below the other. An element of A B^T is the dot product of
- * a row of A and a row of B, so that vectors go along k. A kernel computes R rows of A by 4 rows of B, the sums of their
- * vectors in registers, and adds up each at the end of a block of k. Blocks of k are a few panels, in which few streams
- * are read at once. Panels of a large B lie a multiple of the cache's period apart, and would push each other out of
- * it: where its rows are read often, they are copied together.
+ * A panel of B[n, k] holds 128 bytes of each of its rows, one below the other. An element of A B^T is the dot product
+ * of a row of A and a row of B, so that vectors go along k. A kernel computes R rows of A by 4 rows of B, the sums of
+ * their vectors in registers, and adds up each at the end of a block of k. Blocks of k are a few panels, in which few
+ * streams are read at once. Panels of a large B lie a multiple of the cache's period apart, and would push each other
+ * out of it: where its rows are read often, they are copied together.
  */
 #ifndef PRODUCT_DOTS
 #define PRODUCT_DOTS
@@ -17,9 +17,9 @@
 #else
 #define PRODUCT_DOT_ROWS 2
 #endif
-/* Measured: panels in a block of k, and up to how many bytes of B they are twice as many; rows of A in a block; from how
- * many of them on rows of B are copied, and how many at once, so that a row of A is read from the second cache half as
- * often; and from how many bytes on B is fetched ahead. */
+/* Measured: panels in a block of k, and up to how many bytes of B they are twice as many; rows of A in a block; from
+ * how many of them on rows of B are copied, and how many at once, so that a row of A is read from the second cache half
+ * as often; and from how many bytes on B is fetched ahead. */
 #define PRODUCT_DOT_PANELS 8
 #define PRODUCT_DOT_BLOCK 120
 #if PRODUCT_VECTOR_BYTES == 64 && PRODUCT_HAS_VECTORS /* a row of B is read for six of A: no copy is worth it */
@@ -87,8 +87,8 @@ static inline __m256 product_fold_ps(__m512 x) {
 static inline void product_add_up_ps(product_wide_ps a, product_wide_ps b, product_wide_ps c, product_wide_ps d,
                                      const float *start, float *to) {
   const product_wide_ps ab = product_halves_ps(a, b), cd = product_halves_ps(c, d);
-  const product_wide_ps all =
-      PRODUCT_WIDE_NAME(add_ps)(PRODUCT_WIDE_NAME(shuffle_ps)(ab, cd, 0x44), PRODUCT_WIDE_NAME(shuffle_ps)(ab, cd, 0xee));
+  const product_wide_ps lower = PRODUCT_WIDE_NAME(shuffle_ps)(ab, cd, 0x44);
+  const product_wide_ps all = PRODUCT_WIDE_NAME(add_ps)(lower, PRODUCT_WIDE_NAME(shuffle_ps)(ab, cd, 0xee));
 #if PRODUCT_VECTOR_BYTES == 16
   const __m128 sums = all;
 #else
@@ -150,7 +150,8 @@ static inline void product_add_up_pd(product_wide_pd a, product_wide_pd b, produ
   PRODUCT_LOCAL(add_up)(sum_##R##_0, sum_##R##_1, sum_##R##_2, sum_##R##_3, start, c + R * c_row, R * start_row);
 #define PRODUCT_DOT_STORE_8(R) \
   PRODUCT_DOT_STORE_4(R)       \
-  PRODUCT_LOCAL(add_up)(sum_##R##_4, sum_##R##_5, sum_##R##_6, sum_##R##_7, start, c + R * c_row + 4, R * start_row + 4);
+  PRODUCT_LOCAL(add_up)(sum_##R##_4, sum_##R##_5, sum_##R##_6, sum_##R##_7, start, c + R * c_row + 4, \
+                        R * start_row + 4);
 
 #define PRODUCT_DOT_KERNEL(R, N)                                                                                   \
   static PRODUCT_APART void PRODUCT_LOCAL(dots_##R##_##N)(const reach *w, const PRODUCT_T *a, const PRODUCT_T *b,  \
