@@ -26,6 +26,11 @@ static double now(void) {
     while (calls-- > 0) timed_product_##SUFFIX(s, a, packed, NULL, c);                                                \
     return now() - start;                                                                                             \
   }                                                                                                                   \
+  double transposed_##SUFFIX(const product_sizes *s, const T *a, const T *packed, T *c, int64_t calls) {              \
+    const double start = now();                                                                                       \
+    while (calls-- > 0) timed_product_transposed_##SUFFIX(s, a, packed, NULL, c);                                     \
+    return now() - start;                                                                                             \
+  }                                                                                                                   \
   double rows_##SUFFIX(const product_sizes *s, const T *a, const T *b, T *c, int64_t calls) {                         \
     const double start = now();                                                                                       \
     while (calls-- > 0) timed_product_rows_##SUFFIX(s, a, b, NULL, c);                                                \

@@ -4,7 +4,8 @@
     python benchmarks/products.py [--target x86-64-v3] [--rounds 9] [--peers jax,tensorflow] [--widths 64,256]
 
 Squares B[w, w] and thin ones, for m rows of A. The shortest of rounds that take turns, on one core, in time of the
-process, so that others on the core don't count. "packed" is what weights take, "rows" a B that is not packed. OpenBLAS
+process, so that others on the core don't count. "packed" is what weights take, "transposed" those
+whose transpose is packed, "rows" a B that is not packed. OpenBLAS
 is the one that NumPy brings, called from C: gemm, and gemv at one row, whichever is faster. JAX (XLA's CPU backend with
 Eigen) and TensorFlow (oneDNN or Eigen) are called from Python, a call with a product of 1 x 1 taken off, for products
 that take longer than such a call.
@@ -65,7 +66,7 @@ def built(target: targets.Target, work: Path) -> ctypes.CDLL:
     compile_c(tools, source, templates, work / "products.o", target_flags(tools, target))
     link_shared(tools, [work / "products.o"], work / "products.so", "*", libm=False)
     library = ctypes.CDLL(str(work / "products.so"))
-    for kind in ("ours", "rows", "gemm", "gemv"):
+    for kind in ("ours", "transposed", "rows", "gemm", "gemv"):
         for suffix in ("f32", "f64"):
             getattr(library, f"{kind}_{suffix}").restype = ctypes.c_double
     return library
@@ -99,11 +100,17 @@ def numbers(shape: tuple[int, ...], dtype: str) -> np.ndarray:
     return array
 
 
+def aligned_like(array: np.ndarray) -> np.ndarray:
+    """The same numbers, from a cache line on."""
+    copy = aligned(array.shape, array.dtype.name)
+    copy[...] = array
+    return copy
+
+
 def native_timers(library: ctypes.CDLL, blas: ctypes.CDLL | None, a: np.ndarray, b: np.ndarray) -> dict[str, Timer]:
     """Ours and OpenBLAS, once checked against NumPy."""
     (m, k), n, dtype = a.shape, b.shape[1], a.dtype.name
-    c, packed = aligned((m, n), dtype), aligned(pack_weights(b).shape, dtype)
-    packed[...] = pack_weights(b)
+    c, packed, other = aligned((m, n), dtype), aligned_like(pack_weights(b)), aligned_like(pack_weights(b.T))
     sizes = Sizes(1, m, n, k, 0, k, 1, 0, n, 1, 0, 0, 0, n)
     suffix, letter = ("f32", "s") if dtype == "float32" else ("f64", "d")
 
@@ -112,7 +119,7 @@ def native_timers(library: ctypes.CDLL, blas: ctypes.CDLL | None, a: np.ndarray,
         call = getattr(library, f"{kind}_{suffix}")
         return lambda calls: call(*first, ctypes.byref(sizes), *pointers, ctypes.c_int64(calls))
 
-    timers = {"packed": timer("ours", packed), "rows": timer("rows", b)}
+    timers = {"packed": timer("ours", packed), "transposed": timer("transposed", other), "rows": timer("rows", b)}
     if blas is not None:
         timers["OpenBLAS"] = timer("gemm", b, getattr(blas, f"scipy_cblas_{letter}gemm64_"))
         if m == 1:
@@ -200,7 +207,7 @@ def table(
     """Prints the rows of one dtype."""
     highest, blas, others = peak(options.target, dtype, work), openblas(), peers(options.peers, dtype)
     best_peak = highest()
-    columns = ["packed", "rows", *(["OpenBLAS"] if blas else []), *others]
+    columns = ["packed", "transposed", "rows", *(["OpenBLAS"] if blas else []), *others]
     print(f"\n| {dtype}: m x k x n | packed, % of peak | {' | '.join(columns)} |\n|---|---|{'---|' * len(columns)}")
     for k, n in shapes:
         for m in options.rows:

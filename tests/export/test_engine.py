@@ -11,7 +11,7 @@ import pytest
 
 from tfgradkit.export.native.compile.compiled_program import Buffer, Convolution, Dot, Product, Program
 from tfgradkit.export.native.compile.compiled_program import Slice as Part
-from tfgradkit.export.native.compile.engine_products import with_products
+from tfgradkit.export.native.compile.engine_products import PackedWays, with_products
 from tfgradkit.export.native.compile.targets import choose_targets
 from tfgradkit.export.native.compile.toolchain import compile_c, compile_products, find_toolchain, link_shared
 from tfgradkit.export.native.library.c_sources import step_numbers
@@ -34,8 +34,10 @@ PUBLIC int probe_unused(void);
 
 PRODUCT_DECLARE(probe_)
 static const engine_products products = {
-    probe_product_f32, probe_product_rows_f32, probe_product_any_f32, probe_product_pack_f32,
-    probe_product_f64, probe_product_rows_f64, probe_product_any_f64, probe_product_pack_f64,
+    probe_product_f32, probe_product_transposed_f32, probe_product_rows_f32, probe_product_any_f32,
+    probe_product_pack_f32,
+    probe_product_f64, probe_product_transposed_f64, probe_product_rows_f64, probe_product_any_f64,
+    probe_product_pack_f64,
 };
 
 /* Adds 1 to the first argument, an int32; the second is a byte: whether it is still below 10. */
@@ -193,6 +195,41 @@ def test_product(probe, dtype, left, right, constant):
     got = np.swapaxes(out[8:].reshape(batch, n, m), 1, 2)
     np.testing.assert_allclose(got, a @ b, rtol=1e-5 if dtype == np.float32 else 1e-13, atol=1e-6)
     assert np.all(out[:8] == 7)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_large_weight_is_packed_once_for_products_from_both_sides(probe, dtype):
+    m, k, n = 3, 300, 260
+    generator = np.random.default_rng(0)
+    x, w, y, wide = (generator.standard_normal(shape).astype(dtype) for shape in ((m, k), (k, n), (m, n), (n, m)))
+    outs = [np.zeros((m, columns), dtype) for columns in (n, k, k)]
+    parts = [Part(i, 0, array.nbytes) for i, array in enumerate((*outs, x, y, np.ascontiguousarray(wide), w))]
+    name = "float" if dtype == np.float32 else "double"
+    # The compiler's matrices are the transposes, its left operand the weights. The last product's A lies in columns.
+    dots = [
+        Dot(name, parts[0], parts[6], parts[3], 1, n, m, k, False, False),
+        Dot(name, parts[1], parts[6], parts[4], 1, k, m, n, True, False),
+        Dot(name, parts[2], parts[6], parts[5], 1, k, m, n, True, True),
+    ]
+    assert run_program(probe, dots, [*outs, x, y, wide, w], [6]) == 0
+    for got, expected in zip(outs, (x @ w, y @ w.T, wide.T @ w.T), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-4 if dtype == np.float32 else 1e-12, atol=1e-4)
+
+
+def test_programs_pack_a_large_weight_the_same_way_round():
+    w = np.random.default_rng(0).standard_normal((1, 256, 300)).astype(np.float32)
+    buffers = (*(Buffer("temporary", 2400) for _ in range(2)), Buffer("constant", w.nbytes))
+    parts = [Part(i, 0, buffer.size) for i, buffer in enumerate(buffers)]
+    forward = Dot("float", parts[0], parts[2], parts[1], 1, 300, 2, 256, False, False)
+    backward = Dot("float", parts[1], parts[2], parts[0], 1, 256, 2, 300, True, False)
+    ways, programs = PackedWays(), []
+    for steps in ((forward,), (backward, forward), (backward,)):
+        program = Program("probe", buffers, steps, {}, {}, {2: w.tobytes()})
+        programs.append(with_products(program, ways))
+    assert [[step.way for step in p.steps] for p in programs] == [["packed"], ["transposed", "packed"], ["transposed"]]
+    assert len({data for p in programs for number, data in p.constants.items() if number > 2}) == 1
+    alone = with_products(Program("probe", buffers, (backward, forward), {}, {}, {2: w.tobytes()}))
+    assert [step.way for step in alone.steps] == ["packed", "transposed"]
 
 
 def test_copy(probe):

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 import tfgradkit as tgk
 from tfgradkit.errors import UnsupportedModelError
+from tfgradkit.export.native.library.packed_weights import pack_weights
 
 SWEEP = bool(os.environ.get("TFGRADKIT_SWEEP"))
 L = keras.layers
@@ -167,6 +168,25 @@ def test_weights_are_stored_once(tmp_path):
     tgk.export_native(model, tmp_path / "out", "wide", ["vjp"], targets=["host"], tile=8)
     size = (tmp_path / "out" / "lib" / "libwide.so").stat().st_size
     assert size < 3 * weights + 400_000
+
+
+def test_a_large_weight_is_stored_once_for_products_from_both_sides(tmp_path):
+    """Reverse mode multiplies by the transpose, and reads the block that the value's product reads."""
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((64,)), L.Dense(256, "tanh"), L.Dense(256, "tanh"), L.Dense(3)])
+    library = tgk.export_native(model, tmp_path / "out", "wide", ["jacobian", "vjp"], targets=["host"], tile=8)
+    content = (tmp_path / "out" / "lib" / "libwide.so").read_bytes()
+    weight = model.layers[1].kernel.numpy()
+    # The panels of the one, and of the other.
+    assert [content.count(panel.tobytes()) for panel in pack_weights(weight)] == [1] * 8
+    assert [content.count(panel.tobytes()) for panel in pack_weights(weight.T)] == [0] * 8
+    x = np.random.default_rng(2).standard_normal((21, 64)).astype(np.float32)
+    agrees(library, tgk.value_and_jacobian(model), x, 2e-5)
+    u = np.random.default_rng(3).standard_normal((21, 3)).astype(np.float32)
+    expected = np.einsum("bi,bij->bj", u, tgk.jacobian(model)(x).numpy())
+    for points in (x, x[:1]):
+        got = library.vjp(points, u[: len(points)])
+        np.testing.assert_allclose(got, expected[: len(points)], rtol=0, atol=2e-5 * np.abs(expected).max())
 
 
 def test_a_loop_of_no_known_length_is_told(tmp_path):

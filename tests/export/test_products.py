@@ -110,6 +110,10 @@ def test_products_of_all_shapes(products, dtype):
         assert_product(products("product", a, b, start[0].copy(), packed), a, b, start[0])
         for name in ("product_rows", "product_any"):
             assert np.array_equal(products(name, a, b), by_row), (name, m, n, k)
+        other = products.pack(b.T)
+        assert_product(products("product_transposed", a, b, packed=other), a, b, zeros)
+        assert_product(products("product_transposed", a, b, start, other), a, b, start)
+        assert_product(products("product_transposed", a, b, start[0].copy(), other), a, b, start[0])
 
 
 @FLOATS
@@ -150,6 +154,36 @@ def test_an_element_does_not_depend_on_the_other_rows_and_columns(products, dtyp
     for columns in (slice(0, 1), slice(3, 9), slice(31, 70)):
         part = np.ascontiguousarray(b[:, columns])
         assert np.array_equal(products("product_any", a, part), all_rows[:, columns])
+
+
+@FLOATS
+@pytest.mark.parametrize("k", [70, 256, 530, 1031])
+def test_a_row_times_a_transposed_weight_is_the_same_alone_and_among_others(products, dtype, k):
+    a, b, start = matrices(dtype, 300, 37, k)
+    packed = products.pack(b.T)
+    all_rows = products("product_transposed", a, b, start, packed)
+    for row in (0, 1, 5, 11, 99, 119, 120, 299):
+        alone = products("product_transposed", a[row : row + 1], b, start[row : row + 1], packed)
+        assert alone[0].tobytes() == all_rows[row].tobytes()
+    for rows in (2, 3, 4, 5, 7, 11, 12, 13, 100):
+        assert products("product_transposed", a[:rows], b, start, packed).tobytes() == all_rows[:rows].tobytes()
+    for columns in (slice(0, 1), slice(3, 9), slice(31, 37)):
+        part = np.ascontiguousarray(b[:, columns])
+        got = products("product_transposed", a, part, np.ascontiguousarray(start[:, columns]), products.pack(part.T))
+        assert np.array_equal(got, all_rows[:, columns])
+
+
+@FLOATS
+def test_nan_stays_in_its_row_with_a_transposed_weight(products, dtype):
+    for m, n, k in [(9, 5, 12), (40, 9, 300)]:
+        a, b, _ = matrices(dtype, m, n, k)
+        clean = products("product_transposed", a, b, packed=products.pack(b.T))
+        a[4, k - 1], a[6, 0] = np.inf, np.nan
+        got = products("product_transposed", a, b, packed=products.pack(b.T))
+        assert np.all(np.isinf(got[4]))
+        assert np.all(np.isnan(got[6]))
+        others = [row for row in range(m) if row not in (4, 6)]
+        assert np.array_equal(got[others], clean[others])
 
 
 @FLOATS

@@ -2,7 +2,8 @@
  *
  *     products_check SEED CASES
  *
- * Every element is compared with one chain of multiply-adds in the order of k, which is what products.h promises. What
+ * Every element is compared with one chain of multiply-adds in the order of k, which is what products.h promises, or
+ * with the sums that it promises where B is transposed. What
  * lies between the rows of A, B and start is NaN, so that reading it shows; what lies between the rows of C must stay.
  * Each matrix begins behind an unreadable page, or ends in front of one.
  */
@@ -28,6 +29,8 @@ static const int64_t ROWS[] = {0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 25, 
 static const int64_t COLUMNS[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 47, 63, 64, 65, 100, 129};
 static const int64_t DEPTHS[] = {0, 1, 2, 3, 7, 8, 17, 63, 64, 65, 70};
 #define PICK(NUMBERS) pick(NUMBERS, (int64_t)(sizeof(NUMBERS) / sizeof(NUMBERS[0])))
+
+static const char *const WAYS[] = {"packed", "rows", "any", "transposed"};
 
 typedef struct { unsigned char *map; size_t length; } guarded;
 
@@ -58,7 +61,8 @@ static void release(guarded *g) { munmap(g->map, g->length); }
 int main(int argc, char **argv) {
   /* Beyond the blocks of rows, columns and k. */
   static const int64_t large[][3] = {{150, 70, 530}, {2, 33, 1100}, {1, 700, 40},
-                                     {7, 1030, 9},   {400, 5, 3},   {20, 600, 520}};
+                                     {7, 1030, 9},   {400, 5, 3},   {20, 600, 520},
+                                     {5, 900, 610}};
   int64_t i, cases = argc > 2 ? atoll(argv[2]) : 100;
   int wrong = 0;
   state = argc > 1 ? (uint64_t)atoll(argv[1]) : 1;
@@ -66,7 +70,7 @@ int main(int argc, char **argv) {
     const int64_t m = PICK(ROWS), n = PICK(COLUMNS), k = PICK(DEPTHS);
     wrong += run_f32(m, n, k) + run_f64(m, n, k);
   }
-  for (i = 0; i < 6; ++i) {
+  for (i = 0; i < 7; ++i) {
     const int64_t m = large[i][0], n = large[i][1], k = large[i][2];
     wrong += run_f32(m, n, k) + run_f64(m, n, k);
   }

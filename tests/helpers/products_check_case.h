@@ -31,17 +31,49 @@ static T S(expected)(const product_sizes *s, const T *a, const T *b, const T *st
   return sum;
 }
 
+/* What products.h says of a transposed B: partial sums in blocks of k, each added up by halves, one after the other. */
+static T S(expected_dots)(const product_sizes *s, const T *a, const T *b, const T *start, int64_t i, int64_t r,
+                          int64_t j) {
+  const int64_t lanes = PRODUCT_HAS_VECTORS ? PRODUCT_VECTOR_BYTES / (int64_t)sizeof(T) : 1;
+  const int deep = lanes * (int64_t)sizeof(T) == 64 && s->n * s->k * (int64_t)sizeof(T) <= 2 << 20;
+  const int64_t four = 16 / (int64_t)sizeof(T), depth = (deep ? 2048 : 1024) / (int64_t)sizeof(T);
+  T sum = start != NULL ? start[i * s->start_batch + r * s->start_row + j] : 0;
+  int64_t first, p, half, at;
+  for (first = 0; first < s->k; first += depth) {
+    T part[64] = {0};
+    for (p = first; p < s->k && p < first + depth; ++p) {
+      const T left = a[i * s->a_batch + r * s->a_row + p * s->a_col];
+      const T right = b[i * s->b_batch + p * s->b_row + j * s->b_col];
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+      part[p % lanes] = MULTIPLY_ADD(left, right, part[p % lanes]);
+#else
+      volatile T both = left * right;
+      part[p % lanes] += both;
+#endif
+    }
+    for (half = (lanes < four ? lanes : four) / 2; half > 0; half /= 2)
+      for (at = 0; at < lanes; ++at)
+        if (at % four < half) part[at] += part[at + half];
+    for (half = lanes / 2; half >= four; half /= 2)
+      for (at = 0; at < half; at += four) part[at] += part[at + half];
+    sum = sum + part[0];
+  }
+  return sum;
+}
+
 static int S(same)(T x, T y) { return memcmp(&x, &y, sizeof(T)) == 0 || (x != x && y != y); }
 
 /* How many of the elements, and of the gaps between rows, are not as they must be. */
-static int S(compare)(const char *what, const product_sizes *s, const T *a, const T *b, const T *start, const T *c) {
+static int S(compare)(const char *what, int dots, const product_sizes *s, const T *a, const T *b, const T *start,
+                      const T *c) {
   int wrong = 0;
   int64_t i, r, j;
   for (i = 0; i < s->batch && s->n > 0; ++i)
     for (r = 0; r < s->m; ++r)
       for (j = 0; j < (r + 1 < s->m ? s->c_row : s->n); ++j) {
         const T got = c[i * s->c_batch + r * s->c_row + j];
-        const int right = j < s->n ? S(same)(got, S(expected)(s, a, b, start, i, r, j)) : got != got;
+        const T wanted = (dots ? S(expected_dots) : S(expected))(s, a, b, start, i, r, j < s->n ? j : 0);
+        const int right = j < s->n ? S(same)(got, wanted) : got != got;
         if (!right && wrong++ == 0)
           printf("%s, %d bytes: m %d, n %d, k %d: batch %d, row %d, column %d\n", what, (int)sizeof(T), (int)s->m,
                  (int)s->n, (int)s->k, (int)i, (int)r, (int)j);
@@ -52,9 +84,10 @@ static int S(compare)(const char *what, const product_sizes *s, const T *a, cons
 static int S(run)(int64_t m, int64_t n, int64_t k) {
   const int transposed_a = (int)below(3) == 0, transposed_b = (int)below(2), starts = (int)below(4);
   const size_t packed_bytes = product_packed_bytes(k, n, sizeof(T));
-  product_sizes s, packed_sizes;
-  guarded memory[6];
-  T *a, *b, *start, *c, *packed, *scratch;
+  const size_t other_bytes = product_packed_bytes(n, k, sizeof(T));
+  product_sizes s, packed_sizes, other_sizes;
+  guarded memory[7];
+  T *a, *b, *start, *c, *packed, *scratch, *other;
   int wrong = 0, way;
   int64_t i, r, j;
   s.batch = m * n * k > 100000 ? 1 : below(3) + (below(4) > 0), s.m = m, s.n = n, s.k = k;
@@ -72,6 +105,7 @@ static int S(run)(int64_t m, int64_t n, int64_t k) {
   c = S(matrix)(&memory[3], s.batch, m, n, s.c_batch, s.c_row, 1);
   packed = guard(&memory[4], packed_bytes * (size_t)(s.batch + 1));
   scratch = guard(&memory[5], packed_bytes);
+  other = guard(&memory[6], other_bytes * (size_t)(s.batch + 1));
   if (below(4) == 0 && k > 0 && s.batch > 0 && n > 0 && m > 0) { /* each in one row or column of the result */
     a[below(m) * s.a_row + below(k) * s.a_col] = (T)INFINITY;
     b[below(k) * s.b_row + below(n) * s.b_col] = (T)NAN;
@@ -80,11 +114,15 @@ static int S(run)(int64_t m, int64_t n, int64_t k) {
   packed_sizes = s;
   packed_sizes.b_batch = s.b_batch ? (int64_t)(packed_bytes / sizeof(T)) : 0;
   packed_sizes.b_row = packed_sizes.b_col = -1; /* not read */
-  for (i = 0; i < (s.b_batch ? s.batch : 1); ++i)
+  other_sizes = packed_sizes;
+  other_sizes.b_batch = s.b_batch ? (int64_t)(other_bytes / sizeof(T)) : 0;
+  for (i = 0; i < (s.b_batch ? s.batch : 1); ++i) {
     S(check_product_pack)(k, n, b + i * s.b_batch, s.b_row, s.b_col, packed + i * packed_sizes.b_batch);
-  for (way = 0; way < 3; ++way) {
+    S(check_product_pack)(n, k, b + i * s.b_batch, s.b_col, s.b_row, other + i * other_sizes.b_batch);
+  }
+  for (way = 0; way < 4; ++way) {
     const T *from = starts == 0 ? NULL : starts == 3 ? c : start;
-    if (way == 1 && transposed_b) continue;
+    if ((way == 1 && transposed_b) || (way == 3 && s.a_col != 1)) continue;
     /* Where the product is added to C, C is start. */
     for (i = 0; i < s.batch; ++i)
       for (r = 0; r < m; ++r)
@@ -93,8 +131,9 @@ static int S(run)(int64_t m, int64_t n, int64_t k) {
     if (way == 0) S(check_product)(&packed_sizes, a, packed, from, c);
     if (way == 1) S(check_product_rows)(&s, a, b, from, c);
     if (way == 2) S(check_product_any)(&s, a, b, from, c, scratch);
-    wrong += S(compare)(way == 0 ? "packed" : way == 1 ? "rows" : "any", &s, a, b, from ? start : NULL, c);
+    if (way == 3) S(check_product_transposed)(&other_sizes, a, other, from, c);
+    wrong += S(compare)(WAYS[way], way == 3, &s, a, b, from ? start : NULL, c);
   }
-  for (i = 0; i < 6; ++i) release(&memory[i]);
+  for (i = 0; i < 7; ++i) release(&memory[i]);
   return wrong;
 }

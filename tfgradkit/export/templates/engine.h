@@ -73,10 +73,12 @@ typedef struct {
 /* The product kernels of a target; NULL for a dtype that no program of the library multiplies. */
 typedef struct {
   void (*packed_f32)(const product_sizes *, const float *, const float *, const float *, float *);
+  void (*transposed_f32)(const product_sizes *, const float *, const float *, const float *, float *);
   void (*rows_f32)(const product_sizes *, const float *, const float *, const float *, float *);
   void (*any_f32)(const product_sizes *, const float *, const float *, const float *, float *, float *);
   void (*pack_f32)(int64_t, int64_t, const float *, int64_t, int64_t, float *);
   void (*packed_f64)(const product_sizes *, const double *, const double *, const double *, double *);
+  void (*transposed_f64)(const product_sizes *, const double *, const double *, const double *, double *);
   void (*rows_f64)(const product_sizes *, const double *, const double *, const double *, double *);
   void (*any_f64)(const product_sizes *, const double *, const double *, const double *, double *, double *);
   void (*pack_f64)(int64_t, int64_t, const double *, int64_t, int64_t, double *);
@@ -139,7 +141,7 @@ enum {
 };
 
 /* A product by the target's kernels. Numbers: those of product_sizes, then how B lies. */
-enum { ENGINE_PACKED, ENGINE_ROWS, ENGINE_ANY };
+enum { ENGINE_PACKED, ENGINE_ROWS, ENGINE_ANY, ENGINE_TRANSPOSED };
 #define ENGINE_NUM_SIZES (sizeof(product_sizes) / sizeof(int64_t))
 
 static void engine_product_f32(const engine_products *kernels, const engine_argument *arguments, const int64_t *numbers) {
@@ -149,6 +151,7 @@ static void engine_product_f32(const engine_products *kernels, const engine_argu
   memcpy(&sizes, numbers, sizeof sizes);
   switch (numbers[ENGINE_NUM_SIZES]) {
     case ENGINE_PACKED: kernels->packed_f32(&sizes, a, b, NULL, c); break;
+    case ENGINE_TRANSPOSED: kernels->transposed_f32(&sizes, a, b, NULL, c); break;
     case ENGINE_ROWS: kernels->rows_f32(&sizes, a, b, NULL, c); break;
     default: kernels->any_f32(&sizes, a, b, NULL, c, arguments[3].data);
   }
@@ -161,6 +164,7 @@ static void engine_product_f64(const engine_products *kernels, const engine_argu
   memcpy(&sizes, numbers, sizeof sizes);
   switch (numbers[ENGINE_NUM_SIZES]) {
     case ENGINE_PACKED: kernels->packed_f64(&sizes, a, b, NULL, c); break;
+    case ENGINE_TRANSPOSED: kernels->transposed_f64(&sizes, a, b, NULL, c); break;
     case ENGINE_ROWS: kernels->rows_f64(&sizes, a, b, NULL, c); break;
     default: kernels->any_f64(&sizes, a, b, NULL, c, arguments[3].data);
   }

@@ -13,8 +13,15 @@
  * Every element of C is start, then k fused multiply-adds (without FMA: products and sums) in the order of k, one
  * chain of them: what it is depends neither on the other rows and columns, nor on m, n, blocks or packing.
  *
- * No allocation, no state, at most 8 kB of stack. C overlaps neither A nor B; start may be C itself. Nothing but the elements of the matrices
- * is read or written, and no alignment is asked for beyond that of the numbers (64 bytes are faster).
+ * With the transpose of a packed B it is another sum, which depends on the target and on the sizes k and n, but as
+ * little on m and on the other rows and columns: k is cut into blocks of 1024 bytes, 8 panels (of 2048, with vectors of
+ * 64 bytes, where k n numbers have at most 2 MiB). In a block, number l of a vector is the chain of those k that leave
+ * l when divided by the vector's numbers. These are added up by halves, upper to lower: first within each 16 bytes,
+ * then the 16 bytes. The element is start, then the blocks' sums in the order of k.
+ *
+ * No allocation, no state, at most 9 kB of stack. C overlaps neither A nor B; start may be C itself. Nothing but the
+ * elements of the matrices is read or written, and no alignment is asked for beyond that of the numbers (64 bytes are
+ * faster).
  */
 #ifndef TFGRADKIT_PRODUCTS_H
 #define TFGRADKIT_PRODUCTS_H
@@ -41,14 +48,17 @@ static inline size_t product_packed_bytes(int64_t k, int64_t n, size_t item) {
 }
 
 /* Declares a target's functions. start is NULL for zeros.
- *   product       B is packed
- *   product_rows  B lies in rows: b_col is 1
- *   product_any   B has any steps; scratch has product_packed_bytes(k, n, item), aligned as a number
- *   product_pack  B[k, n] of any steps to the packed layout
+ *   product             B is packed
+ *   product_transposed  B is the transpose of a packed [n, k]; A lies in rows: a_col is 1
+ *   product_rows        B lies in rows: b_col is 1
+ *   product_any         B has any steps; scratch has product_packed_bytes(k, n, item), aligned as a number
+ *   product_pack        B[k, n] of any steps to the packed layout
  */
 #define PRODUCT_DECLARE(PREFIX) PRODUCT_DECLARE_TYPE(PREFIX, f32, float) PRODUCT_DECLARE_TYPE(PREFIX, f64, double)
 #define PRODUCT_DECLARE_TYPE(PREFIX, SUFFIX, T)                                                                 \
   void PREFIX##product_##SUFFIX(const product_sizes *sizes, const T *a, const T *b, const T *start, T *c);      \
+  void PREFIX##product_transposed_##SUFFIX(const product_sizes *sizes, const T *a, const T *b, const T *start,  \
+                                           T *c);                                                               \
   void PREFIX##product_rows_##SUFFIX(const product_sizes *sizes, const T *a, const T *b, const T *start, T *c); \
   void PREFIX##product_any_##SUFFIX(const product_sizes *sizes, const T *a, const T *b, const T *start, T *c,   \
                                     T *scratch);                                                                \

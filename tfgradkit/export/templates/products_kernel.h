@@ -492,6 +492,8 @@ void PRODUCT_NAME(product_any)(const product_sizes *sizes, const PRODUCT_T *a, c
   }
 }
 
+#include "products_transposed.h"
+
 #undef vector
 #undef vector_at
 #undef walk

@@ -16,7 +16,7 @@ from ..library.c_sources import CompiledFunction, Pair
 from .compiled_program import Program
 from .compiler_output import read_header
 from .elf import check_object, read_constants
-from .engine_products import with_products
+from .engine_products import PackedWays, with_products
 from .frozen_graph import FrozenGraph, canonicalize, freeze, has_control_flow, pad_products
 from .targets import Target
 from .tfcompile import compile_jobs, prepare
@@ -71,8 +71,9 @@ def compile_functions(
     for job in jobs:
         check_object(plan.work / f"{job.name}.o")
     progress("choosing tiles")
+    ways = PackedWays()
     return tuple(
-        CompiledFunction(entry, tuple(_pair(entry, target, sizes, plan) for target, sizes in tiles), flops, steps)
+        CompiledFunction(entry, tuple(_pair(entry, target, sizes, plan, ways) for target, sizes in tiles), flops, steps)
         for entry, flops, tiles, steps in chosen
     )
 
@@ -86,10 +87,10 @@ def _widens(source: Differentiable, one: FrozenGraph) -> bool:
     return source.batched or not has_control_flow(one.graph)
 
 
-def _pair(entry: Entry, target: Target, sizes: tuple[int, ...], plan: CompilationPlan) -> Pair:
+def _pair(entry: Entry, target: Target, sizes: tuple[int, ...], plan: CompilationPlan, ways: PackedWays) -> Pair:
     prefix = f"{plan.name}_{target.label}_"
-    one = read_program(plan.work, plan.label(entry, target, 1), prefix)
-    tiles = [(n, read_program(plan.work, plan.label(entry, target, n), prefix)) for n in sizes]
+    one = read_program(plan.work, plan.label(entry, target, 1), prefix, ways)
+    tiles = [(n, read_program(plan.work, plan.label(entry, target, n), prefix, ways)) for n in sizes]
     if not tiles:
         return Pair(one, one, 1)
     pairs = tuple(Pair(one, program, points) for points, program in tiles)
@@ -104,8 +105,14 @@ def _graph(source: Differentiable, entry: Entry, points: int, log: list[PlanStep
     return replace(frozen, graph=canonicalize(frozen.graph))
 
 
-def read_program(work: Path, label: str, prefix: str = "") -> Program:
-    """The program that the compiler wrote under ``label``, with its constants; ``prefix`` is its product kernels'.
+def read_program(work: Path, label: str, prefix: str = "", ways: PackedWays | None = None) -> Program:
+    """The program that the compiler wrote under ``label``, with its constants.
+
+    Args:
+        work: the folder.
+        label: prefix of the files.
+        prefix: what the names of its product kernels begin with.
+        ways: how weights are packed in the library's other programs.
 
     Raises:
         CompilerError: there is none, or it isn't understood.
@@ -119,4 +126,4 @@ def read_program(work: Path, label: str, prefix: str = "") -> Program:
     contents = read_constants(constants.read_bytes() if constants.exists() else b"", label)
     if [len(content) for content in contents] != [program.buffers[i].size for i in numbers]:
         raise CompilerError("the compiler's constants don't fit its list of buffers", subject=label)
-    return with_products(replace(program, constants=dict(zip(numbers, contents, strict=True)), prefix=prefix))
+    return with_products(replace(program, constants=dict(zip(numbers, contents, strict=True)), prefix=prefix), ways)

@@ -68,7 +68,7 @@ class Product:
 
     Attributes:
         slices: C, A and B, and scratch where B has to be packed at run time.
-        way: how B lies: "packed", in "rows", or "any" other way.
+        way: how B lies: "packed", its transpose packed ("transposed"), in "rows", or "any" other way.
         sizes: the numbers of ``product_sizes`` in that file, in order.
     """
 

@@ -10,6 +10,7 @@ A convolution is a sum of such products, one for each row of its kernel; see ``e
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,13 +20,42 @@ from ..library.packed_weights import PANEL_BYTES, pack_weights
 from .compiled_program import Buffer, Convolution, Dot, Product, Program, ProgramStep, Slice, changed
 
 _DTYPES: dict[str, np.dtype[Any]] = {"float": np.dtype(np.float32), "double": np.dtype(np.float64)}
+# From so many bytes on a weight is stored one way round, and read as its transpose where it is multiplied by from the
+# other side: value and Jacobian of many points take 5 % longer at 256 x 256 float32, and more below (measured).
+LARGE_BYTES = 1 << 18
 # Of so few filters a group, a panel of a product's columns would be mostly empty.
 _FEW_FILTERS = 4
 
 
-def with_products(program: Program) -> Program:
-    """``program`` with a :class:`Product` for each :class:`Dot`, and the ways of its convolutions chosen."""
-    additions = _Additions(program)
+class PackedWays:
+    """Which way round the large weights of a library are packed: as the first product reads them, in all programs."""
+
+    def __init__(self) -> None:
+        self._kept: set[tuple[tuple[int, ...], bytes]] = set()
+
+    def other(self, b: np.ndarray) -> bool:
+        """Whether the transpose of ``b [batch, k, n]`` is packed already, and ``b`` itself isn't."""
+        if b.nbytes < LARGE_BYTES or _digest(b) in self._kept:
+            return False
+        return _digest(np.swapaxes(b, -1, -2)) in self._kept
+
+    def keep(self, b: np.ndarray) -> None:
+        """Notes that ``b`` is packed."""
+        if b.nbytes >= LARGE_BYTES:
+            self._kept.add(_digest(b))
+
+
+def _digest(b: np.ndarray) -> tuple[tuple[int, ...], bytes]:
+    """Stands for shape and numbers: a set of digests takes no memory, where one of weights would."""
+    return b.shape, hashlib.blake2b(np.ascontiguousarray(b).data).digest()
+
+
+def with_products(program: Program, ways: PackedWays | None = None) -> Program:
+    """``program`` with a :class:`Product` for each :class:`Dot`, and the ways of its convolutions chosen.
+
+    Programs that share ``ways`` pack a large weight the same way round.
+    """
+    additions = _Additions(program, ways or PackedWays())
 
     def steps_of(given: ProgramStep) -> tuple[ProgramStep, ...]:
         match given:
@@ -43,7 +73,8 @@ def with_products(program: Program) -> Program:
 class _Additions:
     """The buffers of a program, and those that are added: packed weights, each once, and scratch."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, ways: PackedWays) -> None:
+        self.ways = ways
         self.buffers = list(program.buffers)
         self.constants = dict(program.constants)
         self._known: dict[bytes, Slice] = {}
@@ -73,16 +104,27 @@ class _Additions:
 
 
 def _product(dot: Dot, additions: _Additions) -> Product:
-    dtype, size = _DTYPES[dot.dtype], _packed_bytes(dot.k, dot.m, _DTYPES[dot.dtype].itemsize)
+    dtype = _DTYPES[dot.dtype]
     # By rows: [k, m], or [m, k] where the compiler transposes it.
     shape = (dot.batch, dot.m, dot.k) if dot.transpose_lhs else (dot.batch, dot.k, dot.m)
     weights = additions.array(dot.lhs, dtype, shape)
     if weights is not None:
-        right = additions.packed(pack_weights(weights, transposed=dot.transpose_lhs))
-        return Product(dot.dtype, (dot.out, dot.rhs, right), "packed", _sizes(dot, size))
+        return _by_weights(dot, np.swapaxes(weights, -1, -2) if dot.transpose_lhs else weights, additions)
     if not dot.transpose_lhs:
         return Product(dot.dtype, (dot.out, dot.rhs, dot.lhs), "rows", _sizes(dot, None))
-    return Product(dot.dtype, (dot.out, dot.rhs, dot.lhs, additions.scratch(size)), "any", _sizes(dot, None))
+    scratch = additions.scratch(_packed_bytes(dot.k, dot.m, dtype.itemsize))
+    return Product(dot.dtype, (dot.out, dot.rhs, dot.lhs, scratch), "any", _sizes(dot, None))
+
+
+def _by_weights(dot: Dot, b: np.ndarray, additions: _Additions) -> Product:
+    """The product by constants ``b [batch, k, n]``."""
+    in_rows = dot.n == 1 or not dot.transpose_rhs
+    transposed = in_rows and additions.ways.other(b)
+    if not transposed:
+        additions.ways.keep(b)
+    packed = pack_weights(b, transposed=transposed)
+    way = "transposed" if transposed else "packed"
+    return Product(dot.dtype, (dot.out, dot.rhs, additions.packed(packed)), way, _sizes(dot, packed[0].nbytes))
 
 
 def _packed_bytes(k: int, n: int, item: int) -> int:

@@ -139,7 +139,7 @@ def compile_products(tools: Toolchain, work: Path, prefix: str, dtypes: Sequence
     return f"{name}.o"
 
 
-PRODUCT_HEADERS = ("products.h", "products_kernel.h")
+PRODUCT_HEADERS = ("products.h", "products_kernel.h", "products_transposed.h")
 
 
 def _is_zig(tools: Toolchain) -> bool:

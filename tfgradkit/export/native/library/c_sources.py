@@ -291,7 +291,7 @@ _OPS: dict[type, str] = {
 
 
 # The same numbers as in templates/engine.h.
-_WAYS = {"packed": 0, "rows": 1, "any": 2}
+_WAYS = {"packed": 0, "rows": 1, "any": 2, "transposed": 3}
 _CONVOLVED = {"directly": 0, "packed": 1, "packing": 2}
 
 
