@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-import math
 import os
 import sys
 import tempfile
@@ -26,9 +25,7 @@ from .ports import ArrayPort, Workspaces
 
 _MODULE = "_python_call"
 # Of the module's make(): python_call.c has the same.
-_INTERFACE = 1
-# From so many operations on, several microseconds, giving other threads of Python their turn costs little.
-_LONG = 200_000
+INTERFACE = 1
 _keys = itertools.count(1)
 
 
@@ -45,7 +42,7 @@ def load_extension(folder: Path) -> tuple[ModuleType | None, str]:
         module = _loaded(file)
     except Exception as error:  # an ImportError of the loader's or of NumPy's, and whatever its start may raise
         return None, f"{EXTENSION} can't be loaded: {error}"
-    if getattr(module, "INTERFACE", None) != _INTERFACE:
+    if getattr(module, "INTERFACE", None) != INTERFACE:
         return None, f"{EXTENSION} is of another version of tfgradkit"
     return module, ""
 
@@ -56,7 +53,8 @@ def _loaded(file: Path) -> ModuleType:
         link = Path(work) / file.name
         link.symlink_to(os.path.abspath(file))
         spec = spec_from_file_location(_MODULE, link, loader=ExtensionFileLoader(_MODULE, str(link)))
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = module_from_spec(spec)
         spec.loader.exec_module(module)
     return module
@@ -83,13 +81,12 @@ class DirectCalls:
         self._workspaces, self._report, self._reduce = workspaces, report, reduce
         self._key = next(_keys)
 
-    def function(self, function: CFunction, count: int, flops: int, slow: Callable[..., Any]) -> Any:
+    def function(self, function: CFunction, count: int, slow: Callable[..., Any]) -> Any:
         """A function with the last ``count`` groups of outputs that hands on to ``slow`` what it can't do.
 
         Args:
             function: the C function.
             count: 1 for the derivative alone.
-            flops: of a point.
             slow: a method; the function has its name and docstring.
 
         Raises:
@@ -107,7 +104,6 @@ class DirectCalls:
             _keywords(function),
             True,
             2 * function.tile - 1,  # more may be worth a second thread
-            math.ceil(_LONG / flops) if flops else 1,
             self._key,
             self._workspaces,
             None if results.plain else results.pack,

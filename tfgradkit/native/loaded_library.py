@@ -85,13 +85,12 @@ class Library:
 
     def _call_directly(self, calls: DirectCalls) -> None:
         """Puts functions of the extension before the methods, but for those that a subclass has written anew."""
-        flops = {entry["kind"]: entry.get("flops", 0) for entry in self.metadata["functions"]}
         for kind, function in self._functions.items():
             for name, count in ((kind, 1), (_TWINS.get(kind, f"value_and_{kind}"), len(function.groups))):
                 method = getattr(self, name, None)
                 if method is not None and method.__module__.split(".")[0] == _PACKAGE:
                     with suppress(ValueError):  # more arrays than the extension takes, or an empty one
-                        setattr(self, name, calls.function(function, count, flops[kind], method))
+                        setattr(self, name, calls.function(function, count, method))
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@
  * thread. Anything else goes to the slow way, which converts, or tells what is wrong.
  */
 #define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030B0000
 #include <Python.h>
 
 #define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
@@ -13,10 +14,13 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #define INTERFACE 1    /* of make(); tfgradkit/native/extension.py has the same */
 #define MAX_ARRAYS 16  /* of a function: INVOKE has as many cases */
 #define MAX_AXES 16    /* of an array */
+#define SHORT 10000    /* nanoseconds for which Python's other threads can wait: their turn would cost as much */
+#define TIMED_EVERY 256
 
 /* The array of one point. */
 typedef struct {
@@ -33,7 +37,8 @@ typedef struct {
   int inputs, outputs, skipped; /* the first of a function's outputs may be skipped: C gets NULL for them */
   Port ports[MAX_ARRAYS];       /* of the inputs, then of the outputs that are not skipped */
   int64_t most;                 /* points that are evaluated on one thread in any case */
-  int64_t long_from;            /* points from which on other threads of Python may run meanwhile */
+  double point_time;            /* nanoseconds, when it was last measured */
+  unsigned untimed;             /* calls since then */
   uint64_t key;                 /* of the library's workspaces; no two of a process are the same */
   PyObject *workspaces;         /* its attribute address is the calling thread's workspace */
   PyObject *name, *text;        /* bytes, of method */
@@ -204,17 +209,29 @@ static int invoke(void *function, void *work, int64_t n, void **p, int count) {
   return -1; /* make() refuses other counts */
 }
 
-static int evaluate(const Call *call, void *work, int64_t points, PyObject *const *arrays) {
+static double nanoseconds(void) {
+  struct timespec now = {0, 0};
+  timespec_get(&now, TIME_UTC);
+  return 1e9 * (double)now.tv_sec + (double)now.tv_nsec;
+}
+
+/* Python's lock is kept during a short call, and released for a long one and for one of unknown length. */
+static int evaluate(Call *call, void *work, int64_t points, PyObject *const *arrays) {
   void *places[MAX_ARRAYS];
   int count = 0;
   for (int i = 0; i < call->inputs; i++) places[count++] = PyArray_DATA((PyArrayObject *)arrays[i]);
   for (int i = 0; i < call->skipped; i++) places[count++] = NULL;
   for (int i = 0; i < call->outputs; i++) places[count++] = PyArray_DATA((PyArrayObject *)arrays[call->inputs + i]);
-  if (points < call->long_from) return invoke(call->function, work, points, places, count);
+  if ((double)points * call->point_time < SHORT && ++call->untimed % TIMED_EVERY)
+    return invoke(call->function, work, points, places, count);
   int status;
+  double start, end;
   Py_BEGIN_ALLOW_THREADS
+  start = nanoseconds();
   status = invoke(call->function, work, points, places, count);
+  end = nanoseconds();
   Py_END_ALLOW_THREADS
+  call->point_time = (end - start) / (double)points;
   return status;
 }
 
@@ -339,7 +356,7 @@ static int clear(PyObject *self) {
   return 0;
 }
 
-static void end(PyObject *self) {
+static void destroy(PyObject *self) {
   Call *call = (Call *)self;
   PyTypeObject *type = Py_TYPE(self);
   PyObject_GC_UnTrack(self);
@@ -366,7 +383,7 @@ static PyMethodDef call_methods[] = {
 
 static PyType_Slot call_slots[] = {
     {Py_tp_doc, "A C function and its ports."}, {Py_tp_traverse, visit_all}, {Py_tp_clear, clear},
-    {Py_tp_dealloc, end}, {Py_tp_methods, call_methods}, {0, NULL},
+    {Py_tp_dealloc, destroy}, {Py_tp_methods, call_methods}, {0, NULL},
 };
 
 static PyType_Spec call_spec = {
@@ -380,17 +397,17 @@ static PyObject *kept(PyObject *object) {
 }
 
 PyDoc_STRVAR(make_text,
-             "make(name, text, module, function, inputs, outputs, skipped, keywords, options, most, long_from, key,\n"
-             "     workspaces, pack, report, slow, reduce)\n\n"
+             "make(name, text, module, function, inputs, outputs, skipped, keywords, options, most, key, workspaces,\n"
+             "     pack, report, slow, reduce)\n\n"
              "A function that calls the C function at the address `function`; python_call.c says what each is.");
 
 static PyObject *make(PyObject *module, PyObject *arguments) {
   PyObject *name, *text, *owner, *address, *inputs, *outputs, *names, *workspaces, *pack, *reports, *other, *reduces;
   int skipped, options;
-  long long most, long_from;
+  long long most;
   unsigned long long key;
-  if (!PyArg_ParseTuple(arguments, "SSUOO!O!iO!pLLKOOOOO", &name, &text, &owner, &address, &PyTuple_Type, &inputs,
-                        &PyTuple_Type, &outputs, &skipped, &PyTuple_Type, &names, &options, &most, &long_from, &key,
+  if (!PyArg_ParseTuple(arguments, "SSUOO!O!iO!pLKOOOOO", &name, &text, &owner, &address, &PyTuple_Type, &inputs,
+                        &PyTuple_Type, &outputs, &skipped, &PyTuple_Type, &names, &options, &most, &key,
                         &workspaces, &pack, &reports, &other, &reduces))
     return NULL;
   void *function = PyLong_AsVoidPtr(address);
@@ -404,7 +421,7 @@ static PyObject *make(PyObject *module, PyObject *arguments) {
   call->function = function;
   call->skipped = skipped;
   call->most = most;
-  call->long_from = long_from;
+  call->point_time = SHORT;
   call->key = key;
   call->name = kept(name);
   call->text = kept(text);
@@ -433,7 +450,7 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static int start(PyObject *module) {
+static int begin(PyObject *module) {
   if (_import_array() < 0) return -1;
   PyObject *type = PyType_FromModuleAndSpec(module, &call_spec, NULL);
   if (!type) return -1;
@@ -453,7 +470,7 @@ static int clear_module(PyObject *module) {
   return 0;
 }
 
-static PyModuleDef_Slot slots[] = {{Py_mod_exec, start}, {0, NULL}};
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, begin}, {0, NULL}};
 
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, "_python_call", "Functions of C libraries as functions of Python.", sizeof(PyObject *),
