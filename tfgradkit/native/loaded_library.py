@@ -62,7 +62,7 @@ class Library:
         path: the folder.
         name: of the library.
         metadata: ``share/<name>/metadata.json``.
-        binding: how Python reaches the C functions: "extension", a module in the folder at less than a microsecond a
+        binding: how Python reaches the C functions: "extension", a module in the folder, at less than a microsecond a
             call, or "ctypes", at a few. The results are the same; ``repr`` says why it is ctypes.
     """
 
