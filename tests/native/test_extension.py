@@ -408,11 +408,14 @@ def test_other_files_must_be_as_they_were(copied):
         load_native(copied)
 
 
-def test_another_python_uses_ctypes(water_library, monkeypatch):
-    monkeypatch.setattr(sys.implementation, "name", "pypy")
+@pytest.mark.parametrize(("place", "name", "value"), [(sys.implementation, "name", "pypy"), (sys, "abiflags", "t")])
+def test_another_python_uses_ctypes(water_library, monkeypatch, place, name, value):
+    monkeypatch.setattr(place, name, value)
     library = load_native(water_library.path)
+    monkeypatch.undo()
     assert library.binding == "ctypes"
-    assert "this is pypy" in repr(library)
+    assert "this is" in repr(library)
+    assert_same(library.value(X), water_library.value(X))
 
 
 @pytest.mark.parametrize("missing", [0, 1])

@@ -32,8 +32,8 @@ _keys = itertools.count(1)
 def load_extension(folder: Path) -> tuple[ModuleType | None, str]:
     """The extension module of a library's folder; or None, and why not."""
     file = folder / EXTENSION
-    if sys.implementation.name != "cpython":
-        return None, f"the extension is for CPython, this is {sys.implementation.name}"
+    if sys.implementation.name != "cpython" or "t" in sys.abiflags:  # objects of a free-threaded one are laid out anew
+        return None, f"the extension is for CPython with its lock, this is {sys.implementation.name} {sys.abiflags}"
     if not file.is_file():
         return None, "there is no extension in the folder"
     if not is_unchanged(folder, EXTENSION):
