@@ -33,6 +33,7 @@ LIBRARY_FILES = sorted(
         "lib/libtiny.a",
         "lib/libtiny.so",
         "lib/pkgconfig/tiny.pc",
+        "python/_python_call.abi3.so",
         "python/tiny.py",
         "share/tiny/metadata.json",
         "share/tiny/testvectors.npz",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import json
+import re
+import shutil
 import warnings
 
 import keras
@@ -20,6 +22,7 @@ from tfgradkit.errors import SignatureError, UnsupportedModelError
 from tfgradkit.export.functions.entries import describe
 from tfgradkit.export.functions.interface import C_DTYPES, Port, make_entry
 from tfgradkit.export.functions.tf_functions import with_specs
+from tfgradkit.native.artifact import EXTENSION
 from tfgradkit.sources.resolve import resolve
 
 L = keras.layers
@@ -324,6 +327,25 @@ def test_every_dtype_arrives_whole(every_library):
     y, jacobian = every_library.value_and_jacobian(x, *inputs)
     np.testing.assert_array_equal(jacobian, 2.0 ** np.arange(count))
     np.testing.assert_array_equal(y, x * 2.0 ** np.arange(count) + inputs[DTYPES.index("int16")])
+
+
+def test_the_extension_and_ctypes_agree_on_every_dtype(every_library, tmp_path):
+    copy = shutil.copytree(every_library.path, tmp_path / "library")
+    (copy / EXTENSION).unlink()
+    through_ctypes = tgk.load_native(copy)
+    assert (every_library.binding, through_ctypes.binding) == ("extension", "ctypes")
+    for lead in ((), (3,), (2, 2)):
+        inputs = [np.full(lead, 1.5), *(np.full(lead, LAST[d], d) for d in DTYPES)]
+        for own, other in zip(
+            every_library.value_and_jacobian(*inputs), through_ctypes.value_and_jacobian(*inputs), strict=True
+        ):
+            np.testing.assert_array_equal(own, other, strict=True)
+        for i in range(1, len(inputs)):  # a floating dtype is none of whole numbers: an error, in the same words
+            wrong = [*inputs[:i], inputs[i].astype("f4"), *inputs[i + 1 :]]
+            with pytest.raises(tgk.errors.SignatureError) as error:
+                every_library.value(*wrong)
+            with pytest.raises(tgk.errors.SignatureError, match=re.escape(str(error.value))):
+                through_ctypes.value(*wrong)
 
 
 def test_the_header_has_every_dtype(every_library):

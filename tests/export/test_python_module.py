@@ -16,6 +16,7 @@ import pair
 import pytest
 
 from tfgradkit.export.native.library.clients import write_python_module
+from tfgradkit.native.artifact import EXTENSION
 
 
 def run(code: str, folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -79,6 +80,33 @@ def test_several_inputs_outputs_and_dtypes(pair_library, tmp_path):
     for name, array in {**values, **blocks, **gradients}.items():
         assert got[name].dtype == array.dtype, name
         assert np.array_equal(got[name], array), name
+
+
+WAYS = """
+import eos, pickle
+print(eos._binding)
+x = np.array([800.0, 100.0])
+results = [f(p) for f in (eos.value, eos.jacobian, eos.value_and_jacobian) for p in (x, x[None], x.tolist())]
+results.append(eos.vjp(x, output_gradients=x))
+arrays = [a for result in results for a in (result if type(result) is tuple else (result,))]
+print([(a.shape, a.dtype.str, a.tobytes().hex()) for a in arrays])
+print(pickle.loads(pickle.dumps(eos.value))(x).tobytes().hex())
+"""
+
+
+def test_the_extension_and_ctypes_are_the_same(moved, tmp_path):
+    binding, *results = printed(run(WAYS, moved)).splitlines()
+    assert binding == "extension"
+    bare = shutil.copytree(moved, tmp_path / "bare")
+    (bare / EXTENSION).unlink()
+    assert printed(run(WAYS, bare)).splitlines() == ["ctypes", *results]
+    (bare / EXTENSION).write_bytes(b"no library")
+    assert printed(run(WAYS, bare)).splitlines() == ["ctypes", *results]
+
+
+def test_the_extension_takes_no_more_arguments_than_ctypes(moved):
+    for call in ("eos.value([800.0, 100.0], out=None)", "eos.value([800.0, 100.0], threads=1)"):
+        assert "TypeError" in run(f"import eos\n{call}", moved).stderr
 
 
 def test_names_and_shapes_are_told(moved):

@@ -29,6 +29,7 @@ from tfgradkit.errors import (
 )
 from tfgradkit.export.native.compile import tfcompile, toolchain
 from tfgradkit.export.native.compile.targets import choose_targets
+from tfgradkit.export.native.library import python_extension
 from tfgradkit.tensorflow_version import require_tensorflow
 
 PLAIN = (choose_targets(("host",))[0].name,)
@@ -57,6 +58,19 @@ def export(model: object, folder: Path, **options: object) -> tgk.NativeLibrary:
     return tgk.export_native(
         model, folder / "made" / "out", "tiny", **{"derivatives": ("value",), "tile": 8, **options}
     )
+
+
+def test_an_export_without_pythons_headers_has_no_extension(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(python_extension, "_headers", lambda: (tmp_path, tmp_path))
+    python_extension.python_extension.cache_clear()
+    try:
+        library = export(model, tmp_path)
+    finally:
+        python_extension.python_extension.cache_clear()
+    assert not list((library.path / "python").glob("*.so"))
+    assert library.metadata["python_extension"] == {"file": None, "not_built": "there is no Python.h"}
+    assert library.binding == "ctypes"
+    assert library.value(X).shape == (2, 2)
 
 
 @pytest.mark.usefixtures("no_compiler")

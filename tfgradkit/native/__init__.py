@@ -59,9 +59,9 @@ class NativeLibrary(Library):
         LibraryError: a kind that is not in the library.
 
     A result that is not finite and an input outside its range are a RuntimeWarning.
-    The interpreter is free during a call; calls from several threads may overlap.
+    The interpreter is free during a call of more than ten microseconds; calls from several threads may overlap.
 
-    Beside the methods below: ``kinds``, ``input_names``, ``output_names``, ``metadata``, ``path``,
+    Beside the methods below: ``kinds``, ``input_names``, ``output_names``, ``metadata``, ``path``, ``binding``,
     ``call`` for the C functions as they are, ``verify`` for the recorded points, and ``errors_against_float64``
     for what float32 costs there.
     """

@@ -17,6 +17,8 @@ from ..errors import ChecksumError, LibraryError
 
 ABI_VERSION = 1
 CHECKSUMS = "SHA256SUMS"
+# What calls from Python go through where it can be used. Without it they go through ctypes, so that it may be missing.
+EXTENSION = "python/_python_call.abi3.so"
 _HINT = "export it again, or copy the whole folder from where it was made"
 
 
@@ -62,27 +64,39 @@ def write_checksums(folder: Path) -> None:
 
 
 def verify_checksums(folder: Path) -> frozenset[str]:
-    """The listed files, once the checksum of each is verified.
+    """The listed files, once the checksum of each is verified, but for that of the extension.
 
     Raises:
         ChecksumError: a listed file is missing or was changed.
     """
-    try:
-        lines = (folder / CHECKSUMS).read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ChecksumError("the folder has no readable checksums", subject=folder / CHECKSUMS, hint=_HINT) from error
-    if not lines:
-        raise ChecksumError("the list of checksums is empty", subject=folder / CHECKSUMS, hint=_HINT)
-    for line in lines:
-        expected, _, name = line.partition("  ")
+    listed = _read_checksums(folder)
+    for name, expected in listed.items():
         file = folder / name
+        if name == EXTENSION:
+            continue
         if not file.is_file():
             raise ChecksumError("a file of the folder is missing", subject=file, hint=_HINT)
         if (got := _digest(file)) != expected:
             raise ChecksumError(
                 "a file of the folder was changed", subject=file, expected=expected, got=got, hint=_HINT
             )
-    return frozenset(line.partition("  ")[2] for line in lines)
+    return frozenset(listed)
+
+
+def is_unchanged(folder: Path, name: str) -> bool:
+    """Whether a file of ``folder`` has the checksum that is listed."""
+    return _digest(folder / name) == _read_checksums(folder).get(name)
+
+
+def _read_checksums(folder: Path) -> dict[str, str]:
+    """The listed checksums, by the files' names."""
+    try:
+        lines = (folder / CHECKSUMS).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ChecksumError("the folder has no readable checksums", subject=folder / CHECKSUMS, hint=_HINT) from error
+    if not lines:
+        raise ChecksumError("the list of checksums is empty", subject=folder / CHECKSUMS, hint=_HINT)
+    return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
 def _listed_files(folder: Path) -> list[str]:

@@ -1,4 +1,6 @@
-"""A call of a C function with a choice of its results: the code behind each method of a library.
+"""A call of a C function with a choice of its results, through ctypes: the code behind each method of a library.
+
+Where the library's folder has an extension (``extension.py``), that is asked first, and what it leaves comes here.
 
 :class:`NativeCall` takes any arguments. :class:`FastCall` takes arrays that C can use as they are, of shapes that
 :class:`NativeCall` has seen before. C needs a microsecond for a point of a small model, and Python a tenth of it for

@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,11 +18,14 @@ from ..errors import LibraryError
 from .artifact import open_library, read_metadata
 from .c_function import CFunction, bind, read_functions
 from .calls import NativeCall
+from .extension import DirectCalls, load_extension
 from .ports import Workspaces
 
 _PACKAGE = __package__.split(".")[0]
 # The choice of a function's results: the last group, or all groups.
 DERIVATIVE, ALL = False, True
+# The methods of all groups where they aren't called value_and_<kind>.
+_TWINS = {"value": "value", "hessian": "value_gradient_and_hessian"}
 
 
 class RoundingError(NamedTuple):
@@ -58,6 +62,8 @@ class Library:
         path: the folder.
         name: of the library.
         metadata: ``share/<name>/metadata.json``.
+        binding: how Python reaches the C functions: "extension", a module in the folder, at less than a microsecond a
+            call, or "ctypes", at a few. The results are the same; ``repr`` says why it is ctypes.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -72,6 +78,19 @@ class Library:
         for kind, function in self._functions.items():
             self._calls[kind, DERIVATIVE] = NativeCall(function, 1, workspaces, self._report)
             self._calls[kind, ALL] = NativeCall(function, len(function.groups), workspaces, self._report)
+        module, self._why_ctypes = load_extension(self.path)
+        self.binding: str = "ctypes" if module is None else "extension"
+        if module is not None:
+            self._call_directly(DirectCalls(module, workspaces, self._report, self.__reduce__))
+
+    def _call_directly(self, calls: DirectCalls) -> None:
+        """Puts functions of the extension before the methods, but for those that a subclass has written anew."""
+        for kind, function in self._functions.items():
+            for name, count in ((kind, 1), (_TWINS.get(kind, f"value_and_{kind}"), len(function.groups))):
+                method = getattr(self, name, None)
+                if method is not None and method.__module__.split(".")[0] == _PACKAGE:
+                    with suppress(ValueError):  # more arrays than the extension takes, or an empty one
+                        setattr(self, name, calls.function(function, count, method))
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -149,7 +168,8 @@ class Library:
 
     def __repr__(self) -> str:
         dtypes = dict.fromkeys(str(port.dtype) for port in self._functions["value"].outputs)
-        return f"NativeLibrary({self.name!r}, {', '.join(self.kinds)}, {', '.join(dtypes)})"
+        binding = f"{self.binding}: {self._why_ctypes}" if self._why_ctypes else self.binding
+        return f"NativeLibrary({self.name!r}, {', '.join(self.kinds)}, {', '.join(dtypes)}, {binding})"
 
     def _report(self, status: int) -> None:
         function = self._symbol("status_text")

@@ -165,6 +165,17 @@ def link_shared(tools: Toolchain, objects: list[Path], output: Path, name: str, 
     _run([*tools.cc, *flags, "-o", str(output), *map(str, objects), *(["-lm"] if libm else [])], output.name)
 
 
+def link_extension(tools: Toolchain, source: Path, headers: Sequence[Path], output: Path) -> None:
+    """One file of C11 to an extension module of Python; only what it exports itself is visible.
+
+    Without -Wpedantic: Python's interface keeps functions in pointers to void.
+    """
+    flags = ["-std=c11", "-O2", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-shared", "-s"]
+    flags += [*(_ANY_PROCESSOR if _is_zig(tools) else ()), "-Wl,-z,noexecstack"]
+    include = [word for folder in headers for word in ("-isystem", str(folder))]
+    _run([*tools.cc, *flags, *include, "-o", str(output), str(source)], output.name)
+
+
 def archive(tools: Toolchain, objects: list[Path], output: Path, public: list[str]) -> None:
     """The static library: one object whose only global names are ``public``, where there is an objcopy."""
     members = objects

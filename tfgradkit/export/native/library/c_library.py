@@ -17,7 +17,7 @@ import numpy as np
 from ....comparison import SMALL, relative_error
 from ....errors import LibraryError
 from ....native import NativeLibrary
-from ....native.artifact import ABI_VERSION, write_checksums
+from ....native.artifact import ABI_VERSION, EXTENSION, write_checksums
 from ....templates import template
 from ....tensorflow_version import tensorflow_version
 from ....version import __version__
@@ -37,6 +37,7 @@ from ..compile.toolchain import (
 from .c_sources import CompiledFunction, Sources, constants_source, product_kernels, write_files, write_sources
 from .clients import Clients, write_clients, write_python_module
 from .float64_reference import Float64Reference
+from .python_extension import python_extension
 
 MARKER = "share/*/metadata.json"
 # The largest error, relative to the largest magnitude of a result, at which a library counts as the same function as
@@ -109,6 +110,9 @@ def _build(folder: Path, parts: LibraryParts, metadata: dict[str, Any]) -> None:
     write_files(folder, write_sources(_sources(parts, text)))
     large = constants_source(folder).suffix == ".S"
     write_files(folder, write_clients(_clients(parts, large)) | write_python_module(metadata))
+    if (extension := python_extension(parts.tools)).binary is not None:
+        (folder / EXTENSION).unlink(missing_ok=True)  # a process that has loaded it keeps the old file
+        (folder / EXTENSION).write_bytes(extension.binary)
     objects = [_compiled(folder, parts, stem) for stem in (parts.name, "record", "constants")]
     objects += [folder / "src" / name for name in _object_names(parts)]
     link_shared(parts.tools, objects, folder / "lib" / f"lib{parts.name}.so", parts.name, libm=_needs_libm(parts))
@@ -191,6 +195,7 @@ def _metadata(parts: LibraryParts) -> dict[str, Any]:
             "keras": packages.version("keras"),
             "c_compiler": compiler_version(parts.tools),
         },
+        "python_extension": python_extension(parts.tools).described(),
         "files": {
             "header": f"include/{parts.name}.h",
             "shared": f"lib/lib{parts.name}.so",

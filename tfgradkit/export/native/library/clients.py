@@ -1,7 +1,7 @@
 """The files with which other languages and build systems use a library: C++, Fortran, CMake, pkg-config, ctest, Python.
 
 Fortran's names have no case and at most 63 letters, its lines at most 132. The Python module, ``python/<name>.py``,
-is made from the metadata alone and needs ctypes and NumPy.
+is made from the metadata alone and needs ctypes and NumPy. It uses the extension beside it where that can be loaded.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from ....native.artifact import ABI_VERSION
 from ....native.c_function import output_groups
+from ....native.extension import INTERFACE
 from ....templates import render_text, template
 from ...functions.interface import KINDS, Entry, Port
 
@@ -223,6 +224,7 @@ def write_python_module(metadata: dict[str, Any]) -> dict[str, str]:
             "summary": f"the model {json.dumps(metadata['model'])[1:-1]}",
             "abi_version": metadata["abi_version"],
             "shared": metadata["files"]["shared"],
+            "extension_interface": INTERFACE,
             "arrays": [array | {"shape": tuple(array["shape"])} for array in metadata["arrays"]],
             "entries": metadata["functions"],
             "functions": [f for entry in metadata["functions"] for f in _functions(entry, metadata, arrays)],
