@@ -29,7 +29,8 @@ HEAD = """# Keras layers as C libraries
 Made by `scripts/native_layers.py`: each Keras layer alone, in float32, exported with its Jacobian, and compared with
 the operator at {points} points on one core. Errors are relative to a component's largest magnitude; times are
 microseconds a point for value and Jacobian together, of the C library on one thread, and of the operator compiled by
-XLA on all cores. `—`: the layer can't be exported; the reason stands in its line.
+XLA on all cores. `—`: the layer can't be exported; the reason stands in its line. {measured} of the {all} cases were
+measured so far.
 
 | layer | error of the value | of the Jacobian | C library, µs | TensorFlow, µs | ratio |
 |---|---|---|---|---|---|
@@ -95,7 +96,10 @@ def _shortest(call: Callable[[], Any]) -> float:
 
 def page(results: list[dict[str, Any]]) -> str:
     """The page of all results."""
-    return HEAD.format(points=POINTS) + "".join(map(_row, results))
+    from layer_cases import CASES
+
+    head = HEAD.format(points=POINTS, measured=len(results), all=len(CASES))
+    return head + "".join(map(_row, results))
 
 
 def _row(result: dict[str, Any]) -> str:
