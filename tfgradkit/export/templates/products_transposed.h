@@ -133,8 +133,8 @@ static inline void product_add_up_pd(product_wide_pd a, product_wide_pd b, produ
     PRODUCT_DOT_LEFT(R, N)                  \
     PRODUCT_COLUMNS_##N(PRODUCT_DOT_ADD, R) \
   }
-/* GCC would unroll a panel of eight small vectors, read all of it first, and run out of registers. */
-#if PRODUCT_HAS_VECTORS && defined(__x86_64__) && PRODUCT_VECTOR_BYTES == 16
+/* GCC would unroll a panel of four or eight vectors, read much of it first, and run out of 16 registers. */
+#if PRODUCT_HAS_VECTORS && defined(__x86_64__) && PRODUCT_VECTOR_BYTES < 64
 #define PRODUCT_NOT_UNROLLED(COUNT) __asm__("" : "+r"(COUNT))
 #else
 #define PRODUCT_NOT_UNROLLED(COUNT) ((void)0)
