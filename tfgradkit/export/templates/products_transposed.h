@@ -133,6 +133,12 @@ static inline void product_add_up_pd(product_wide_pd a, product_wide_pd b, produ
     PRODUCT_DOT_LEFT(R, N)                  \
     PRODUCT_COLUMNS_##N(PRODUCT_DOT_ADD, R) \
   }
+/* GCC would unroll a panel of four or eight vectors, read much of it first, and run out of 16 registers. */
+#if PRODUCT_HAS_VECTORS && defined(__x86_64__) && PRODUCT_VECTOR_BYTES < 64
+#define PRODUCT_NOT_UNROLLED(COUNT) __asm__("" : "+r"(COUNT))
+#else
+#define PRODUCT_NOT_UNROLLED(COUNT) ((void)0)
+#endif
 /* Of A and B, the side with fewer rows stays in registers. */
 #define PRODUCT_DOT_STEP(R, N)                      \
   {                                                 \
@@ -158,14 +164,15 @@ static inline void product_add_up_pd(product_wide_pd a, product_wide_pd b, produ
                                                           const PRODUCT_T *start, PRODUCT_T *c) {                  \
     const int64_t b_panel = w->b_panel - PRODUCT_PANEL_NUMBERS, start_row = w->start_row, c_row = w->c_row;        \
     const PRODUCT_T *left = a, *ahead = w->ahead;                                                                  \
-    int64_t left_row = w->a_row, panels = w->vectors / PRODUCT_PANEL_VECTORS, v;                                   \
+    int64_t left_row = w->a_row, full = PRODUCT_PANEL_VECTORS, panels = w->vectors / full, v;                      \
+    PRODUCT_NOT_UNROLLED(full);                                                                                    \
     PRODUCT_ROWS_##R(PRODUCT_DOT_ZERO_ROW, N)                                                                      \
     for (; panels > 0; --panels, b += b_panel) {                                                                   \
       if (ahead != NULL) {                                                                                         \
         for (v = 0; v < 2 * N; ++v) PRODUCT_PREFETCH(ahead + v * (64 / (int64_t)sizeof(PRODUCT_T)));               \
         if (panels > 1) ahead += w->ahead_panel;                                                                   \
       }                                                                                                            \
-      for (v = 0; v < PRODUCT_PANEL_VECTORS; ++v, left += PRODUCT_LANES, b += PRODUCT_LANES)                       \
+      for (v = 0; v < full; ++v, left += PRODUCT_LANES, b += PRODUCT_LANES)                                        \
         PRODUCT_DOT_STEP(R, N)                                                                                     \
     }                                                                                                              \
     for (v = w->vectors % PRODUCT_PANEL_VECTORS; v > 0; --v, left += PRODUCT_LANES, b += PRODUCT_LANES)            \

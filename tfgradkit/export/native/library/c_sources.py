@@ -33,10 +33,11 @@ from ..compile.compiled_program import (
 from ..compile.targets import Target
 
 _ALIGNMENT = 64
-# As many as the engine's own functions look at, those of a convolution.
-_FEWEST_ARGUMENTS = 5
 # From so many bytes of constants on, they are binary data rather than text.
 _TEXT_BYTES = 1 << 19
+# The most arguments of a step of the engine's own: out, image, kernel, padded image and packed kernel. A compiler that
+# inlines these steps warns of a shorter list, should the library's steps need no more.
+_OWN_ARGUMENTS = 5
 # From this share of a tile on, a padded tile is cheaper than its points one by one.
 _TAIL_SHARE = 0.75
 
@@ -174,7 +175,7 @@ def _context(sources: Sources) -> dict[str, Any]:
         "programs": [p["table"] for p in programs],
         "products": product_kernels(sources.functions),
         "workspace_size": max(p["workspace"] for p in programs),
-        "max_arguments": max(_FEWEST_ARGUMENTS, *(len(s.slices) for p in compiled for s in walk(p.steps)), 0),
+        "max_arguments": max([_OWN_ARGUMENTS, *(len(s.slices) for p in compiled for s in walk(p.steps))]),
         "max_buffers": max(len(program.buffers) for program in compiled),
         "entries": [_function(f, sources) for f in sources.functions],
         "ports": _declarations(sources.functions),
