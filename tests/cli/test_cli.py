@@ -42,6 +42,7 @@ LIBRARY_FILES = sorted(
         "src/constants.c",
         "src/constants.h",
         "src/engine.h",
+        "src/engine_steps.h",
         "src/processor.h",
         "src/products.h",
         "src/record.c",

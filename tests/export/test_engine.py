@@ -120,7 +120,9 @@ class Slice(ctypes.Structure):
 def probe(tmp_path_factory):
     folder = tmp_path_factory.mktemp("engine")
     (folder / "probe.c").write_text(SOURCE)
-    (folder / "engine.h").write_text(resources.files("tfgradkit.export").joinpath("templates", "engine.h").read_text())
+    for header in ("engine.h", "engine_steps.h"):
+        text = resources.files("tfgradkit.export").joinpath("templates", header).read_text()
+        (folder / header).write_text(text)
     tools = find_toolchain()
     kernels = compile_products(tools, folder, "probe_", ["double", "float"], choose_targets(["host"])[0])
     compile_c(tools, folder / "probe.c", folder, folder / "probe.o")

@@ -63,8 +63,8 @@ def write_checksums(folder: Path) -> None:
     (folder / CHECKSUMS).write_text("".join(lines))
 
 
-def verify_checksums(folder: Path) -> frozenset[str]:
-    """The listed files, once the checksum of each is verified, but for that of the extension.
+def verify_checksums(folder: Path, *, extension: bool = False) -> frozenset[str]:
+    """The listed files, once the checksum of each is verified; that of the extension, which isn't needed, on request.
 
     Raises:
         ChecksumError: a listed file is missing or was changed.
@@ -72,7 +72,7 @@ def verify_checksums(folder: Path) -> frozenset[str]:
     listed = _read_checksums(folder)
     for name, expected in listed.items():
         file = folder / name
-        if name == EXTENSION:
+        if name == EXTENSION and not extension:
             continue
         if not file.is_file():
             raise ChecksumError("a file of the folder is missing", subject=file, hint=_HINT)

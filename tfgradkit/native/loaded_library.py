@@ -15,7 +15,7 @@ import numpy as np
 
 from ..comparison import absolute_error, relative_error
 from ..errors import LibraryError
-from .artifact import open_library, read_metadata
+from .artifact import open_library, read_metadata, verify_checksums
 from .c_function import CFunction, bind, read_functions
 from .calls import NativeCall
 from .extension import DirectCalls, load_extension
@@ -117,7 +117,9 @@ class Library:
 
         Raises:
             LibraryError: an error is above the tolerance in the metadata.
+            ChecksumError: a file of the folder was changed, the extension for Python included.
         """
+        verify_checksums(self.path, extension=True)
         vectors = self._arrays("vectors")
         errors = {
             f"{kind}.{name}": relative_error(result, vectors[name], self.metadata["precision"])

@@ -5,7 +5,7 @@ product of the transposes in the other order: C^T = B^T A^T. The left operand is
 kernels of ``templates/products.h`` go over; where it is a constant, it is stored as these kernels read it.
 
 A convolution is a sum of such products, one for each row of its kernel; see ``engine_convolve`` in
-``templates/engine.h``.
+``templates/engine_steps.h``.
 """
 
 from __future__ import annotations

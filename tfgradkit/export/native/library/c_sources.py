@@ -148,6 +148,7 @@ def write_sources(sources: Sources) -> dict[str, str | bytes]:
         "src/record.c": render_text("record.c.j2", context),
         "src/constants.h": render_text("constants.h.j2", context),
         "src/engine.h": template("export", "engine.h"),
+        "src/engine_steps.h": template("export", "engine_steps.h"),
         "src/products.h": template("export", "products.h"),
         "src/processor.h": template("export", "processor.h"),
     }
@@ -293,7 +294,7 @@ _OPS: dict[type, str] = {
 }
 
 
-# The same numbers as in templates/engine.h.
+# The same numbers as in templates/engine_steps.h.
 _WAYS = {"packed": 0, "rows": 1, "any": 2, "transposed": 3}
 _CONVOLVED = {"directly": 0, "packed": 1, "packing": 2}
 
