@@ -160,16 +160,6 @@ def test_second_derivatives_through_a_loop(tmp_path):
     np.testing.assert_allclose(library.hessian(x), expected, rtol=0, atol=3e-5 * np.abs(expected).max())
 
 
-def test_weights_are_stored_once(tmp_path):
-    """The packed weights of products are all that a library keeps of them."""
-    keras.utils.set_random_seed(1)
-    model = head((64,), L.Dense(256, "tanh"), L.Dense(256, "tanh"))
-    weights = sum(int(np.prod(w.shape)) * 4 for w in model.weights)
-    tgk.export_native(model, tmp_path / "out", "wide", ["vjp"], targets=["host"], tile=8)
-    size = (tmp_path / "out" / "lib" / "libwide.so").stat().st_size
-    assert size < 3 * weights + 400_000
-
-
 def test_a_large_weight_is_stored_once_for_products_from_both_sides(tmp_path):
     """Reverse mode multiplies by the transpose, and reads the block that the value's product reads."""
     keras.utils.set_random_seed(1)

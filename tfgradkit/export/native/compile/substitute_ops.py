@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ....errors import GraphError
 from ....graph.emit import copied
 
 Substitute = Callable[..., Any]
@@ -60,6 +61,8 @@ def eigenvalues(operation: Any, x: tf.Tensor) -> tuple[tf.Tensor, ...]:
     The refinement is T. Ogita and K. Aishima's ("Iterative refinement for symmetric eigenvalue decomposition", Japan J.
     Indust. Appl. Math. 35, 2018, algorithm 1), which squares the error.
     """
+    if x.dtype.is_complex:
+        return tuple(copied(operation, [x]))
     _, vectors = copied(operation, [x], compute_v=tf.compat.v1.AttrValue(b=True))
     x = tf.linalg.band_part(x, -1, 0) + tf.linalg.matrix_transpose(tf.linalg.band_part(x, -1, 0))
     x = tf.linalg.set_diag(x, tf.linalg.diag_part(x) / 2)
@@ -80,8 +83,10 @@ _ROTATED = {tf.float32: 1e-7, tf.float64: 1e-15}
 _MOST_ROUNDS = 100
 
 
-def singular_values(operation: Any, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def singular_values(operation: Any, x: tf.Tensor) -> tuple[tf.Tensor, ...]:
     """``Svd``."""
+    if x.dtype not in _ROTATED:
+        return tuple(copied(operation, [x]))
     values, left, right = _xla_op("XlaSvd", x, precision_config="")
     if not operation.get_attr("compute_uv"):
         return values, _nothing(operation.outputs[1]), _nothing(operation.outputs[2])
@@ -150,7 +155,7 @@ def real_inverse(operation: Any, x: tf.Tensor, length: tf.Tensor, *, axes: int) 
 def _lengths(operation: Any) -> list[int]:
     value = tf.get_static_value(operation.inputs[1])
     if value is None:
-        raise ValueError(f"the length of {operation.name} is not fixed")
+        raise GraphError("the length of a Fourier transform is not fixed", subject=operation.name)
     return [int(n) for n in np.ravel(value)]
 
 
